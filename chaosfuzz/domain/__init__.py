@@ -1,0 +1,1 @@
+"""Vocabulary of chaosfuzz: values and protocols. Standard library only, no I/O."""
