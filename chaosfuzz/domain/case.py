@@ -1,0 +1,52 @@
+"""A saved failing schedule."""
+
+from dataclasses import dataclass
+
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.verdict import Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Violations among attempts: never one without the other."""
+
+    violations: int
+    attempts: int
+
+    def __str__(self) -> str:
+        """Say it as '19 of 20'."""
+        return f"{self.violations} of {self.attempts}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """How often the failure showed without one step (numbered from 1)."""
+
+    step: int
+    rate: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a case comes from."""
+
+    date: str
+    seed: int
+    steps: int
+    executions_to_shrink: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A schedule with the failure it shows and how often. `expect` is violated or holds."""
+
+    title: str
+    target: str
+    defects: tuple[str, ...]
+    contract: str
+    signature: Signature
+    schedule: Schedule
+    reproduces: Rate
+    found: Found
+    expect: str = "holds"
+    needed: tuple[Needed, ...] = ()

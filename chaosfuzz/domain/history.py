@@ -1,0 +1,144 @@
+"""The append-only record of one schedule's run."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.schedule import Step
+from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Creation:
+    """One accepted or attempted creation; several ids mean several answers to the same key."""
+
+    request: TaskRequest
+    outcome: Outcome
+    task_ids: tuple[str, ...]
+    sent_ns: int
+    ended_ns: int
+    detail: str = ""
+
+    @property
+    def acknowledged(self) -> bool:
+        """Say whether the target said it has the task."""
+        return self.outcome is Outcome.OK
+
+
+class OperationKind(StrEnum):
+    """Client operations on a task that exists."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One client operation on a task."""
+
+    kind: OperationKind
+    number: int
+    outcome: Outcome
+    sent_ns: int
+    ended_ns: int
+
+
+class FaultKind(StrEnum):
+    """What can be wrong with a component for a while."""
+
+    KILLED = "killed"
+    PAUSED = "paused"
+    CUT_OFF = "cut-off"
+    DATABASE_DOWN = "database-down"
+    SERVER_DOWN = "server-down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault in force from one instant to another (None: still)."""
+
+    kind: FaultKind
+    component: str
+    began_ns: int
+    ended_ns: int | None = None
+
+    def touches(self, start_ns: int, end_ns: int) -> bool:
+        """Say whether the fault was in force at some time of the interval."""
+        return self.began_ns <= end_ns and (self.ended_ns is None or self.ended_ns >= start_ns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessExit:
+    """A component ended; `ordered` if this run asked for it."""
+
+    component: str
+    pid: int
+    exit_code: int
+    ordered: bool
+    at_ns: int
+
+
+class Health(StrEnum):
+    """What the target says of itself."""
+
+    WELL = "well"
+    UNWELL = "unwell"
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed-out"
+    UNASKED = "unasked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What was seen at one instant; tasks is None while the queue cannot be read."""
+
+    at_ns: int
+    tasks: tuple[TaskState, ...] | None
+    health: Health = Health.UNASKED
+    health_asked_ns: int = 0
+    components_up: tuple[str, ...] = ()
+    database_sessions: int = 0
+    open_transactions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """A step as it went; not applied means it did not apply (a no-op)."""
+
+    index: int
+    step: Step
+    began_ns: int
+    ended_ns: int
+    outcome: Outcome
+    applied: bool = True
+    detail: str = ""
+
+
+@dataclass(kw_only=True)
+class History:
+    """Everything a run recorded, in order; only the execution loop appends."""
+
+    began_ns: int
+    steps: list[StepRecord] = field(default_factory=list)
+    creations: list[Creation] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    exits: list[ProcessExit] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    executions: tuple[Execution, ...] = ()
+    stalls: list[tuple[int, int]] = field(default_factory=list)
+    healed_ns: int | None = None
+
+    def begin_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
+        """Record that a fault is in force from now on."""
+        self.faults.append(Fault(kind=kind, component=component, began_ns=at_ns))
+
+    def end_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
+        """Record that all faults of this kind on the component are over."""
+        for index, fault in enumerate(self.faults):
+            if fault.kind is kind and fault.component == component and fault.ended_ns is None:
+                self.faults[index] = replace(fault, ended_ns=at_ns)
+
+    def fault_in_force(self, kind: FaultKind) -> bool:
+        """Say whether a fault of this kind is in force now."""
+        return any(fault.kind is kind and fault.ended_ns is None for fault in self.faults)

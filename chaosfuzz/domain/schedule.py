@@ -1,0 +1,100 @@
+"""Steps and schedules: plain values that a case file can hold and a shrinker can edit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from chaosfuzz.domain.action import MAX_WORKERS, find_action
+from chaosfuzz.domain.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One action with its arguments; arguments left out have their defaults."""
+
+    action: str
+    arguments: tuple[tuple[str, int], ...] = ()
+
+    def __getitem__(self, name: str) -> int:
+        """Return an argument, or its default."""
+        for key, value in self.arguments:
+            if key == name:
+                return value
+        return find_action(self.action).parameter(name).default
+
+    def having(self, **changes: int) -> "Step":
+        """Return the step with these arguments changed."""
+        merged = dict(self.arguments) | changes
+        return make_step(self.action, **merged)
+
+    def __str__(self) -> str:
+        """Show the step as a person would write it."""
+        action = find_action(self.action)
+        shown = ", ".join(
+            f"{name}={action.parameter(name).show(value)}" for name, value in self.arguments
+        )
+        return f"{self.action}({shown})"
+
+
+def make_step(name: str, **arguments: int) -> Step:
+    """Return a checked step in canonical form: parameter order, defaults left out.
+
+    Raises UsageError for an unknown action or argument, or a value out of range.
+    """
+    action = find_action(name)
+    for key in arguments:
+        action.parameter(key)
+    canonical = tuple(
+        (p.name, p.check(arguments[p.name], name))
+        for p in action.parameters
+        if p.name in arguments and (arguments[p.name] != p.default or p.name in _ALWAYS_SHOWN)
+    )
+    return Step(action=name, arguments=canonical)
+
+
+_ALWAYS_SHOWN = frozenset({"count", "worker", "workers", "task", "mode", "ms"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """Steps in order, run with so many workers at the start. Tasks are numbered from 1."""
+
+    workers: int
+    steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a number of workers that no target runs."""
+        if not 0 <= self.workers <= MAX_WORKERS:
+            message = f"workers={self.workers} is out of range; use 0 to {MAX_WORKERS}"
+            raise UsageError(message)
+
+    def prefix(self, length: int) -> "Schedule":
+        """Return the schedule cut off after so many steps."""
+        return replace(self, steps=self.steps[:length])
+
+    def edited(self, edits: Mapping[int, Step | None]) -> "Schedule":
+        """Return the schedule with steps replaced or (None) removed, references kept right.
+
+        Steps that refer to a task that is no longer created are removed; the tasks that
+        remain are numbered anew, so that each reference still means the same task.
+        """
+        renumbered: dict[int, int] = {}
+        old_number = new_number = 0
+        steps: list[Step] = []
+        for index, original in enumerate(self.steps):
+            step = edits.get(index, original) if index in edits else original
+            if original.action == "create_tasks":
+                old_count = original["count"]
+                new_count = step["count"] if step is not None else 0
+                for offset in range(min(old_count, new_count)):
+                    renumbered[old_number + offset + 1] = new_number + offset + 1
+                old_number += old_count
+                new_number += new_count
+            if step is None:
+                continue
+            if "task" in dict(step.arguments):
+                target = renumbered.get(step["task"])
+                if target is None:
+                    continue
+                step = step.having(task=target)
+            steps.append(step)
+        return replace(self, steps=tuple(steps))

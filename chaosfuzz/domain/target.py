@@ -1,0 +1,192 @@
+"""Targets and what they can do. Optional abilities are protocols of their own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from chaosfuzz.domain.contract import Contract
+from chaosfuzz.domain.history import History, Observation
+from chaosfuzz.domain.outcome import Reply
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.task import Execution, TaskRequest
+from chaosfuzz.domain.verdict import Failure, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """A component's process that ended since it was last asked."""
+
+    component: str
+    pid: int
+    exit_code: int
+    ordered: bool
+
+
+class System(Protocol):
+    """One fresh, running copy of the target; everything a run needs beside abilities."""
+
+    @property
+    def contract(self) -> Contract:
+        """What the target promises."""
+        ...
+
+    def observe(self, *, ask_health: bool) -> Observation:
+        """Read the queue, and the target's health if asked."""
+        ...
+
+    def executions(self) -> Sequence[Execution]:
+        """Read the ledger."""
+        ...
+
+    def exits(self) -> Sequence[Exit]:
+        """Return processes that ended since the last call."""
+        ...
+
+    def worker_names(self) -> Sequence[str]:
+        """Return the components of the worker role that run now."""
+        ...
+
+    def close(self) -> None:
+        """End the system and free what it holds."""
+        ...
+
+
+@runtime_checkable
+class TaskService(Protocol):
+    """Can take tasks from clients."""
+
+    def create(self, request: TaskRequest, due_ns: int) -> Reply:
+        """Ask for a task; the same token again is the same request again."""
+        ...
+
+    def cancel(self, task_id: str) -> Reply:
+        """Ask to cancel."""
+        ...
+
+    def retry(self, task_id: str) -> Reply:
+        """Ask to retry."""
+        ...
+
+
+@runtime_checkable
+class Killable(Protocol):
+    """Can end and start its components."""
+
+    def kill(self, component: str, *, graceful: bool) -> bool:
+        """End a component and wait until it is gone; False if it was not running."""
+        ...
+
+    def start(self, component: str) -> bool:
+        """Start a component and wait until it is ready; False if it was running."""
+        ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """Can freeze its components."""
+
+    def pause(self, component: str) -> bool:
+        """Freeze; False if it does not run or is frozen."""
+        ...
+
+    def resume(self, component: str) -> bool:
+        """Let go on; False if it is not frozen."""
+        ...
+
+
+@runtime_checkable
+class DatabaseStoppable(Protocol):
+    """Can lose its database."""
+
+    def stop_database(self, mode: str) -> bool:
+        """Stop fast, immediate or kill; False if it was down."""
+        ...
+
+    def start_database(self) -> bool:
+        """Start; False if it was up."""
+        ...
+
+
+@runtime_checkable
+class BackendTerminable(Protocol):
+    """Can lose single database sessions."""
+
+    def terminate_backend(self, component: str) -> bool:
+        """End the sessions of a component; False if it had none."""
+        ...
+
+
+class Lane(Protocol):
+    """One isolated copy of everything a schedule needs, warm between schedules."""
+
+    def open(self, workers: int) -> System:
+        """Return a fresh system with so many workers, up and ready."""
+        ...
+
+    def close(self) -> None:
+        """End everything the lane started."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What became of one schedule."""
+
+    schedule: Schedule
+    verdict: Verdict
+    failure: Failure | None = None
+    steps_run: int = 0
+    duration_s: float = 0.0
+    waited_s: float = 0.0
+    states_seen: frozenset[str] = frozenset()
+    faults: int = 0
+    undecided: tuple[str, ...] = ()
+    story: tuple[str, ...] = ()
+    phases_s: tuple[tuple[str, float], ...] = field(default=())
+    history: History | None = None
+
+
+class Runner(Protocol):
+    """Runs one schedule against a target and judges it."""
+
+    def run(self, schedule: Schedule) -> RunResult:
+        """Run; raises InfrastructureError if the harness or its environment failed."""
+        ...
+
+    def close(self) -> None:
+        """Free what the runner holds."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defect:
+    """A realistic mistake that can be switched on."""
+
+    name: str
+    summary: str
+    mirrors: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetDescription:
+    """What a target is and offers."""
+
+    name: str
+    summary: str
+    actions: tuple[str, ...]
+    contract: Contract
+    defects: tuple[Defect, ...] = ()
+
+
+class Target(Protocol):
+    """A system under test: how to get a lane of it."""
+
+    @property
+    def description(self) -> TargetDescription:
+        """What it is and offers."""
+        ...
+
+    def lane(self, index: int, directory: Path) -> Lane:
+        """Return lane number `index`, keeping logs in the directory."""
+        ...
