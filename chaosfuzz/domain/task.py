@@ -66,7 +66,3 @@ class Execution:
     def finished(self) -> bool:
         """Say whether the handler did its work to the end."""
         return self.result == "finished"
-
-    def overlaps(self, other: "Execution", now_ns: int) -> bool:
-        """Say whether both ran at the same time; one without an end runs until now."""
-        return self.start_ns < (other.end_ns or now_ns) and other.start_ns < (self.end_ns or now_ns)

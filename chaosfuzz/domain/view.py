@@ -116,13 +116,20 @@ class View:
             for creation in self.history.creations
         )
 
+    def end_ns(self, execution: Execution) -> int:
+        """When an execution ended: its own end, its process's exit, or now."""
+        if execution.end_ns is not None:
+            return execution.end_ns
+        exits = (e.at_ns for e in self.history.exits if e.pid == execution.pid)
+        return min(exits, default=self.now_ns)
+
     def excused(self, execution: Execution) -> bool:
         """Say whether a fault justifies running this execution's task once more.
 
         Its component was killed, paused or cut off, or the database was down, between its start
         and its end plus the acknowledgement grace (DESIGN: re-execution is justified only then).
         """
-        end_ns = (execution.end_ns or self.now_ns) + self.contract.acknowledgement_grace_ms * 10**6
+        end_ns = self.end_ns(execution) + self.contract.acknowledgement_grace_ms * 10**6
         return any(
             fault.touches(execution.start_ns, end_ns)
             for fault in self.history.faults

@@ -1,0 +1,329 @@
+"""The one loop that turns a schedule into a history and judges it on the way."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from chaosfuzz.domain.fault import Injector, Journal, Judge, Performed
+from chaosfuzz.domain.history import FaultKind, Health, History, ProcessExit, StepRecord
+from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.target import Lane, RunResult, System, TaskService
+from chaosfuzz.domain.task import TaskRequest
+from chaosfuzz.domain.verdict import Failure, Verdict
+from chaosfuzz.domain.view import View
+from chaosfuzz.execution.stalls import StallMonitor
+from chaosfuzz.execution.work import WORK_ACTIONS, create, perform_work
+
+POLL_S = 0.008
+SETTLE_FACTOR = 4
+
+Injectors = Callable[[int], Sequence[Injector]]
+
+
+class ViolationSeenError(Exception):
+    """Raised inside the loop to stop at the first violation."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class ScheduleRunner:
+    """Runs schedules one after another in a lane (implements the Runner protocol)."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        injectors: Injectors,
+        judge: Judge,
+        journal: Journal,
+        stop: threading.Event,
+    ) -> None:
+        self.lane = lane
+        self.injectors = injectors
+        self.judge = judge
+        self.journal = journal
+        self.stop = stop
+        self.stalls = StallMonitor()
+
+    def run(self, schedule: Schedule) -> RunResult:
+        """Run and judge one schedule on a fresh system."""
+        began = time.monotonic()
+        self.journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps))
+        system = self.lane.open(schedule.workers)
+        opened = time.monotonic()
+        try:
+            run = _Run(self, system, schedule)
+            result = run.execute(began)
+        finally:
+            closing = time.monotonic()
+            system.close()
+        closed = time.monotonic()
+        phases = (
+            ("open", opened - began),
+            *run.phases(),
+            ("close", closed - closing),
+        )
+        self.journal.write("verdict", verdict=result.verdict.value, steps=result.steps_run)
+        return _with_phases(result, phases, closed - began)
+
+    def close(self) -> None:
+        """End the lane."""
+        self.stalls.close()
+        self.lane.close()
+
+
+def _with_phases(
+    result: RunResult, phases: tuple[tuple[str, float], ...], duration_s: float
+) -> RunResult:
+    return replace(result, phases_s=phases, duration_s=duration_s)
+
+
+class _Run:
+    """One schedule's run."""
+
+    def __init__(self, owner: ScheduleRunner, system: System, schedule: Schedule) -> None:
+        self.owner = owner
+        self.system = system
+        self.schedule = schedule
+        self.contract = system.contract
+        self.injectors = tuple(owner.injectors(max(1, schedule.workers)))
+        self.by_action = {name: i for i in self.injectors for name in i.actions}
+        self.history = History(began_ns=time.monotonic_ns())
+        self.undecided: dict[str, None] = {}
+        self.states_seen: set[str] = set()
+        self.step_index: int | None = None
+        self.steps_s = self.wait_s = self.settle_s = 0.0
+
+    def phases(self) -> tuple[tuple[str, float], ...]:
+        """Where the time went, in seconds."""
+        return (("steps", self.steps_s), ("waits", self.wait_s), ("settle", self.settle_s))
+
+    def execute(self, began: float) -> RunResult:
+        failure: Failure | None = None
+        try:
+            self.observe(ask_health=True)
+            for index, step in enumerate(self.schedule.steps):
+                self.step_index = index
+                self.perform(step)
+            self.step_index = None
+            settled = time.monotonic()
+            try:
+                self.heal()
+                self.settle()
+                self.finish()
+            finally:
+                self.settle_s = time.monotonic() - settled
+        except ViolationSeenError as seen:
+            failure = seen.failure
+        verdict = Verdict.HOLDS
+        if failure is not None:
+            verdict = Verdict.VIOLATED
+        elif self.undecided:
+            verdict = Verdict.UNKNOWN
+        return RunResult(
+            schedule=self.schedule,
+            verdict=verdict,
+            failure=failure,
+            steps_run=len(self.history.steps),
+            waited_s=self.wait_s + self.settle_s,
+            states_seen=frozenset(self.states_seen),
+            faults=len(self.history.faults),
+            undecided=tuple(self.undecided),
+            history=self.history,
+        )
+
+    def perform(self, step: Step) -> None:
+        """Journal, invoke, record, observe and check one step."""
+        assert self.step_index is not None
+        if self.owner.stop.is_set():
+            raise KeyboardInterrupt
+        self.owner.journal.write("step", index=self.step_index, step=str(step))
+        began_ns = time.monotonic_ns()
+        performed = self.dispatch(step)
+        ended_ns = time.monotonic_ns()
+        elapsed = (ended_ns - began_ns) / 1e9
+        if step.action.startswith("wait"):
+            self.wait_s += elapsed
+        else:
+            self.steps_s += elapsed
+        self.history.steps.append(
+            StepRecord(
+                index=self.step_index,
+                step=step,
+                began_ns=began_ns,
+                ended_ns=ended_ns,
+                outcome=performed.outcome,
+                applied=performed.applied,
+                detail=performed.detail,
+            )
+        )
+        self.observe(ask_health=True)
+
+    def dispatch(self, step: Step) -> Performed:
+        """Hand the step to whoever performs it."""
+        if step.action in WORK_ACTIONS:
+            return perform_work(step, self.system, self.history)
+        if step.action in self.by_action:
+            return self.by_action[step.action].perform(step, self.system, self.history)
+        if step.action == "wait":
+            self.watch(lambda: False, step["ms"])
+            return Performed(applied=True)
+        if step.action == "wait_lease":
+            return self.wait_lease()
+        assert step.action == "wait_idle", step
+        return self.wait_idle()
+
+    def wait_lease(self) -> Performed:
+        """Wait out the leases held now; ends early once somebody else runs their tasks."""
+        running = {e.task_id for e in self.history.executions if e.end_ns is None}
+        known = len(self.history.executions)
+        if not running:
+            return Performed(applied=False, outcome=Outcome.FAILED, detail="no lease is held")
+
+        def taken_over() -> bool:
+            return any(e.task_id in running for e in self.history.executions[known:])
+
+        self.watch(taken_over, self.contract.lease_ms + self.contract.lease_ms // 2)
+        return Performed(applied=True)
+
+    def wait_idle(self) -> Performed:
+        """Wait until all tasks are terminal, as long as there is somebody to work on them."""
+        stopped = self.history.fault_in_force(FaultKind.DATABASE_DOWN)
+        if stopped or not self.system.worker_names():
+            return Performed(applied=False, outcome=Outcome.FAILED, detail="nobody can work")
+        idle = self.watch(self.all_terminal, 2 * self.contract.lease_ms, progress=True)
+        return Performed(applied=True, detail="" if idle else "not idle in time")
+
+    def watch(self, until: Callable[[], bool], quiet_ms: float, *, progress: bool = False) -> bool:
+        """Observe until a condition holds; False once the time is up.
+
+        With `progress` the time counts from the last change seen, up to SETTLE_FACTOR times it.
+        """
+        began = last_change = time.monotonic()
+        seen = self.progress_mark()
+        while not until():
+            now = time.monotonic()
+            start = last_change if progress else began
+            if now - start > quiet_ms / 1000 or now - began > SETTLE_FACTOR * quiet_ms / 1000:
+                return False
+            if self.owner.stop.wait(POLL_S):
+                raise KeyboardInterrupt
+            self.observe(ask_health=False)
+            mark = self.progress_mark()
+            if mark != seen:
+                seen, last_change = mark, time.monotonic()
+        return True
+
+    def progress_mark(self) -> tuple[int, int, frozenset[tuple[str, str, int]]]:
+        """Return what changes whenever the system gets on with its work."""
+        latest = self.history.observations[-1].tasks or ()
+        return (
+            len(self.history.executions),
+            sum(e.end_ns is not None for e in self.history.executions),
+            frozenset((t.task_id, t.status.value, t.attempts) for t in latest),
+        )
+
+    def all_terminal(self) -> bool:
+        """Say whether every task known is terminal and no creation is missing."""
+        tasks = self.history.observations[-1].tasks
+        if tasks is None:
+            return False
+        tokens = {t.token for t in tasks if t.status.terminal}
+        owed = {c.request.token for c in self.history.creations if c.acknowledged}
+        return all(t.status.terminal for t in tasks) and owed <= tokens
+
+    def observe(self, *, ask_health: bool) -> None:
+        """Look at everything and check the every-step invariants if something changed."""
+        observation = self.system.observe(ask_health=ask_health)
+        # The queue is read before the ledger: an end is written before the queue is told.
+        executions = tuple(self.system.executions())
+        self.collect_exits()
+        before = self.history.observations[-1] if self.history.observations else None
+        changed = (
+            ask_health
+            or before is None
+            or observation.tasks != before.tasks
+            or executions != self.history.executions
+        )
+        self.history.executions = executions
+        if changed:
+            self.history.observations.append(observation)
+            self.remember_state()
+            self.check(final=False)
+
+    def collect_exits(self) -> None:
+        """Record processes that ended."""
+        for gone in self.system.exits():
+            self.history.exits.append(
+                ProcessExit(
+                    component=gone.component,
+                    pid=gone.pid,
+                    exit_code=gone.exit_code,
+                    ordered=gone.ordered,
+                    at_ns=time.monotonic_ns(),
+                )
+            )
+
+    def check(self, *, final: bool) -> None:
+        """Judge the history so far; raises ViolationSeenError on a violation."""
+        now_ns = time.monotonic_ns()
+        self.history.stalls = self.owner.stalls.since(self.history.began_ns)
+        view = View(self.history, self.contract, final, now_ns)
+        judgement = self.owner.judge.judge(view, self.step_index)
+        for reason in judgement.undecided:
+            self.undecided[reason] = None
+        if judgement.failures:
+            raise ViolationSeenError(judgement.failures[0])
+
+    def remember_state(self) -> None:
+        """Count the abstract state: statuses with attempts, workers, what is broken."""
+        latest = self.history.observations[-1]
+        statuses = sorted(f"{t.status.value}x{t.attempts}" for t in latest.tasks or ())
+        broken = sorted(f.kind.value for f in self.history.faults if f.ended_ns is None)
+        readable = "up" if latest.tasks is not None else "down"
+        self.states_seen.add(
+            f"{','.join(statuses)}|{len(latest.components_up)}|{readable}|{','.join(broken)}"
+        )
+
+    def heal(self) -> None:
+        """Undo every fault."""
+        self.owner.journal.write("heal")
+        for injector in self.injectors:
+            injector.heal(self.system, self.history)
+        self.history.healed_ns = time.monotonic_ns()
+
+    def settle(self) -> None:
+        """Wait, by progress, until the work is done or nothing moves any more."""
+        due_ms = max(
+            (
+                (c.sent_ns - time.monotonic_ns()) / 1e6 + c.request.delay_ms
+                for c in self.history.creations
+            ),
+            default=0.0,
+        )
+        quiet_ms = self.contract.recovery_ms + max(0.0, due_ms)
+        self.watch(self.all_terminal, quiet_ms, progress=True)
+
+    def finish(self) -> None:
+        """See that the healed system takes and does new work, then check everything."""
+        self.wait_until_well()
+        if isinstance(self.system, TaskService) and self.all_terminal():
+            number = len(self.history.creations) + 1
+            request = TaskRequest(number=number, token=f"canary-{time.monotonic_ns()}")
+            create(request, self.system, self.history, lose=False)
+            self.watch(self.all_terminal, self.contract.recovery_ms, progress=True)
+        self.observe(ask_health=True)
+        self.check(final=True)
+
+    def wait_until_well(self) -> None:
+        """Ask for health until it is well or its bound is over."""
+        deadline = time.monotonic() + self.contract.health_ms / 1000
+        while time.monotonic() < deadline:
+            self.observe(ask_health=True)
+            if self.history.observations[-1].health in {Health.WELL, Health.UNASKED}:
+                return
+            if self.owner.stop.wait(POLL_S):
+                raise KeyboardInterrupt

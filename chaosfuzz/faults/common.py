@@ -1,0 +1,33 @@
+"""What all injectors share."""
+
+import time
+
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.fault import Performed
+from chaosfuzz.domain.history import FaultKind, History
+from chaosfuzz.domain.outcome import Outcome
+
+NOT_APPLICABLE = Performed(applied=False, outcome=Outcome.FAILED, detail="does not apply")
+
+
+def worker_name(slot: int) -> str:
+    """Return the component in a worker slot."""
+    return f"worker-{slot}"
+
+
+def lacks(ability: str) -> UsageError:
+    """Return the error for a target that cannot do what a schedule asks."""
+    return UsageError(
+        f"this target cannot do it: {ability}; remove the step or use a target that can "
+        "(chaosfuzz targets lists what each offers)"
+    )
+
+
+def begin(history: History, kind: FaultKind, component: str) -> None:
+    """Record a fault as of now."""
+    history.begin_fault(kind, component, time.monotonic_ns())
+
+
+def end(history: History, kind: FaultKind, component: str) -> None:
+    """Record that a fault is over as of now."""
+    history.end_fault(kind, component, time.monotonic_ns())

@@ -1,0 +1,111 @@
+"""The Hypothesis state machine that plans schedules; it never touches a system."""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from chaosfuzz.domain.action import Role
+from chaosfuzz.domain.plan import PlanModel
+from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.planning.weights import Draw, load_step, next_step
+
+_INTEGER = st.integers(min_value=0, max_value=9999)
+
+
+def machine_type(
+    actions: tuple[str, ...], max_steps: int, finished: Callable[[Schedule], None]
+) -> type[RuleBasedStateMachine]:
+    """Return a machine class whose rules plan steps and whose teardown hands over the schedule.
+
+    Rules are total and their arguments plain integers: what they mean follows from the plan's
+    model alone, so that Hypothesis sees the same draws whatever a system does later.
+    """
+
+    class ScheduleMachine(RuleBasedStateMachine):
+        """Plans one schedule."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.workers = 2
+            self.length = max_steps
+            self.steps: list[Step] = []
+            self.model = PlanModel.of(self.workers)
+
+        @initialize(workers=st.integers(1, 3), length=_INTEGER)
+        def begin(self, workers: int, length: int) -> None:
+            """Choose how many workers start, and how long the schedule is."""
+            self.workers = workers
+            self.length = min(max_steps, 3 + length % max(1, max_steps - 2))
+            self.model = PlanModel.of(workers)
+
+        def add(self, step: Step | None) -> None:
+            """Append a step if there is room and it does something."""
+            if step is None or len(self.steps) >= self.length or not self.model.possible(step):
+                return
+            self.model.apply(step)
+            self.steps.append(step)
+
+        def pick(self, draw: Draw, roles: frozenset[Role]) -> None:
+            """Append a weighted choice among what is possible."""
+            self.add(next_step(self.model, draw, actions, roles))
+
+        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER, d=_INTEGER, e=_INTEGER)
+        def work(self, a: int, b: int, c: int, d: int, e: int) -> None:
+            """Create tasks."""
+            self.add(load_step(Draw(choice=a, first=b, second=c, third=d, fourth=e)))
+
+        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
+        def break_something(self, a: int, b: int, c: int) -> None:
+            """Inject a fault."""
+            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
+            self.pick(draw, frozenset({Role.FAULT}))
+
+        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
+        def go_on(self, a: int, b: int, c: int) -> None:
+            """Wait, heal, or operate on a task."""
+            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
+            self.pick(draw, frozenset({Role.HEAL, Role.WAIT, Role.LOAD}))
+
+        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
+        def mend(self, a: int, b: int, c: int) -> None:
+            """Heal something, or wait."""
+            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
+            self.pick(draw, frozenset({Role.HEAL, Role.WAIT}))
+
+        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
+        def anything(self, a: int, b: int, c: int) -> None:
+            """Do whatever the weights say."""
+            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
+            self.pick(draw, frozenset(Role))
+
+        def planned(self) -> Schedule:
+            """Return what was planned."""
+            return Schedule(workers=self.workers, steps=tuple(self.steps))
+
+        def teardown(self) -> None:
+            """Hand over the finished plan; `finished` ignores it if the draw was cut short."""
+            finished(self.planned())
+
+    return ScheduleMachine
+
+
+def draw_batch(
+    actions: tuple[str, ...], max_steps: int, batch_seed: int, examples: int
+) -> list[Schedule]:
+    """Draw a batch of schedules; the same seed gives the same batch."""
+    drawn: list[Schedule] = []
+    machine = machine_type(actions, max_steps, drawn.append)
+    chosen = settings(
+        max_examples=examples,
+        # Rules that find no room or nothing to do leave no step, hence more rules than steps.
+        stateful_step_count=max_steps + max_steps // 2,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(batch_seed)(machine), settings=chosen)
+    return drawn

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+
+from chaosfuzz.domain import FaultKind, Finding, Health, Kind, View, invariant
+
+
+@invariant(kind=Kind.UNHEALTHY)
+def health_tells_the_truth(view: View) -> Iterator[Finding]:
+    """Health does not say well while the database is down."""
+    seen = view.latest
+    if seen is None or seen.health is not Health.WELL:
+        return
+    for fault in view.history.faults:
+        over = fault.ended_ns is not None and fault.ended_ns <= seen.at_ns
+        asked_during = fault.began_ns < seen.health_asked_ns and not over
+        if fault.kind is FaultKind.DATABASE_DOWN and asked_during:
+            yield Finding(message="health says well while the database is down", role="server")

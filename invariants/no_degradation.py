@@ -1,0 +1,34 @@
+from collections.abc import Iterator
+from statistics import median
+
+from chaosfuzz.domain import Finding, Kind, TaskView, View, invariant
+
+FACTOR = 20
+FLOOR_NS = 1_500_000_000
+
+
+def _latency_ns(task: TaskView) -> int:
+    return min(e.start_ns for e in task.executions) - task.creation.ended_ns
+
+
+@invariant(kind=Kind.DEGRADED, at_end=True)
+def no_degradation(view: View) -> Iterator[Finding]:
+    """After healing, a new task starts about as soon as one did before the first fault."""
+    first_fault_ns = min((f.began_ns for f in view.history.faults), default=None)
+    healed_ns = view.history.healed_ns
+    if first_fault_ns is None or healed_ns is None:
+        return
+    started = [t for t in view.tasks if t.executions and not t.request.delay_ms]
+    before = [
+        _latency_ns(t) for t in started if min(e.start_ns for e in t.executions) < first_fault_ns
+    ]
+    for task in started:
+        if task.creation.sent_ns < healed_ns:
+            continue
+        bound_ns = max(FLOOR_NS, FACTOR * int(median(before)) if before else 0)
+        if _latency_ns(task) > bound_ns:
+            message = (
+                f"after healing, task {task.number} started after {_latency_ns(task) // 10**6} ms"
+            )
+            stalled = view.stalled(healed_ns, view.now_ns)
+            yield Finding(message=message, tasks=(task.number,), certain=not stalled)

@@ -1,0 +1,26 @@
+from collections.abc import Iterator
+
+from chaosfuzz.domain import Finding, Kind, OperationKind, Outcome, TaskStatus, View, invariant
+
+
+@invariant(kind=Kind.PHANTOM)
+def no_phantom(view: View) -> Iterator[Finding]:
+    """Nothing runs that was refused, and a confirmed cancel holds."""
+    for task in view.tasks:
+        if task.creation.outcome is Outcome.FAILED and task.executions:
+            message = f"task {task.number} was refused and ran all the same"
+            yield Finding(message=message, tasks=(task.number,))
+        for cancel in task.confirmed(OperationKind.CANCEL):
+            if task.tried(OperationKind.RETRY):
+                continue
+            if view.readable and task.state and task.state.status is not TaskStatus.CANCELLED:
+                message = (
+                    f"task {task.number} was cancelled, says the API; it is {task.state.status}"
+                )
+                yield Finding(message=message, tasks=(task.number,), role="server")
+            for execution in task.executions:
+                if execution.start_ns > cancel.ended_ns and not view.faults(
+                    task.creation.sent_ns, execution.start_ns
+                ):
+                    message = f"task {task.number} was cancelled and started later"
+                    yield Finding(message=message, tasks=(task.number,))

@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from itertools import pairwise
+
+from chaosfuzz.domain import Finding, Kind, OperationKind, View, invariant
+
+
+@invariant(kind=Kind.STATE_REGRESSION)
+def no_state_regression(view: View) -> Iterator[Finding]:
+    """Terminal states stay, attempts never fall or pass their limit, no row disappears."""
+    for task in view.tasks:
+        if task.tried(OperationKind.RETRY):
+            continue
+        for before, after in pairwise(task.seen):
+            if before.task_id != after.task_id:
+                continue
+            if before.status.terminal and after.status is not before.status:
+                message = f"task {task.number} went from {before.status} to {after.status}"
+                yield Finding(message=message, tasks=(task.number,))
+            if after.attempts < before.attempts:
+                message = (
+                    f"attempts of task {task.number} fell: {before.attempts} to {after.attempts}"
+                )
+                yield Finding(message=message, tasks=(task.number,))
+        limit = task.request.max_attempts
+        if len(task.executions) > limit and len({e.task_id for e in task.executions}) == 1:
+            message = f"task {task.number} ran {len(task.executions)} times, its limit is {limit}"
+            yield Finding(message=message, tasks=(task.number,))
+        if view.readable and task.acknowledged and task.executions and not task.states:
+            message = f"task {task.number} ran and its row has disappeared"
+            yield Finding(message=message, tasks=(task.number,))

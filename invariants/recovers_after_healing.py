@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+
+from chaosfuzz.domain import Finding, Health, Kind, Outcome, View, invariant
+
+
+@invariant(kind=Kind.UNHEALTHY, at_end=True)
+def recovers_after_healing(view: View) -> Iterator[Finding]:
+    """After healing, health is well and the API takes tasks within the bound."""
+    healed_ns = view.history.healed_ns or view.now_ns
+    stalled = view.stalled(healed_ns, view.now_ns)
+    seen = view.latest
+    if seen is not None and seen.health not in {Health.WELL, Health.UNASKED}:
+        message = f"health is {seen.health} {view.contract.health_ms} ms after healing"
+        yield Finding(message=message, role="server", certain=not stalled)
+    for task in view.tasks:
+        if task.creation.sent_ns > healed_ns and task.creation.outcome is not Outcome.OK:
+            message = f"after healing, creating a task gave: {task.creation.detail}"
+            yield Finding(message=message, role="server", certain=not stalled)

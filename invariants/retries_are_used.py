@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+
+from chaosfuzz.domain import Finding, Kind, TaskStatus, View, invariant
+
+NO_RETRY = 3
+
+
+@invariant(kind=Kind.GAVE_UP)
+def retries_are_used(view: View) -> Iterator[Finding]:
+    """A task fails for good only after all the attempts it was promised."""
+    for task in view.tasks:
+        state, limit = task.state, task.request.max_attempts
+        if state is None or state.status is not TaskStatus.FAILED:
+            continue
+        if task.request.strategy != NO_RETRY and state.attempts < limit:
+            message = (
+                f"task {task.number} failed for good after {state.attempts} of {limit} attempts"
+            )
+            yield Finding(message=message, tasks=(task.number,))
