@@ -1,0 +1,1 @@
+"""Wires the parts: plan, execute, check, shrink, save, replay."""

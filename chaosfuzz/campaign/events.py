@@ -1,0 +1,56 @@
+"""What a campaign tells its consumers; they only read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.target import RunResult
+from chaosfuzz.domain.verdict import Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleDone:
+    """A schedule was run and judged."""
+
+    result: RunResult
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Nothing new; time goes by."""
+
+    elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureFound:
+    """A schedule broke a promise; shrinking begins unless it is switched off."""
+
+    failure: Failure
+    schedule: Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShrinkingOn:
+    """Shrinking has run so many executions and is down to so many steps."""
+
+    executions: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseSaved:
+    """The failure with its smallest schedule known, saved."""
+
+    case: Case
+    path: Path
+    failure: Failure
+    original_steps: int
+    executions_to_shrink: int
+    exhausted: bool
+    story: tuple[str, ...]
+
+
+Event = ScheduleDone | Waiting | FailureFound | ShrinkingOn | CaseSaved

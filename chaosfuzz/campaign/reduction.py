@@ -1,0 +1,120 @@
+"""Shrinks a failing schedule, measures how often it fails, and saves it as a case."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
+from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cases import CaseStore
+from chaosfuzz.domain.case import Case, Found
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.reporting.story import tell
+from chaosfuzz.shrinking import Budget, Reducer, Shrunk, ShrinkProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """How much to spend on shrinking, and where cases go. `shrink` false saves as found."""
+
+    setup: Setup
+    store: CaseStore
+    budget: Budget
+    shrink: bool = True
+
+    def reduce(self, runner: Runner, found: RunResult) -> Iterator[Event]:
+        """Yield progress, then the saved case."""
+        assert found.failure is not None
+        keeper = _LastFailure(runner, found)
+        progress: queue.SimpleQueue[ShrinkProgress | None] = queue.SimpleQueue()
+        reducer = Reducer(keeper, self.budget if self.shrink else Budget(executions=0, time_s=0),
+                          on_progress=progress.put)
+        worker = _Background(lambda: reducer.shrink(found.schedule, keeper.failure), progress)
+        worker.start()
+        while (step := progress.get()) is not None:
+            yield ShrinkingOn(executions=step.executions, steps=step.steps)
+        yield self._save(worker.result(), found, keeper)
+
+    def _save(self, shrunk: Shrunk, found: RunResult, keeper: "_LastFailure") -> CaseSaved:
+        case = Case(
+            title=shrunk.failure.message,
+            target=self.setup.target,
+            defects=self.setup.defects,
+            contract=self.setup.check().contract.guarantee.value,
+            signature=shrunk.failure.signature,
+            schedule=shrunk.schedule,
+            reproduces=shrunk.rate,
+            found=Found(
+                date=datetime.now(UTC).date().isoformat(),
+                seed=self.setup.seed,
+                steps=len(found.schedule.steps),
+                executions_to_shrink=shrunk.executions,
+            ),
+            # A planted defect is meant to fail; a bug of a real system is to hold once fixed.
+            expect="violated" if self.setup.defects else "holds",
+            needed=shrunk.needed,
+        )
+        return CaseSaved(
+            case=case,
+            path=self.store.save(case),
+            failure=shrunk.failure,
+            original_steps=len(found.schedule.steps),
+            executions_to_shrink=shrunk.executions,
+            exhausted=shrunk.exhausted,
+            story=keeper.story(),
+        )
+
+
+class _LastFailure:
+    """Runs schedules and remembers the newest failing result of the signature, for its story."""
+
+    def __init__(self, runner: Runner, found: RunResult) -> None:
+        assert found.failure is not None
+        self._runner = runner
+        self.failure = found.failure
+        self._kept = found
+
+    def __call__(self, schedule: Schedule) -> RunResult:
+        result = self._runner.run(schedule)
+        if result.failure is not None and result.failure.signature == self.failure.signature:
+            shorter = len(schedule.steps) <= len(self._kept.schedule.steps)
+            self._kept = result if shorter else self._kept
+        return result
+
+    def story(self) -> tuple[str, ...]:
+        """Tell what happened in the shortest failing run."""
+        failure = self._kept.failure
+        if self._kept.history is None or failure is None:
+            return self._kept.story
+        return tell(self._kept.history, failure, failure.tasks)
+
+
+class _Background(threading.Thread):
+    """Runs the reduction beside the consumer of its progress."""
+
+    def __init__(
+        self, work: Callable[[], Shrunk], progress: "queue.SimpleQueue[ShrinkProgress | None]"
+    ) -> None:
+        super().__init__(name="shrinking", daemon=True)
+        self._work = work
+        self._progress = progress
+        self._shrunk: Shrunk | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._shrunk = self._work()
+        except BaseException as error:  # noqa: BLE001 - handed over to the consumer's thread
+            self._error = error
+        finally:
+            self._progress.put(None)
+
+    def result(self) -> Shrunk:
+        """Return what came out, or raise what went wrong."""
+        if self._error is not None:
+            raise self._error
+        assert self._shrunk is not None
+        return self._shrunk

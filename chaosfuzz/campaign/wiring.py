@@ -1,0 +1,56 @@
+"""Makes runners: a target's lane, the injectors, the invariants and the journal put together."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.fault import Journal
+from chaosfuzz.domain.target import Runner, TargetDescription
+from chaosfuzz.execution import ScheduleRunner
+from chaosfuzz.faults import standard_injectors
+from chaosfuzz.targets.process import ReferenceTarget
+from chaosfuzz.targets.process.target import describe as describe_reference
+from chaosfuzz.targets.simulated import SimulatedTarget
+
+TARGETS = ("reference", "simulated")
+
+
+def describe(name: str) -> TargetDescription:
+    """Return a target's description; raises UsageError listing the targets there are."""
+    if name == "reference":
+        return describe_reference()
+    if name == "simulated":
+        return SimulatedTarget().description
+    message = f"unknown target {name!r}; targets are: {', '.join(TARGETS)}"
+    raise UsageError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What every command that runs schedules needs to know."""
+
+    target: str = "reference"
+    defects: tuple[str, ...] = ()
+    mode: str = "at-least-once"
+    seed: int = 0
+    invariants: Path | None = None
+
+    def check(self) -> TargetDescription:
+        """Raise UsageError for anything unknown."""
+        description = describe(self.target)
+        known = [defect.name for defect in description.defects]
+        for name in self.defects:
+            if name not in known:
+                message = f"unknown defect {name!r} of {self.target}; there are: {', '.join(known)}"
+                raise UsageError(message)
+        return description
+
+    def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
+        """Return a runner of its own lane. Raises InfrastructureError if it cannot be started."""
+        if self.target == "simulated":
+            return SimulatedTarget().runner(self.defects, self.seed)
+        judge = InvariantJudge(load_invariants(default_directories(self.invariants)))
+        target = ReferenceTarget(self.defects, self.mode)
+        return ScheduleRunner(target.lane(lane, logs), standard_injectors, judge, journal, stop)

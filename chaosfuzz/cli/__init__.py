@@ -1,0 +1,36 @@
+"""Arguments, printing and exit codes; nothing else."""
+
+import sys
+
+import click
+
+from chaosfuzz.cli.application import application
+from chaosfuzz.domain.errors import ChaosfuzzError
+
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 holds, 1 violated, 2 bad usage, 3 harness failed."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run with these arguments and return the exit code."""
+    try:
+        code = application(args=arguments, standalone_mode=False, prog_name="chaosfuzz")
+    except click.exceptions.Exit as finished:
+        return int(finished.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        print("chaosfuzz: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except ChaosfuzzError as error:
+        print(f"chaosfuzz: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"chaosfuzz: the environment failed: {error}", file=sys.stderr)
+        return 3
+    return int(code or 0)

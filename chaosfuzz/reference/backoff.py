@@ -1,0 +1,34 @@
+"""How long a failed task waits for its next attempt."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaosfuzz.reference.settings import Settings
+
+STRATEGIES = ("exponential", "linear", "fixed", "none")
+OPTIONS = ("base_ms", "cap_ms")
+
+
+def strategy_problem(strategy: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with a retry strategy, or None."""
+    if strategy.get("kind", "exponential") not in STRATEGIES:
+        return f"retry_strategy.kind must be one of {', '.join(STRATEGIES)}"
+    for name in OPTIONS:
+        value = strategy.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 86_400_000:
+            return f"retry_strategy.{name} must be a whole number of at most a day"
+    return None
+
+
+def backoff_ms(strategy: Mapping[str, Any], attempt: int, settings: Settings) -> int | None:
+    """The wait after the given attempt (1 is the first), or None if there is no retry."""
+    base_ms = int(strategy.get("base_ms", settings.backoff_ms))
+    cap_ms = int(strategy.get("cap_ms", settings.backoff_cap_ms))
+    kind = strategy.get("kind", "exponential")
+    if kind == "none":
+        return None
+    if kind == "fixed":
+        return min(base_ms, cap_ms)
+    if kind == "linear":
+        return min(base_ms * attempt, cap_ms)
+    return int(min(base_ms * 2 ** min(attempt - 1, 40), cap_ms))

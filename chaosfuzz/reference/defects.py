@@ -1,0 +1,122 @@
+"""The defects that can be planted, each with the real-world bug it mirrors."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defect:
+    """One known way to get a job queue wrong."""
+
+    name: str
+    summary: str
+    mirrors: str
+
+
+class UnknownDefectError(ValueError):
+    """A defect was asked for that nobody registered."""
+
+
+def _defect(name: str, summary: str, mirrors: str) -> tuple[str, Defect]:
+    return name, Defect(name=name, summary=summary, mirrors=mirrors)
+
+
+DEFECTS: dict[str, Defect] = dict(
+    (
+        _defect(
+            "claim-without-lock",
+            "A task is selected, then updated by its id with neither lock nor status guard.",
+            "Two workers poll the same row and both execute it.",
+        ),
+        _defect(
+            "complete-without-lease-check",
+            "A result is written by the task's id alone, whoever holds the lease by then.",
+            "A paused worker wakes up and overwrites the result of its successor.",
+        ),
+        _defect(
+            "no-lease-recovery",
+            "Nobody looks for expired leases.",
+            "A task stays running for ever after its worker was killed.",
+        ),
+        _defect(
+            "no-heartbeat",
+            "A lease is never extended while the handler runs.",
+            "Tasks longer than the visibility timeout are delivered again while they run.",
+        ),
+        _defect(
+            "ack-before-run",
+            "A task is marked completed before its handler runs.",
+            "A consumer that acknowledges on receipt loses its message when it crashes.",
+        ),
+        _defect(
+            "respond-before-commit",
+            "The reply to a create goes out and the insert is committed some 30 ms later.",
+            "Asynchronous commit or a write-behind buffer loses acknowledged work at a crash.",
+        ),
+        _defect(
+            "retry-never",
+            "The first failure of a task is terminal.",
+            "A retry predicate that is never true.",
+        ),
+        _defect(
+            "retry-forgets-attempts",
+            "A failure puts the attempts back to none, so a task is retried for ever.",
+            "A poison message that is requeued with a fresh delivery count.",
+        ),
+        _defect(
+            "dead-letter-dropped",
+            "A task whose attempts are spent is deleted.",
+            "A queue without a dead letter policy discards what it cannot deliver.",
+        ),
+        _defect(
+            "pool-never-recovers",
+            "The server keeps handing out broken connections after an outage.",
+            "A connection pool without a liveness check serves errors until restarted.",
+        ),
+        _defect(
+            "worker-exits-on-database-loss",
+            "A worker exits with code 1 when it loses the database.",
+            "An unhandled connection error ends the consumer, and nothing starts it again.",
+        ),
+        _defect(
+            "recovery-requeues-finished",
+            "Recovery looks at the lease only, and completion leaves the lease in place.",
+            "A reaper that requeues acknowledged jobs runs them again.",
+        ),
+        _defect(
+            "create-not-idempotent",
+            "The idempotency key is ignored.",
+            "A client's retry after a lost reply makes two tasks.",
+        ),
+        _defect(
+            "priority-as-text",
+            "Tasks are ordered by the priority's name, so critical comes last.",
+            "An enumeration kept as text and sorted by its letters.",
+        ),
+        _defect(
+            "schedule-ignored",
+            "A claim does not ask whether the task is due.",
+            "A claim from a stale snapshot without a second look at the due time.",
+        ),
+        _defect(
+            "cancel-ignores-running",
+            "Cancelling a running task answers with success and changes nothing.",
+            "A handler that does not look at the number of rows it updated.",
+        ),
+        _defect(
+            "health-always-ok",
+            "Health is reported without asking the database.",
+            "A health endpoint that returns a constant.",
+        ),
+    )
+)
+
+
+def check_defects(names: Iterable[str]) -> frozenset[str]:
+    """Return the names as a set, or say which of them nobody knows."""
+    wanted = frozenset(names)
+    unknown = sorted(wanted - DEFECTS.keys())
+    if unknown:
+        message = f"unknown defect {', '.join(unknown)}; known are {', '.join(sorted(DEFECTS))}"
+        raise UnknownDefectError(message)
+    return wanted

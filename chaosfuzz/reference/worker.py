@@ -1,0 +1,152 @@
+"""The worker process: claims, runs, recovers, and outlives every outage of the database."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+import psycopg
+
+from chaosfuzz.reference.claiming import claim
+from chaosfuzz.reference.database import Database, connect
+from chaosfuzz.reference.execution import Execution
+from chaosfuzz.reference.lease import Lease
+from chaosfuzz.reference.ledger import Ledger
+from chaosfuzz.reference.recovery import recover
+from chaosfuzz.reference.schema import CHANNEL
+from chaosfuzz.reference.settings import Settings
+
+LISTEN_TURN_S = 5.0
+
+
+class Worker:
+    """Up to `concurrency` executions at a time, until told to stop."""
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._name = f"{settings.component}:{os.getpid()}"
+        self._database = Database(
+            settings.dsn,
+            timeout_ms=settings.request_timeout_ms,
+            max_connections=settings.concurrency * 2 + 2,
+        )
+        self._executions: dict[asyncio.Task[None], Execution] = {}
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._exit_code = 0
+
+    async def serve(self, on_ready: Callable[[], None]) -> int:
+        """Work until stopped; return the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        claiming = asyncio.create_task(self._repeat(self._claim_next, 0))
+        others = [asyncio.create_task(self._repeat(self._listen, self._settings.poll_ms))]
+        # DEFECT no-lease-recovery: expired leases are nobody's business.
+        if not self._settings.has("no-lease-recovery"):
+            others.append(asyncio.create_task(self._repeat(self._recover, 0)))
+        on_ready()
+        await self._stopping.wait()
+        for each in others:
+            each.cancel()
+        if self._exit_code == 0:
+            # A claim under way is not cancelled: it may have been granted already.
+            await asyncio.wait({claiming})
+            await self._drain()
+        await self._database.close()
+        return self._exit_code
+
+    def stop(self) -> None:
+        """Claim no more and end when what is running has ended."""
+        self._stopping.set()
+        self._wake.set()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]], pause_ms: int) -> None:
+        while not self._stopping.is_set():
+            try:
+                await step()
+            except psycopg.Error as error:
+                self._lost(error)
+                await self._pause(self._settings.poll_ms)
+            else:
+                await self._pause(pause_ms)
+
+    def _lost(self, error: psycopg.Error) -> None:
+        # DEFECT worker-exits-on-database-loss: an error of the connection ends the process.
+        if self._settings.has("worker-exits-on-database-loss") and isinstance(
+            error, psycopg.OperationalError
+        ):
+            self._exit_code = 1
+            self.stop()
+
+    async def _pause(self, pause_ms: int) -> None:
+        if pause_ms:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_ms / 1000)
+
+    async def _claim_next(self) -> None:
+        self._wake.clear()
+        if len(self._executions) < self._settings.concurrency:
+            sent_at_s = time.monotonic()
+            taken = await self._database.run(lambda each: claim(each, self._settings, self._name))
+            if taken is not None:
+                lease = Lease(self._settings, sent_at_s)
+                self._start(Execution(taken, lease, self._database, self._ledger, self._settings))
+                return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._settings.poll_ms / 1000)
+
+    def _start(self, execution: Execution) -> None:
+        running = asyncio.create_task(execution.run())
+        self._executions[running] = execution
+        running.add_done_callback(self._finished)
+
+    def _finished(self, running: asyncio.Task[None]) -> None:
+        self._executions.pop(running, None)
+        self._wake.set()
+
+    async def _recover(self) -> None:
+        await self._database.run(lambda each: recover(each, self._settings))
+        await self._pause(self._settings.recovery_ms)
+
+    async def _listen(self) -> None:
+        connection = await connect(self._settings.dsn)
+        try:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            while True:
+                async for _ in connection.notifies(timeout=LISTEN_TURN_S):
+                    self._wake.set()
+        finally:
+            connection.pgconn.finish()
+
+    async def _drain(self) -> None:
+        if self._executions:
+            await asyncio.wait(tuple(self._executions), timeout=self._settings.grace_ms / 1000)
+        for execution in tuple(self._executions.values()):
+            execution.give_up()
+        if self._executions:
+            await asyncio.wait(tuple(self._executions), timeout=self._settings.lease_ms / 1000)
+
+
+def run(settings: Settings, ready_fd: int | None) -> int:
+    """Run a worker in this process until SIGTERM; return the exit code.
+
+    A byte is written to `ready_fd` once the signal handlers are installed and the loops run.
+    """
+    ledger = Ledger.open(settings.ledger_path, settings.component)
+
+    def announce() -> None:
+        if ready_fd is not None:
+            os.write(ready_fd, b"R")
+            os.close(ready_fd)
+
+    async def serve() -> int:
+        return await Worker(settings, ledger).serve(announce)
+
+    try:
+        return asyncio.run(serve())
+    finally:
+        ledger.close()

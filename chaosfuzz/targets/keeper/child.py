@@ -1,0 +1,130 @@
+"""A process that a keeper started, as the harness sees it."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.targets.keeper.process_tree import wait_readable
+
+_LOG_TAIL_BYTES = 2000
+
+
+def log_tail(path: Path, from_byte: int = 0) -> str:
+    """Return the end of a log, after `from_byte`; never fails."""
+    try:
+        with path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(from_byte, size - _LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace").strip()
+    except OSError as error:
+        return f"(no log: {error})"
+
+
+class Child:
+    """One child. Safe to use from several threads; waits are on its pidfd, never on its pid."""
+
+    def __init__(
+        self,
+        *,
+        pid: int,
+        pidfd: int,
+        ready_descriptor: int | None,
+        log_path: Path,
+        collect: Callable[[], int],
+        kill_group: Callable[[], None],
+    ) -> None:
+        self.pid = pid
+        self.log_path = log_path
+        self._pidfd = pidfd
+        self._ready_descriptor = ready_descriptor
+        self._collect = collect
+        self._kill_group = kill_group
+        self._exit_code: int | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while alive.
+
+        Raises:
+            InfrastructureError: the keeper has died.
+
+        """
+        return self.wait(0)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait until the process has ended; return its exit code, None at the deadline.
+
+        Raises:
+            InfrastructureError: the keeper has died.
+
+        """
+        if self._exit_code is None and not self._closed and wait_readable([self._pidfd], timeout_s):
+            with self._lock:
+                if self._exit_code is None:
+                    self._exit_code = self._collect()
+        return self._exit_code
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait for the byte that the forked function writes when it is ready.
+
+        Raises:
+            InfrastructureError: it died or closed its ready descriptor first, or took too long.
+            UsageError: the child was executed, not forked.
+
+        """
+        ready = self._ready_descriptor
+        if ready is None:
+            message = f"process {self.pid} has no ready descriptor: only forked children have one"
+            raise UsageError(message)
+        started = time.monotonic()
+        readable = wait_readable([ready, self._pidfd], timeout_s)
+        if ready in readable and os.read(ready, 1):
+            return
+        waited_s = time.monotonic() - started
+        if readable:
+            problem = f"ended or closed its ready descriptor before it was ready ({waited_s:.3f} s)"
+            # The descriptor closes an instant before the process counts as ended.
+            exit_code = self.wait(min(1.0, timeout_s))
+            problem += f", exit code {exit_code}" if exit_code is not None else ", still running"
+        else:
+            problem = f"was not ready within {timeout_s:g} s"
+        message = f"process {self.pid} {problem}; log {self.log_path}: {log_tail(self.log_path)}"
+        raise InfrastructureError(message)
+
+    def signal(self, number: int) -> bool:
+        """Send a signal; return False if the process has ended."""
+        if self._closed or self._exit_code is not None or wait_readable([self._pidfd], 0):
+            return False
+        try:
+            signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def kill_tree(self) -> None:
+        """SIGKILL the process, then all of its process group. Wait for its end with `wait`.
+
+        Raises:
+            InfrastructureError: the keeper has died.
+
+        """
+        self.signal(signal.SIGKILL)
+        self._kill_group()
+
+    def close(self) -> None:
+        """Give up the handles; the process itself is left alone (it ends with the keeper)."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for descriptor in (self._pidfd, self._ready_descriptor):
+                if descriptor is not None:
+                    with contextlib.suppress(OSError):
+                        os.close(descriptor)

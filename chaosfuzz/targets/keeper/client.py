@@ -1,0 +1,214 @@
+"""The harness's handle of a keeper process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.targets.keeper import messages
+from chaosfuzz.targets.keeper.child import Child
+from chaosfuzz.targets.keeper.credentials import UnprivilegedWay
+
+_PREPARE_TIMEOUT_S = 60.0
+_REQUEST_TIMEOUT_S = 20.0
+_END_TIMEOUT_S = 10.0
+_PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+
+
+class Keeper:
+    """Starts processes that all end with it, also when this process is killed.
+
+    `prepare` names modules it imports once; forked children have them for nothing. `way`
+    prescribes how root is given up; by default the keeper finds out what works.
+
+    Raises:
+        InfrastructureError: the keeper cannot start or import a module.
+
+    """
+
+    def __init__(self, prepare: Sequence[str] = (), *, way: UnprivilegedWay | None = None) -> None:
+        self._lock = threading.Lock()
+        self._last_number = 0
+        self._closed = False
+        self._failure: str | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        import_path = [entry or str(Path.cwd()) for entry in sys.path]
+        python_path = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chaosfuzz.targets.keeper", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(python_path)},
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                # Out of the terminal's reach: its Ctrl-C is for the harness alone.
+                start_new_session=True,
+            )
+        try:
+            hello = {"prepare": list(prepare), "import_path": import_path, "way": way}
+            answer, _none = self._exchange(hello, (), _PREPARE_TIMEOUT_S)
+        except BaseException:
+            self.close()
+            raise
+        self._way: UnprivilegedWay = answer["way"]
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The pid of the keeper process."""
+        return self._process.pid
+
+    def unprivileged_way(self) -> UnprivilegedWay:
+        """Return how `execute(user="unprivileged")` gives up root on this machine."""
+        return self._way
+
+    def fork(self, entry: str, argument: str, log_path: Path) -> Child:
+        """Fork the prepared process and call `module:function`(argument, ready_fd) in it.
+
+        Raises:
+            InfrastructureError: the keeper has died or cannot fork.
+            UsageError: the log cannot be opened, or `entry` is malformed.
+
+        """
+        if not all(entry.partition(":")):
+            message = f"entry {entry!r} is not of the form module:function"
+            raise UsageError(message)
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            work = {"entry": entry, "argument": argument}
+            return self._start(work, log_path, ready=(read_end, write_end))
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+
+    def execute(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        log_path: Path,
+        user: Literal["self", "unprivileged"] = "self",
+        working_directory: Path = Path("/"),
+    ) -> Child:
+        """Run a program. If it cannot be run, its log says why and its exit code is 127.
+
+        Raises:
+            InfrastructureError: the keeper has died or cannot fork.
+            UsageError: the log cannot be opened.
+
+        """
+        work = {
+            "argv": [str(word) for word in argv],
+            "environment": None if environment is None else dict(environment),
+            "working_directory": str(working_directory),
+            "unprivileged": user == "unprivileged",
+        }
+        return self._start(work, log_path, ready=None)
+
+    def close(self) -> None:
+        """End the keeper and all its children; wait until they are gone."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._control.close()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            # Its children die with it, by their parent-death signal.
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+        self._log.close()
+
+    def _start(
+        self, work: Mapping[str, object], log_path: Path, ready: tuple[int, int] | None
+    ) -> Child:
+        try:
+            log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            message = f"cannot write the log {log_path}: {error.strerror}; choose another folder"
+            raise UsageError(message) from error
+        try:
+            with self._lock:
+                self._last_number += 1
+                number = self._last_number
+            descriptors = [log] if ready is None else [log, ready[1]]
+            request = {"do": "start", "number": number, **work}
+            answer, received = self._exchange(request, descriptors, _REQUEST_TIMEOUT_S)
+        finally:
+            os.close(log)
+        return Child(
+            pid=answer["pid"],
+            pidfd=received[0],
+            ready_descriptor=None if ready is None else ready[0],
+            log_path=log_path,
+            collect=partial(self._collect, number),
+            kill_group=partial(self._kill_group, number, answer["pid"]),
+        )
+
+    def _collect(self, number: int) -> int:
+        if self._closed:
+            # Ended with the keeper: whatever it was doing, this is what was done to it.
+            return -signal.SIGKILL
+        answer, _none = self._exchange({"do": "collect", "number": number}, (), _REQUEST_TIMEOUT_S)
+        exit_code = answer["exit_code"]
+        return -signal.SIGKILL if exit_code is None else int(exit_code)
+
+    def _kill_group(self, number: int, pid: int) -> None:
+        if not self._closed:
+            request = {"do": "kill-group", "number": number, "pid": pid}
+            self._exchange(request, (), _REQUEST_TIMEOUT_S)
+
+    def _exchange(
+        self, request: Mapping[str, object], descriptors: Sequence[int], timeout_s: float
+    ) -> tuple[dict[str, Any], list[int]]:
+        with self._lock:
+            if self._closed:
+                message = "the keeper has been closed; nothing more can be started"
+                raise InfrastructureError(message)
+            if self._failure is None:
+                try:
+                    self._control.settimeout(timeout_s)
+                    messages.send(self._control, request, descriptors)
+                    received = messages.receive(self._control)
+                except TimeoutError:
+                    self._failure = f"did not answer within {timeout_s:g} s"
+                except (BrokenPipeError, ConnectionError):
+                    self._failure = "has died"
+                except OSError as error:
+                    message = f"cannot ask the keeper {self.pid}: {error}"
+                    raise InfrastructureError(message) from error
+                else:
+                    self._failure = "has died" if received is None else None
+            if self._failure is not None or received is None:
+                raise InfrastructureError(self._describe_failure())
+        if "error" in received[0]:
+            message = f"the keeper {self.pid}: {received[0]['error']}"
+            raise InfrastructureError(message)
+        return received
+
+    def _describe_failure(self) -> str:
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()[-2000:]
+        exit_code = self._process.poll()
+        return (
+            f"the keeper {self.pid} {self._failure} (exit code {exit_code}), and its processes "
+            f"with it; run again. It said: {said or 'nothing'}"
+        )

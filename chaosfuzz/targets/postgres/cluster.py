@@ -1,0 +1,266 @@
+"""One PostgreSQL cluster, started and stopped by signals rather than by pg_ctl."""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.targets.keeper import Child, Keeper
+from chaosfuzz.targets.keeper.child import log_tail
+from chaosfuzz.targets.keeper.process_tree import PROC, Pidfds, descendants_of, stat_fields
+from chaosfuzz.targets.postgres.administration import APPLICATION_NAME, Administrator
+from chaosfuzz.targets.postgres.data_directory import (
+    SERVER_ENVIRONMENT,
+    check_directory,
+    initialise,
+    make_accessible,
+)
+from chaosfuzz.targets.postgres.locator import Installation
+from chaosfuzz.targets.postgres.ports import ReservedPort
+from chaosfuzz.targets.postgres.runtime_directory import create_runtime_directory
+from chaosfuzz.targets.postgres.shared_memory import remove_shared_memory
+
+StopMode = Literal["fast", "immediate", "kill"]
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 30.0
+_POLL_INTERVAL_S = 0.003
+_PORT_ATTEMPTS = 5
+_MAXIMUM_SOCKET_PATH_BYTES = 107
+_STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+_PORT_TAKEN = ("could not bind", "could not create any TCP/IP sockets")
+
+
+class Cluster:
+    """A cluster in `directory`: data, log and socket. Its processes end with the keeper.
+
+    Raises:
+        UsageError: the directory cannot be written.
+        InfrastructureError: no space, no access for the unprivileged account, or `port` is taken.
+
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        installation: Installation,
+        directory: Path,
+        port: int | None = None,
+    ) -> None:
+        self._keeper = keeper
+        self.directory = directory.resolve()
+        check_directory(self.directory)
+        self._installation = make_accessible(keeper, installation, self.directory)
+        self.data_directory = self.directory / "data"
+        self.log_path = self.directory / "postgres.log"
+        self._socket_directory = self._short_directory()
+        self._port_is_given = port is not None
+        self._reservation = ReservedPort(port)
+        self._has_started = False
+        self._server: Child | None = None
+        self._administrator = Administrator(self._admin_dsn, installation.major)
+        self.drop_database = self._administrator.drop_database
+        self.prepare_template = self._administrator.prepare_template
+        self.terminate_backends = self._administrator.terminate_backends
+
+    @property
+    def port(self) -> int:
+        """The TCP port; it stays the same from the first start on, also while stopped."""
+        return self._reservation.number
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the postmaster, None while stopped."""
+        return self._server.pid if self._server is not None and self.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the postmaster is alive."""
+        return self._server is not None and self._server.exit_code is None
+
+    def dsn(self, database: str = "postgres", over: Literal["tcp", "unix"] = "tcp") -> str:
+        """Return the connection string of a database."""
+        host = "127.0.0.1" if over == "tcp" else str(self._socket_directory)
+        return psycopg.conninfo.make_conninfo(
+            host=host, port=self.port, user="postgres", dbname=database
+        )
+
+    def create_database(self, name: str, template: str = "template1") -> None:
+        """Create a database as a copy of `template`, to which nobody may be connected.
+
+        Raises:
+            InfrastructureError: the server refuses or is gone.
+
+        """
+        self._administrator.create_database(name, template)
+
+    def start(self, timeout_s: float = _START_TIMEOUT_S) -> None:
+        """Start and wait until connections are accepted; the first time, run initdb before.
+
+        Raises:
+            InfrastructureError: it died, took too long, or its port was taken.
+
+        """
+        if self.is_running:
+            return
+        if not (self.data_directory / "PG_VERSION").exists():
+            initialise(
+                self._keeper, self._installation, self.data_directory, self._socket_directory
+            )
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            from_byte = self.log_path.stat().st_size if self.log_path.exists() else 0
+            if self._launch(timeout_s):
+                self._has_started = True
+                return
+            said = log_tail(self.log_path, from_byte)
+            taken = any(sign in said for sign in _PORT_TAKEN)
+            if not taken or self._port_is_given or self._has_started or attempt == _PORT_ATTEMPTS:
+                cause = f"port {self.port} is taken" if taken else "it ended while starting"
+                message = f"PostgreSQL did not start: {cause}; {self.log_path}: {said}"
+                raise InfrastructureError(message)
+            self._reservation.close()
+            self._reservation = ReservedPort()
+
+    def stop(self, mode: StopMode = "fast", timeout_s: float = _STOP_TIMEOUT_S) -> None:
+        """Stop and wait until every process of the cluster is gone.
+
+        `fast` rolls back and checkpoints, `immediate` leaves recovery to the next start, `kill`
+        SIGKILLs all processes at once.
+
+        Raises:
+            InfrastructureError: a process is still there at the deadline.
+
+        """
+        server = self._server
+        if server is None:
+            return
+        deadline = time.monotonic() + timeout_s
+        if mode == "kill":
+            self._freeze(server, deadline)
+        with Pidfds(descendants_of(server.pid) if self.is_running else ()) as processes:
+            if mode == "kill":
+                server.signal(signal.SIGKILL)
+                processes.send(signal.SIGKILL)
+            else:
+                server.signal(_STOP_SIGNALS[mode])
+                # A paused process would hold the shutdown up for ever.
+                processes.send(signal.SIGCONT)
+                server.signal(signal.SIGCONT)
+            ended = server.wait(timeout_s)
+            remaining = processes.wait(deadline - time.monotonic())
+        if ended is None or remaining:
+            message = (
+                f"PostgreSQL {server.pid} (backends {remaining}) did not stop ({mode}) within "
+                f"{timeout_s:g} s; {self.log_path}: {log_tail(self.log_path)}"
+            )
+            raise InfrastructureError(message)
+        self._end_orphans(timeout_s)
+        self._administrator.disconnect()
+        server.close()
+        self._server = None
+
+    def dispose(self) -> None:
+        """Kill the cluster; remove its shared memory and its directory.
+
+        Raises:
+            InfrastructureError: a process survives, or a file cannot be removed.
+
+        """
+        self._administrator.disconnect()
+        self.stop("kill")
+        self._reservation.close()
+        remove_shared_memory(self.data_directory)
+        try:
+            for directory in {self.directory, self._socket_directory}:
+                shutil.rmtree(directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            message = f"cannot remove {self.directory}: {error}; remove it by hand"
+            raise InfrastructureError(message) from error
+
+    def _launch(self, timeout_s: float) -> bool:
+        """Start the server and wait; return False if it ended."""
+        self._end_orphans(timeout_s)
+        self._clear_locks()
+        if self._server is not None:
+            self._server.close()
+        program = self._installation.program("postgres")
+        arguments: Sequence[str] = ["-D", str(self.data_directory), "-p", str(self.port)]
+        self._server = server = self._keeper.execute(
+            [str(program), *arguments],
+            environment=SERVER_ENVIRONMENT,
+            log_path=self.log_path,
+            user="unprivileged",
+            working_directory=self.directory,
+        )
+        deadline = time.monotonic() + timeout_s
+        socket_path = self._socket_directory / f".s.PGSQL.{self.port}"
+        # The wait ends at once if the server does; there is no event for its readiness.
+        while server.wait(_POLL_INTERVAL_S) is None:
+            if socket_path.exists():
+                with contextlib.suppress(psycopg.OperationalError):
+                    psycopg.connect(self._admin_dsn("postgres")).close()
+                    return True
+            if time.monotonic() > deadline:
+                said = log_tail(self.log_path)
+                self.stop("kill")
+                message = f"PostgreSQL was not ready within {timeout_s:g} s; {said}"
+                raise InfrastructureError(message)
+        return False
+
+    def _freeze(self, server: Child, deadline: float) -> None:
+        """Pause the postmaster, so that it neither forks nor reaps while it is looked at."""
+        if not server.signal(signal.SIGSTOP):
+            return
+        while server.wait(0.001) is None and time.monotonic() < deadline:
+            fields = stat_fields(server.pid)
+            if fields and fields[0] in "TZX":
+                return
+
+    def _end_orphans(self, timeout_s: float) -> None:
+        """End backends that outlived a postmaster that was killed alone: they could still write."""
+
+        def is_ours(pid: int) -> bool:
+            with contextlib.suppress(OSError):
+                return (PROC / str(pid) / "cwd").readlink() == self.data_directory
+            return False
+
+        suspects = [pid for pid in descendants_of(self._keeper.pid) if is_ours(pid)]
+        with Pidfds(suspects) as orphans:
+            # Looked at again with the handles open: a pid may have changed hands before.
+            orphans.retain(is_ours)
+            orphans.send(signal.SIGKILL)
+            remaining = orphans.wait(timeout_s)
+        if remaining:
+            message = f"backends {remaining} of {self.data_directory} survive SIGKILL; reboot"
+            raise InfrastructureError(message)
+
+    def _clear_locks(self) -> None:
+        # All processes are known to be gone, whereas PostgreSQL goes by a pid that may be
+        # another's by now.
+        remove_shared_memory(self.data_directory)
+        socket_lock = self._socket_directory / f".s.PGSQL.{self.port}.lock"
+        for path in (self.data_directory / "postmaster.pid", socket_lock):
+            path.unlink(missing_ok=True)
+        socket_lock.with_suffix("").unlink(missing_ok=True)
+
+    def _short_directory(self) -> Path:
+        longest = self.directory / ".s.PGSQL.65535.lock"
+        if len(os.fsencode(longest)) <= _MAXIMUM_SOCKET_PATH_BYTES:
+            return self.directory
+        return create_runtime_directory(f"socket of {self.directory}")
+
+    def _admin_dsn(self, database: str) -> str:
+        return psycopg.conninfo.make_conninfo(
+            self.dsn(database, over="unix"),
+            application_name=APPLICATION_NAME,
+            connect_timeout=10,
+        )

@@ -1,0 +1,146 @@
+"""The files of a cluster: made by initdb, accessible to the account the server runs as."""
+
+import contextlib
+import os
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.keeper.child import log_tail
+from chaosfuzz.targets.keeper.credentials import unprivileged_ids
+from chaosfuzz.targets.postgres.locator import Installation
+
+SERVER_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+_MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+_INITDB_TIMEOUT_S = 120.0
+
+# Quick, and yet a commit that was acknowledged survives SIGKILL of the whole server:
+# without fsync it is in the kernel's cache, which only a crash of the machine loses.
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_parallel_workers": "0",
+    "jit": "off",
+    "logging_collector": "off",
+    "listen_addresses": "'127.0.0.1'",
+}
+
+
+def check_directory(directory: Path) -> None:
+    """Create the directory; make sure that it can be written and has space.
+
+    Raises:
+        UsageError: it cannot be written.
+        InfrastructureError: less than 256 MB are free.
+
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"cannot write the directory {directory}: {error.strerror}; choose another one"
+        raise UsageError(message) from error
+    free_bytes = shutil.disk_usage(directory).free
+    if free_bytes < _MINIMUM_FREE_BYTES:
+        message = (
+            f"only {free_bytes >> 20} MB free for {directory}, {_MINIMUM_FREE_BYTES >> 20} MB are "
+            f"needed: free some, or set TMPDIR to a larger disk"
+        )
+        raise InfrastructureError(message)
+
+
+def make_accessible(keeper: Keeper, installation: Installation, directory: Path) -> Installation:
+    """Let the unprivileged account use directory and programs, copying those it cannot read.
+
+    Raises:
+        InfrastructureError: a parent of the directory is closed, or there is no account.
+
+    """
+    if keeper.unprivileged_way() != "setuid":
+        return installation
+    try:
+        user_id, group_id = unprivileged_ids()
+    except KeyError as error:
+        message = "as root without user namespaces an account `nobody` is needed; add one"
+        raise InfrastructureError(message) from error
+    for parent in directory.resolve().parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            message = f"the account `nobody` cannot enter {parent}; chmod o+x it or set TMPDIR"
+            raise InfrastructureError(message)
+    os.chown(directory, user_id, group_id)
+    if _is_open(installation.bin_directory):
+        return installation
+    copy = directory / "installation"
+    prefix = installation.bin_directory.resolve().parent
+    if not copy.exists():
+        shutil.copytree(prefix, copy / prefix.parent.name / prefix.name, symlinks=True)
+        # Programs from a wheel look for their libraries here, relative to themselves.
+        libraries = prefix.parent.with_name(prefix.parent.name + ".libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, user_id, group_id, follow_symlinks=False)
+    copied = copy / prefix.parent.name / prefix.name / installation.bin_directory.name
+    return replace(installation, bin_directory=copied)
+
+
+def initialise(
+    keeper: Keeper, installation: Installation, data_directory: Path, socket_directory: Path
+) -> None:
+    """Run initdb and write the settings.
+
+    Raises:
+        InfrastructureError: initdb fails or takes more than two minutes.
+
+    """
+    if data_directory.exists():
+        shutil.rmtree(data_directory)
+    log_path = data_directory.parent / "initdb.log"
+    program = str(installation.program("initdb"))
+    options = [
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "-N",
+    ]
+    process = keeper.execute(
+        [program, "-D", str(data_directory), *options],
+        environment=SERVER_ENVIRONMENT,
+        log_path=log_path,
+        user="unprivileged",
+        working_directory=data_directory.parent,
+    )
+    with contextlib.closing(process):
+        exit_code = process.wait(_INITDB_TIMEOUT_S)
+        if exit_code is None:
+            process.kill_tree()
+    if exit_code != 0:
+        outcome = "took too long" if exit_code is None else f"failed with exit code {exit_code}"
+        message = f"{program} {outcome} in {data_directory}: {log_tail(log_path)}"
+        raise InfrastructureError(message)
+    settings = {**_SETTINGS, "unix_socket_directories": f"'{socket_directory}'"}
+    with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+        configuration.writelines(f"{name} = {value}\n" for name, value in settings.items())
+
+
+def _is_open(bin_directory: Path) -> bool:
+    path = bin_directory.resolve()
+    needed = stat.S_IXOTH | stat.S_IROTH
+    programs = [path / "postgres", path / "initdb"]
+    passable = all(parent.stat().st_mode & stat.S_IXOTH for parent in (path, *path.parents))
+    return passable and all(program.stat().st_mode & needed == needed for program in programs)

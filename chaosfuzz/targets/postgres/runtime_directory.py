@@ -1,0 +1,97 @@
+"""Directories for running processes: quick, short-named, and marked with their owner."""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.targets.keeper.process_tree import PROC, start_time_ticks
+
+PREFIX = "chaosfuzz-"
+MANIFEST_NAME = "manifest.json"
+_SHARED_MEMORY = Path("/dev/shm")
+_MINIMUM_FREE_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Who owns a runtime directory. A pid alone may come back, with its start time it cannot."""
+
+    pid: int
+    start_time_ticks: int
+    pid_namespace: str
+    created: str
+    what: str
+
+    def owner_is_gone(self) -> bool:
+        """Tell whether the owner is certainly dead; another container's owner never is."""
+        if self.pid_namespace != _pid_namespace():
+            return False
+        return start_time_ticks(self.pid) != self.start_time_ticks
+
+
+def runtime_root() -> Path:
+    """Return /dev/shm if it is a writable tmpfs with 512 MB free, else the temporary directory."""
+    writable = _is_tmpfs(_SHARED_MEMORY) and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+    if writable and shutil.disk_usage(_SHARED_MEMORY).free >= _MINIMUM_FREE_BYTES:
+        return _SHARED_MEMORY
+    return Path(tempfile.gettempdir())
+
+
+def create_runtime_directory(what: str, root: Path | None = None) -> Path:
+    """Create a directory `chaosfuzz-XXXXXXXX` with a manifest that names this process.
+
+    Raises:
+        UsageError: the root cannot be written.
+        InfrastructureError: the root is full.
+
+    """
+    root = root or runtime_root()
+    manifest = Manifest(
+        pid=os.getpid(),
+        start_time_ticks=start_time_ticks(os.getpid()) or 0,
+        pid_namespace=_pid_namespace(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        what=what,
+    )
+    try:
+        directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        # The unprivileged account must pass through, yet need not list it.
+        directory.chmod(0o711)
+        (directory / MANIFEST_NAME).write_text(json.dumps(asdict(manifest)), encoding="utf-8")
+    except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
+        message = f"cannot create a directory in {root}: {error.strerror}; set TMPDIR to another"
+        raise UsageError(message) from error
+    except OSError as error:
+        message = f"cannot create a directory in {root}: {error.strerror}; free space there"
+        raise InfrastructureError(message) from error
+    return directory
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """Return the manifest of a directory, None if it has no valid one."""
+    try:
+        content = json.loads((directory / MANIFEST_NAME).read_text(encoding="utf-8"))
+        manifest = Manifest(**content)
+    except (OSError, ValueError, TypeError):
+        return None
+    valid = all(
+        isinstance(getattr(manifest, name), kind) for name, kind in Manifest.__annotations__.items()
+    )
+    return manifest if valid else None
+
+
+def _pid_namespace() -> str:
+    return str((PROC / "self/ns/pid").readlink())
+
+
+def _is_tmpfs(path: Path) -> bool:
+    try:
+        mounts = (PROC / "self/mounts").read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.split()[1:3] == [str(path), "tmpfs"] for line in mounts)

@@ -1,0 +1,78 @@
+"""Reads the queue straight from the database, by a session of the harness's own."""
+
+import psycopg
+
+from chaosfuzz.domain.task import TaskState, TaskStatus
+
+APPLICATION_NAME = "chaosfuzz-observer"
+
+_TASKS = """
+SELECT t.id::text, coalesce(t.payload->>'token', ''), t.status::text, t.current_attempt,
+       t.max_attempts, t.fence, t.completed_fence,
+       (SELECT count(*) FROM effects e WHERE e.task_id = t.id), coalesce(t.last_error, '')
+FROM tasks t ORDER BY t.created_at, t.id
+"""
+_SESSIONS = """
+SELECT count(*), count(*) FILTER (
+         WHERE state = 'idle in transaction' AND state_change < clock_timestamp() - interval '1 s')
+FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+class QueueObserver:
+    """One session, opened again whenever the database took it away."""
+
+    def __init__(self, dsn: str, *, effects: bool) -> None:
+        self._dsn = dsn
+        self._effects = effects
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def tasks(self) -> tuple[TaskState, ...] | None:
+        """Return all rows, or None while the database cannot be reached."""
+        rows = self._query(_TASKS)
+        if rows is None:
+            return None
+        return tuple(self._state(row) for row in rows)
+
+    def sessions(self) -> tuple[int, int]:
+        """Return the number of the target's sessions, and of those idle in a transaction."""
+        rows = self._query(_SESSIONS)
+        if not rows:
+            return 0, 0
+        return int(str(rows[0][0])), int(str(rows[0][1]))
+
+    def close(self) -> None:
+        """Close the session."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _query(self, statement: str) -> list[tuple[object, ...]] | None:
+        for _ in range(2):
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = psycopg.connect(
+                        self._dsn,
+                        autocommit=True,
+                        connect_timeout=2,
+                        application_name=APPLICATION_NAME,
+                    )
+                return self._connection.execute(statement).fetchall()  # type: ignore[arg-type]
+            except psycopg.OperationalError:
+                self.close()
+        return None
+
+    def _state(self, row: tuple[object, ...]) -> TaskState:
+        identity, token, status, attempts, limit, fence, completed, effects, error = row
+        return TaskState(
+            task_id=str(identity),
+            token=str(token),
+            status=TaskStatus(str(status)),
+            attempts=int(str(attempts)),
+            max_attempts=int(str(limit)),
+            fence=int(str(fence)),
+            completed_fence=None if completed is None else int(str(completed)),
+            effects=int(str(effects)) if self._effects else None,
+            last_error=str(error),
+        )

@@ -1,0 +1,92 @@
+"""The reference target: lanes with a warm cluster and a prepared process to fork from."""
+
+import itertools
+from pathlib import Path
+
+from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.target import Defect, TargetDescription
+from chaosfuzz.reference.defects import DEFECTS
+from chaosfuzz.reference.schema import DDL
+from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.postgres import Cluster, locate_postgres
+from chaosfuzz.targets.postgres.runtime_directory import RuntimeDirectory
+from chaosfuzz.targets.process.system import READY_TIMEOUT_S, ReferenceSystem
+from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning
+
+TEMPLATE = "reference_template"
+
+
+def known_defects() -> tuple[Defect, ...]:
+    """Return the defects that the reference system can have."""
+    return tuple(
+        Defect(name=d.name, summary=d.summary, mirrors=d.mirrors) for d in DEFECTS.values()
+    )
+
+
+def describe() -> TargetDescription:
+    """Return what the reference target is and offers."""
+    return TargetDescription(
+        name="reference",
+        summary="the bundled job system: HTTP server, workers, PostgreSQL, as processes",
+        actions=tuple(action.name for action in CATALOGUE),
+        contract=CONTRACT,
+        defects=known_defects(),
+    )
+
+
+class ReferenceTarget:
+    """Implements Target."""
+
+    def __init__(self, defects: tuple[str, ...] = (), mode: str = "at-least-once") -> None:
+        known = [defect.name for defect in known_defects()]
+        for name in defects:
+            if name not in known:
+                message = f"unknown defect {name!r}; defects are: {', '.join(known)}"
+                raise UsageError(message)
+        self._tuning = Tuning(defects=tuple(defects), mode=mode)
+        self.description = describe()
+
+    def lane(self, index: int, directory: Path) -> "ProcessLane":
+        """Start a lane: a keeper and a cluster with the schema in a template."""
+        return ProcessLane(index, directory, self._tuning)
+
+
+class ProcessLane:
+    """A keeper and a warm cluster; each schedule gets a fresh database (implements Lane)."""
+
+    def __init__(self, index: int, directory: Path, tuning: Tuning) -> None:
+        self._numbers = itertools.count(1)
+        self._index = index
+        self._tuning = tuning
+        self._logs = directory / f"lane-{index}"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        installation = locate_postgres()
+        self._keeper = Keeper(PREPARED)
+        try:
+            self._runtime = RuntimeDirectory.create(f"lane {index}")
+            self._cluster = Cluster(self._keeper, installation, self._runtime.path)
+            self._cluster.start(READY_TIMEOUT_S)
+            self._cluster.prepare_template(TEMPLATE, DDL)
+        except BaseException:
+            self._keeper.close()
+            raise
+
+    def open(self, workers: int) -> ReferenceSystem:
+        """Return a fresh system on a database cloned from the template."""
+        database = f"schedule_{next(self._numbers)}"
+        self._cluster.create_database(database, TEMPLATE)
+        return ReferenceSystem(
+            keeper=self._keeper,
+            cluster=self._cluster,
+            database=database,
+            directory=self._logs,
+            tuning=self._tuning,
+            workers=workers,
+        )
+
+    def close(self) -> None:
+        """Dispose of the cluster and end the keeper."""
+        self._cluster.dispose()
+        self._keeper.close()
+        self._runtime.remove()
