@@ -93,9 +93,7 @@ class FuzzCampaign:
         exhausted = False
         failed = False
         while True:
-            over = (
-                self._plan.time_s is not None and time.monotonic() - began >= self._plan.time_s
-            )
+            over = self._plan.time_s is not None and time.monotonic() - began >= self._plan.time_s
             while idle and not (over or failed or exhausted):
                 schedule = next(drawn, None)
                 if schedule is None:

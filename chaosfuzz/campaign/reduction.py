@@ -13,7 +13,7 @@ from chaosfuzz.domain.case import Case, Found
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.reporting.story import tell
-from chaosfuzz.shrinking import Budget, Reducer, Shrunk, ShrinkProgress
+from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,11 @@ class Reduction:
         assert found.failure is not None
         keeper = _LastFailure(runner, found)
         progress: queue.SimpleQueue[ShrinkProgress | None] = queue.SimpleQueue()
-        reducer = Reducer(keeper, self.budget if self.shrink else Budget(executions=0, time_s=0),
-                          on_progress=progress.put)
+        reducer = Reducer(
+            keeper,
+            self.budget if self.shrink else Budget(executions=0, time_s=0),
+            on_progress=progress.put,
+        )
         worker = _Background(lambda: reducer.shrink(found.schedule, keeper.failure), progress)
         worker.start()
         while (step := progress.get()) is not None:

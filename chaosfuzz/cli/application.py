@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - the signature of an option's callback
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"chaosfuzz {chaosfuzz.__version__}")
         raise typer.Exit

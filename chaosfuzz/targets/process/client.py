@@ -39,7 +39,7 @@ class ApiClient:
             "priority": PRIORITIES[request.priority],
             "max_attempts": request.max_attempts,
             "retry_strategy": {
-                "type": RETRY_STRATEGIES[request.strategy],
+                "kind": RETRY_STRATEGIES[request.strategy],
                 "base_ms": RETRY_BASE_MS,
             },
         }

@@ -119,8 +119,6 @@ class ReferenceSystem:
         self._ordered.add(component)
         self.resume(component)
         if graceful:
-
-
             child.signal(signal.SIGTERM)
             if child.wait(EXIT_TIMEOUT_S) is None:
                 child.kill_tree()
@@ -143,8 +141,6 @@ class ReferenceSystem:
 
     def pause(self, component: str) -> bool:
         """Freeze a component by SIGSTOP."""
-
-
         child = self._children.get(component)
         if child is None or component in self._paused or not child.signal(signal.SIGSTOP):
             return False
@@ -153,8 +149,6 @@ class ReferenceSystem:
 
     def resume(self, component: str) -> bool:
         """Let a frozen component go on by SIGCONT."""
-
-
         if component not in self._paused:
             return False
         self._paused.discard(component)

@@ -1,16 +1,16 @@
 """The reference target: lanes with a warm cluster and a prepared process to fork from."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 from chaosfuzz.domain.action import CATALOGUE
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.target import Defect, TargetDescription
 from chaosfuzz.reference.defects import DEFECTS
-from chaosfuzz.reference.schema import DDL
+from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.targets.keeper import Keeper
-from chaosfuzz.targets.postgres import Cluster, locate_postgres
-from chaosfuzz.targets.postgres.runtime_directory import RuntimeDirectory
+from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
 from chaosfuzz.targets.process.system import READY_TIMEOUT_S, ReferenceSystem
 from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning
 
@@ -64,10 +64,10 @@ class ProcessLane:
         installation = locate_postgres()
         self._keeper = Keeper(PREPARED)
         try:
-            self._runtime = RuntimeDirectory.create(f"lane {index}")
-            self._cluster = Cluster(self._keeper, installation, self._runtime.path)
+            self._runtime = create_runtime_directory(f"lane {index}")
+            self._cluster = Cluster(self._keeper, installation, self._runtime)
             self._cluster.start(READY_TIMEOUT_S)
-            self._cluster.prepare_template(TEMPLATE, DDL)
+            self._cluster.prepare_template(TEMPLATE, SCHEMA)
         except BaseException:
             self._keeper.close()
             raise
@@ -89,4 +89,4 @@ class ProcessLane:
         """Dispose of the cluster and end the keeper."""
         self._cluster.dispose()
         self._keeper.close()
-        self._runtime.remove()
+        shutil.rmtree(self._runtime, ignore_errors=True)

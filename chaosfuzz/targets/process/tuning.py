@@ -5,9 +5,9 @@ from pathlib import Path
 
 from chaosfuzz.domain.contract import Contract, Guarantee
 
-WORKER_ENTRY = "chaosfuzz.reference.worker:run_json"
-SERVER_ENTRY = "chaosfuzz.reference.server:run_json"
-PREPARED = ("chaosfuzz.reference.worker", "chaosfuzz.reference.server")
+WORKER_ENTRY = "chaosfuzz.reference.prepared:worker"
+SERVER_ENTRY = "chaosfuzz.reference.prepared:server"
+PREPARED = ("chaosfuzz.reference.prepared",)
 
 LEASE_MS = 600
 SETTINGS: dict[str, int] = {
@@ -43,7 +43,7 @@ class Tuning:
         """Return the settings of one component as its JSON argument has them."""
         return {
             **SETTINGS,
-            "dsn": dsn,
+            "dsn": f"{dsn} application_name={component}",
             "component": component,
             "port": port,
             "ledger_path": str(ledger_path),

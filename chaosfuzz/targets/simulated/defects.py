@@ -1,0 +1,50 @@
+"""The mistakes the simulated queue can make, and the failures they show as."""
+
+from chaosfuzz.domain.target import Defect
+from chaosfuzz.domain.verdict import Kind, Signature
+
+NO_RECOVERY = "no-recovery"
+STALE_RESULT = "stale-result"
+LOST_ON_OUTAGE = "lost-on-outage"
+DOUBLE_AFTER_SCALE = "double-after-scale"
+DOUBLE_CREATE = "double-create"
+
+DEFECTS = (
+    Defect(
+        name=NO_RECOVERY,
+        summary="a task whose worker was killed is never given to another",
+        mirrors="a queue without a reaper for expired leases",
+    ),
+    Defect(
+        name=STALE_RESULT,
+        summary="a worker that was frozen past its lease overwrites the run that replaced it",
+        mirrors="results accepted without a fencing token",
+    ),
+    Defect(
+        name=LOST_ON_OUTAGE,
+        summary="a restarted server commits without waiting for the disk",
+        mirrors="synchronous_commit=off set on new connections only",
+    ),
+    Defect(
+        name=DOUBLE_AFTER_SCALE,
+        summary="a worker added by scaling takes over tasks that others are running",
+        mirrors="orphan clean-up at start-up that does not look at leases",
+    ),
+    Defect(
+        name=DOUBLE_CREATE,
+        summary="a restarted server has forgotten how to match idempotency keys",
+        mirrors="an idempotency cache kept in the memory of the server",
+    ),
+)
+
+SIGNATURES = {
+    NO_RECOVERY: Signature(invariant="eventual_completion", kind=Kind.STUCK, role="worker"),
+    STALE_RESULT: Signature(
+        invariant="no_state_regression", kind=Kind.STATE_REGRESSION, role="worker"
+    ),
+    LOST_ON_OUTAGE: Signature(invariant="no_lost_tasks", kind=Kind.LOST, role="server"),
+    DOUBLE_AFTER_SCALE: Signature(invariant="no_overlap", kind=Kind.OVERLAP, role="worker"),
+    DOUBLE_CREATE: Signature(invariant="no_double_create", kind=Kind.DOUBLE_CREATE, role="server"),
+}
+
+SPURIOUS = Signature(invariant="no_unordered_exit", kind=Kind.WORKER_EXIT, role="worker")

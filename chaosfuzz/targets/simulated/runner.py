@@ -1,0 +1,137 @@
+"""Runs schedules against the simulated queue, with a chosen probability of failing."""
+
+import random
+import time
+
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.target import RunResult
+from chaosfuzz.domain.verdict import Failure, Verdict
+from chaosfuzz.targets.simulated.defects import NO_RECOVERY, SIGNATURES, SPURIOUS
+from chaosfuzz.targets.simulated.steps import ViolationError, kill, perform, start_database
+from chaosfuzz.targets.simulated.world import LEASE_MS, SimWorker, World
+
+SETTLE_MS = 30_000
+LOWEST_RATE = 0.02
+FAULTS = frozenset({"kill", "pause", "scale", "stop", "terminate"})
+
+
+class SimulatedRunner:
+    """Implements Runner. The first run that hits a defect shows it; later ones at `rate`.
+
+    `drift` is added to the rate with every run. `spurious_rate` is the share of runs that fail
+    with a signature that no schedule causes.
+    """
+
+    def __init__(
+        self,
+        bug: str | tuple[str, ...] | None = None,
+        *,
+        rate: float = 1.0,
+        seed: int = 0,
+        spurious_rate: float = 0.0,
+        drift: float = 0.0,
+    ) -> None:
+        self.bugs = frozenset(() if bug is None else (bug,) if isinstance(bug, str) else bug)
+        for name in sorted(self.bugs - SIGNATURES.keys()):
+            message = f"unknown defect {name!r}; there are: {', '.join(SIGNATURES)}"
+            raise UsageError(message)
+        self.rate = rate
+        self.spurious_rate = spurious_rate
+        self.drift = drift
+        self.runs = 0
+        self._random = random.Random(seed)
+        self._shown: set[str] = set()
+
+    def run(self, schedule: Schedule) -> RunResult:
+        """Run and judge one schedule in logical time."""
+        began = time.monotonic()
+        world = self._world(schedule.workers)
+        self.runs += 1
+        spurious = self._spurious_step(len(schedule.steps))
+        states: set[str] = set()
+        failure: Failure | None = None
+        step_index: int | None = None
+        steps_run = 0
+        try:
+            for step_index, step in enumerate(schedule.steps):
+                steps_run = step_index + 1
+                world.tell(str(step))
+                perform(world, step)
+                states.add(_state(world))
+                if step_index == spurious:
+                    failure = _spurious_failure(step_index)
+                    break
+            else:
+                step_index = None
+                _heal_and_settle(world, schedule.workers)
+                states.add(_state(world))
+        except ViolationError as seen:
+            failure = Failure(
+                signature=seen.failure.signature,
+                message=seen.failure.message,
+                tasks=seen.failure.tasks,
+                step=step_index,
+            )
+        return RunResult(
+            schedule=schedule,
+            verdict=Verdict.HOLDS if failure is None else Verdict.VIOLATED,
+            failure=failure,
+            steps_run=steps_run,
+            duration_s=time.monotonic() - began,
+            waited_s=0.0,
+            states_seen=frozenset(states),
+            faults=sum(s.action.split("_")[0] in FAULTS for s in schedule.steps[:steps_run]),
+            story=(*world.story, *(() if failure is None else (failure.message,))),
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _world(self, workers: int) -> World:
+        decided: dict[str, bool] = {}
+        current = min(1.0, max(LOWEST_RATE, self.rate + self.drift * self.runs))
+
+        def shows(defect: str) -> bool:
+            if defect not in self.bugs:
+                return False
+            if defect not in decided:
+                # A hit is decided once per run: a race is lost or won as a whole.
+                decided[defect] = defect not in self._shown or self._random.random() < current
+                self._shown.add(defect)
+            return decided[defect]
+
+        slots = range(1, workers + 1)
+        return World(shows=shows, workers={slot: SimWorker(slot=slot) for slot in slots})
+
+    def _spurious_step(self, steps: int) -> int | None:
+        if not steps or not self.spurious_rate or self._random.random() >= self.spurious_rate:
+            return None
+        return self._random.randrange(steps)
+
+
+def _spurious_failure(step: int) -> Failure:
+    return Failure(signature=SPURIOUS, message="worker-1 exited by itself", tasks=(), step=step)
+
+
+def _heal_and_settle(world: World, workers: int) -> None:
+    """Heal, then wait until the work is done; frozen workers are replaced, not resumed."""
+    world.tell("healing")
+    world.server_up = True
+    start_database(world)
+    for worker in [w for w in world.workers.values() if w.paused]:
+        kill(world, worker, graceful=False)
+    for slot in range(1, max(1, workers) + 1):
+        world.workers.setdefault(slot, SimWorker(slot=slot))
+    world.advance(world.now_ms + SETTLE_MS + 2 * LEASE_MS, lambda: not world.open_tasks())
+    stuck = tuple(t.number for t in world.open_tasks())
+    if stuck:
+        message = f"task {stuck[0]} is still {world.tasks[stuck[0] - 1].status.value} at the end"
+        raise ViolationError(NO_RECOVERY, message, stuck)
+
+
+def _state(world: World) -> str:
+    statuses = ",".join(sorted(f"{t.status.value}x{t.attempts}" for t in world.tasks if t.present))
+    paused = sum(w.paused for w in world.workers.values())
+    database = "up" if world.database_up else "down"
+    return f"{statuses}|{len(world.workers)}|{paused}|{database}"

@@ -1,0 +1,38 @@
+"""The simulated target as others see it."""
+
+from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.domain.contract import Contract, Guarantee
+from chaosfuzz.domain.target import TargetDescription
+from chaosfuzz.targets.simulated.defects import DEFECTS
+from chaosfuzz.targets.simulated.runner import SETTLE_MS, SimulatedRunner
+from chaosfuzz.targets.simulated.steps import STEP_MS
+from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS
+
+DESCRIPTION = TargetDescription(
+    name="simulated",
+    summary="a job queue in logical time: no processes, thousands of schedules a second",
+    actions=tuple(action.name for action in CATALOGUE),
+    contract=Contract(
+        guarantee=Guarantee.AT_LEAST_ONCE,
+        lease_ms=LEASE_MS,
+        recovery_ms=SETTLE_MS,
+        acknowledgement_grace_ms=STEP_MS,
+        request_timeout_ms=STEP_MS,
+        health_ms=STEP_MS,
+        max_attempts=MAX_ATTEMPTS,
+    ),
+    defects=DEFECTS,
+)
+
+
+class SimulatedTarget:
+    """Describes the simulation and makes runners of it."""
+
+    @property
+    def description(self) -> TargetDescription:
+        """What it is and offers."""
+        return DESCRIPTION
+
+    def runner(self, defects: tuple[str, ...] = (), seed: int = 0) -> SimulatedRunner:
+        """Return a runner with these defects switched on; raises UsageError for unknown ones."""
+        return SimulatedRunner(defects, seed=seed)

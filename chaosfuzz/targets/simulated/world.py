@@ -1,0 +1,164 @@
+"""A queue, its workers and its database in logical time: state and how it moves on by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chaosfuzz.domain.task import TaskStatus
+from chaosfuzz.targets.simulated.defects import NO_RECOVERY
+
+LEASE_MS = 1000
+# What a task takes beside its own duration: long enough for the next steps to hit it.
+BASE_RUN_MS = 40
+MAX_ATTEMPTS = 3
+
+
+@dataclass(kw_only=True)
+class SimTask:
+    """One task. `fence` grows with every claim; rows that were lost have `present` false."""
+
+    number: int
+    duration_ms: int
+    priority: int
+    due_ms: int
+    failures: int
+    created_ms: int
+    durable: bool = True
+    acknowledged: bool = True
+    present: bool = True
+    status: TaskStatus = TaskStatus.PENDING
+    attempts: int = 0
+    fence: int = 0
+    lease_until_ms: int | None = None
+
+
+@dataclass(kw_only=True)
+class SimWorker:
+    """One worker; the handler is a timer, which also runs out while the worker is frozen."""
+
+    slot: int
+    paused: bool = False
+    task: SimTask | None = None
+    fence: int = 0
+    ends_ms: int = 0
+
+
+@dataclass(kw_only=True)
+class World:
+    """The whole system. `shows(defect)` says whether a defect takes effect in this run."""
+
+    shows: Callable[[str], bool]
+    workers: dict[int, SimWorker]
+    now_ms: int = 0
+    database_up: bool = True
+    server_up: bool = True
+    server_restarted: bool = False
+    tasks: list[SimTask] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    takeovers: int = 0
+
+    def tell(self, text: str) -> None:
+        """Take down what happened."""
+        self.story.append(f"{self.now_ms} ms: {text}")
+
+    def advance(self, until_ms: int, stop: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass, event by event, up to an instant or until a condition holds."""
+        self.move()
+        while not stop():
+            upcoming = [t for t in self._event_times() if self.now_ms < t <= until_ms]
+            if not upcoming:
+                self.now_ms = max(self.now_ms, until_ms)
+                self.move()
+                return
+            self.now_ms = min(upcoming)
+            self.move()
+
+    def move(self) -> None:
+        """Do everything that is due now: finish, reclaim, claim."""
+        if not self.database_up:
+            return
+        for worker in list(self.workers.values()):
+            if not worker.paused and worker.task is not None and worker.ends_ms <= self.now_ms:
+                self._finish(worker)
+        self._reclaim()
+        for slot in sorted(self.workers):
+            worker = self.workers[slot]
+            if worker.task is None and not worker.paused:
+                self._claim(worker)
+
+    def holder(self, task: SimTask) -> SimWorker | None:
+        """Return the worker that runs the task with its newest fence."""
+        for worker in self.workers.values():
+            if worker.task is task and worker.fence == task.fence:
+                return worker
+        return None
+
+    def open_tasks(self) -> list[SimTask]:
+        """Tasks the queue is not done with."""
+        return [t for t in self.tasks if t.present and not t.status.terminal]
+
+    def abandon(self, worker: SimWorker, *, graceful: bool) -> None:
+        """Take a worker's task from it: given back at once, or held until the lease is over."""
+        task, worker.task = worker.task, None
+        if task is None or worker.fence != task.fence or task.status is not TaskStatus.RUNNING:
+            return
+        if graceful and not worker.paused and self.database_up:
+            task.status = TaskStatus.PENDING
+            task.attempts -= 1
+        elif task.lease_until_ms is None:
+            task.lease_until_ms = self.now_ms + LEASE_MS
+
+    def start_run(self, worker: SimWorker, task: SimTask) -> None:
+        """Let a worker run a task under a new fence."""
+        task.status = TaskStatus.RUNNING
+        task.attempts += 1
+        task.fence += 1
+        task.lease_until_ms = None
+        worker.task, worker.fence = task, task.fence
+        worker.ends_ms = self.now_ms + BASE_RUN_MS + task.duration_ms
+        self.tell(f"worker-{worker.slot} runs task {task.number}, attempt {task.attempts}")
+
+    def _event_times(self) -> list[int]:
+        times = [w.ends_ms for w in self.workers.values() if w.task is not None and not w.paused]
+        for task in self.open_tasks():
+            times.append(task.due_ms)
+            if task.lease_until_ms is not None:
+                times.append(task.lease_until_ms)
+        return times
+
+    def _finish(self, worker: SimWorker) -> None:
+        task, worker.task = worker.task, None
+        assert task is not None
+        current = worker.fence == task.fence and task.status is TaskStatus.RUNNING
+        if not task.present or not current:
+            return
+        task.lease_until_ms = None
+        if task.attempts > task.failures:
+            task.status = TaskStatus.COMPLETED
+        elif task.attempts >= MAX_ATTEMPTS:
+            task.status = TaskStatus.FAILED
+        else:
+            task.status = TaskStatus.RETRYING
+        self.tell(f"task {task.number} is {task.status.value}")
+
+    def _reclaim(self) -> None:
+        for task in self.open_tasks():
+            if task.lease_until_ms is None or task.lease_until_ms > self.now_ms:
+                continue
+            orphaned = self.holder(task) is None
+            if orphaned and self.shows(NO_RECOVERY):
+                continue
+            task.status = TaskStatus.PENDING
+            task.lease_until_ms = None
+            # A lease that ran out is the queue's trouble, not a failed attempt of the task.
+            task.attempts -= 1
+
+    def _claim(self, worker: SimWorker) -> None:
+        ready = [
+            t
+            for t in self.open_tasks()
+            if t.status in {TaskStatus.PENDING, TaskStatus.RETRYING} and t.due_ms <= self.now_ms
+        ]
+        if ready:
+            task = min(ready, key=lambda t: (-t.priority, t.number))
+            self.takeovers += task.fence > 0
+            self.start_run(worker, task)
