@@ -15,9 +15,11 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.planning import schedules
 
 TICK_S = 0.25
+UNDECIDED_RERUNS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +95,23 @@ class FuzzCampaign:
         exhausted = False
         failed = False
         while True:
-            over = self._plan.time_s is not None and time.monotonic() - began >= self._plan.time_s
+            over = self._stop.is_set() or (
+                self._plan.time_s is not None and time.monotonic() - began >= self._plan.time_s
+            )
             while idle and not (over or failed or exhausted):
                 schedule = next(drawn, None)
                 if schedule is None:
                     exhausted = True
                     break
                 runner = idle.pop()
-                running[pool.submit(runner.run, schedule)] = runner
+                running[pool.submit(_run_decided, runner, schedule)] = runner
             if not running:
                 return
             done, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
             for future in done:
                 idle.append(running.pop(future))
+                if self._stop.is_set() and isinstance(future.exception(), KeyboardInterrupt):
+                    continue
                 result = future.result()
                 if failed and result.failure is not None:
                     continue
@@ -113,3 +119,12 @@ class FuzzCampaign:
                 yield ScheduleDone(result=result, elapsed_s=time.monotonic() - began)
             if not done:
                 yield Waiting(elapsed_s=time.monotonic() - began)
+
+
+def _run_decided(runner: Runner, schedule: Schedule) -> RunResult:
+    """Run a schedule, again if it could not be decided: a machine that stood still passes."""
+    for _ in range(UNDECIDED_RERUNS):
+        result = runner.run(schedule)
+        if result.verdict is not Verdict.UNKNOWN:
+            return result
+    return runner.run(schedule)

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.domain.case import Case, Found
+from chaosfuzz.domain.case import Case, Found, Rate
+from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.reporting.story import tell
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
+
+FOUND_ONCE = Rate(violations=1, attempts=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +42,23 @@ class Reduction:
         worker.start()
         while (step := progress.get()) is not None:
             yield ShrinkingOn(executions=step.executions, steps=step.steps)
-        yield self._save(worker.result(), found, keeper)
+        try:
+            shrunk = worker.result()
+        except InfrastructureError:
+            yield self._save(keeper.unshrunk(), found, keeper)
+            raise
+        yield self._save(shrunk, found, keeper)
 
     def _save(self, shrunk: Shrunk, found: RunResult, keeper: "_LastFailure") -> CaseSaved:
         case = Case(
             title=shrunk.failure.message,
             target=self.setup.target,
             defects=self.setup.defects,
-            contract=self.setup.check().contract.guarantee.value,
+            contract=self.setup.mode,
             signature=shrunk.failure.signature,
             schedule=shrunk.schedule,
-            reproduces=shrunk.rate,
+            # Nothing measured: what is known is that it failed when it was found.
+            reproduces=shrunk.rate if shrunk.rate.attempts else FOUND_ONCE,
             found=Found(
                 date=datetime.now(UTC).date().isoformat(),
                 seed=self.setup.seed,
@@ -79,13 +88,29 @@ class _LastFailure:
         self._runner = runner
         self.failure = found.failure
         self._kept = found
+        self.executions = 0
 
     def __call__(self, schedule: Schedule) -> RunResult:
+        self.executions += 1
         result = self._runner.run(schedule)
         if result.failure is not None and result.failure.signature == self.failure.signature:
             shorter = len(schedule.steps) <= len(self._kept.schedule.steps)
             self._kept = result if shorter else self._kept
         return result
+
+    def unshrunk(self) -> Shrunk:
+        """Return the shortest schedule that failed so far, for when reduction broke off."""
+        assert self._kept.failure is not None
+        return Shrunk(
+            schedule=self._kept.schedule,
+            failure=self._kept.failure,
+            rate=FOUND_ONCE,
+            calibration=FOUND_ONCE,
+            needed=(),
+            executions=self.executions,
+            confirmations=0,
+            exhausted=True,
+        )
 
     def story(self) -> tuple[str, ...]:
         """Tell what happened in the shortest failing run."""

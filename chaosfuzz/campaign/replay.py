@@ -1,7 +1,7 @@
 """Runs saved cases again."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,11 @@ from pathlib import Path
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
 from chaosfuzz.domain.fault import Journal
-from chaosfuzz.domain.target import RunResult
+from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.story import tell
+
+ATTEMPTS_TO_REPRODUCE = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,28 +30,65 @@ class Try:
         return self.result.verdict is Verdict.VIOLATED and self.same_signature
 
 
-def setup_for(case: Case, defects: tuple[str, ...] | None) -> Setup:
+def setup_for(
+    case: Case, defects: tuple[str, ...] | None = None, invariants: Path | None = None
+) -> Setup:
     """Return the setup of a case, its defects replaced if given."""
-    chosen = case.defects if defects is None else defects
-    return Setup(target=case.target, defects=chosen, mode=_mode(case), seed=case.found.seed)
+    return Setup(
+        target=case.target,
+        defects=case.defects if defects is None else defects,
+        mode=case.contract,
+        seed=case.found.seed,
+        invariants=invariants,
+    )
 
 
 def replay(
-    case: Case, setup: Setup, times: int, logs: Path, journal: Journal, *, until_violated: bool
+    case: Case,
+    setup: Setup,
+    times: int,
+    logs: Path,
+    journal: Journal,
+    stop: threading.Event,
+    *,
+    until_violated: bool,
 ) -> Iterator[Try]:
-    """Run a case up to so many times, yielding each try."""
-    runner = setup.runner(0, logs, journal, threading.Event())
-    with closing(runner):
-        for number in range(1, times + 1):
+    """Run a case up to so many times on a runner of its own, yielding each try."""
+    with closing(setup.runner(0, logs, journal, stop)) as runner:
+        yield from replay_on(runner, case, times, stop, until_violated=until_violated)
+
+
+def replay_on(
+    runner: Runner, case: Case, times: int, stop: threading.Event, *, until_violated: bool
+) -> Iterator[Try]:
+    """Run a case up to so many times, yielding each try; ends early when asked to stop."""
+    for number in range(1, times + 1):
+        try:
             result = runner.run(case.schedule)
-            same = result.failure is not None and result.failure.signature == case.signature
-            attempt = Try(number=number, result=result, same_signature=same)
-            yield attempt
-            if until_violated and attempt.violated:
+        except KeyboardInterrupt:
+            if stop.is_set():
                 return
+            raise
+        same = result.failure is not None and result.failure.signature == case.signature
+        attempt = Try(number=number, result=result, same_signature=same)
+        yield attempt
+        if until_violated and attempt.violated:
+            return
 
 
-def rate_of(tries: list[Try]) -> Rate:
+def reproduce(
+    case: Case, setup: Setup, logs: Path, journal: Journal, stop: threading.Event
+) -> RunResult | None:
+    """Return the first run that shows the case's failure, None if none of many does."""
+    for attempt in replay(
+        case, setup, ATTEMPTS_TO_REPRODUCE, logs, journal, stop, until_violated=True
+    ):
+        if attempt.violated:
+            return attempt.result
+    return None
+
+
+def rate_of(tries: Sequence[Try]) -> Rate:
     """Count the tries that showed the case's failure."""
     return Rate(violations=sum(t.violated for t in tries), attempts=len(tries))
 
@@ -60,8 +99,3 @@ def story_of(result: RunResult) -> tuple[str, ...]:
         return result.story
     tasks = result.failure.tasks if result.failure is not None else ()
     return tell(result.history, result.failure, tasks)
-
-
-def _mode(case: Case) -> str:
-    exactly_once = case.contract == "exactly-once-effect"
-    return "exactly-once-effect" if exactly_once else "at-least-once"

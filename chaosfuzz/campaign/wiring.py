@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
+from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.target import Runner, TargetDescription
+from chaosfuzz.domain.verdict import Invariant
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
 from chaosfuzz.targets.process import ReferenceTarget
@@ -36,6 +38,7 @@ class Setup:
     mode: str = "at-least-once"
     seed: int = 0
     invariants: Path | None = None
+    only: tuple[str, ...] = ()
 
     def check(self) -> TargetDescription:
         """Raise UsageError for anything unknown."""
@@ -45,12 +48,34 @@ class Setup:
             if name not in known:
                 message = f"unknown defect {name!r} of {self.target}; there are: {', '.join(known)}"
                 raise UsageError(message)
+        if self.target != "simulated":
+            self.chosen_invariants()
         return description
+
+    def check_case(self, case: Case) -> None:
+        """Raise UsageError for anything unknown in a case: it could never fail again."""
+        self.check()
+        known = [invariant.name for invariant in self.chosen_invariants()]
+        if self.target != "simulated" and case.signature.invariant not in known:
+            message = (
+                f"unknown invariant {case.signature.invariant!r}; there are: {', '.join(known)}"
+            )
+            raise UsageError(message)
+
+    def chosen_invariants(self) -> tuple[Invariant, ...]:
+        """Return what is checked; raises UsageError for an invariant that is not there."""
+        every = load_invariants(default_directories(self.invariants))
+        known = [invariant.name for invariant in every]
+        for name in self.only:
+            if name not in known:
+                message = f"unknown invariant {name!r}; there are: {', '.join(known)}"
+                raise UsageError(message)
+        return tuple(i for i in every if not self.only or i.name in self.only)
 
     def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
         """Return a runner of its own lane. Raises InfrastructureError if it cannot be started."""
         if self.target == "simulated":
             return SimulatedTarget().runner(self.defects, self.seed)
-        judge = InvariantJudge(load_invariants(default_directories(self.invariants)))
+        judge = InvariantJudge(self.chosen_invariants())
         target = ReferenceTarget(self.defects, self.mode)
         return ScheduleRunner(target.lane(lane, logs), standard_injectors, judge, journal, stop)

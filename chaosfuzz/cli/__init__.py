@@ -2,8 +2,6 @@
 
 import sys
 
-import click
-
 from chaosfuzz.cli.application import application
 from chaosfuzz.domain.errors import ChaosfuzzError
 
@@ -18,13 +16,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run with these arguments and return the exit code."""
     try:
-        code = application(args=arguments, standalone_mode=False, prog_name="chaosfuzz")
-    except click.exceptions.Exit as finished:
-        return int(finished.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+        application(args=arguments, prog_name="chaosfuzz")
+    except SystemExit as finished:
+        return finished.code if isinstance(finished.code, int) else 0
+    except KeyboardInterrupt:
         print("chaosfuzz: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except ChaosfuzzError as error:
@@ -33,4 +28,4 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         print(f"chaosfuzz: the environment failed: {error}", file=sys.stderr)
         return 3
-    return int(code or 0)
+    return 0

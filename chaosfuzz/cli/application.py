@@ -1,5 +1,7 @@
 """The command tree."""
 
+import functools
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -31,16 +33,27 @@ def root(
     """Draw work and faults, run them against a real job system, shrink what breaks."""
 
 
-app.command("fuzz")(fuzz.fuzz)
-app.command("replay")(cases.replay)
-app.command("shrink")(cases.shrink)
-app.command("cases")(cases.list_cases)
-app.command("targets")(lists.targets)
-app.command("defects")(lists.defects)
-app.command("invariants")(lists.invariants)
-app.command("actions")(lists.actions)
-app.command("doctor")(machine.doctor)
-app.command("clean")(machine.clean)
+
+def _exiting(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Turn the code that a command returns into the exit code."""
+
+    @functools.wraps(command)
+    def run(*args: object, **kwargs: object) -> None:
+        raise typer.Exit(command(*args, **kwargs) or 0)
+
+    return run
+
+
+app.command("fuzz")(_exiting(fuzz.fuzz))
+app.command("replay")(_exiting(cases.replay))
+app.command("shrink")(_exiting(cases.shrink))
+app.command("cases")(_exiting(cases.list_cases))
+app.command("targets")(_exiting(lists.targets))
+app.command("defects")(_exiting(lists.defects))
+app.command("invariants")(_exiting(lists.invariants))
+app.command("actions")(_exiting(lists.actions))
+app.command("doctor")(_exiting(machine.doctor))
+app.command("clean")(_exiting(machine.clean))
 app.add_typer(bench.app, name="bench")
 
 application = typer.main.get_command(app)

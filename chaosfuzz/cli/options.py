@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,22 @@ Invariants = Annotated[
     Path | None,
     typer.Option(help="Directory of your invariants. Default: ./invariants if there is one."),
 ]
+OnlyInvariants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--invariant", help="Check this one alone (repeatable). See: chaosfuzz invariants"
+    ),
+]
+
+
+class Promise(StrEnum):
+    """What the reference system can be asked to promise."""
+
+    AT_LEAST_ONCE = "at-least-once"
+    EXACTLY_ONCE_EFFECT = "exactly-once-effect"
+
+
+Contract = Annotated[Promise, typer.Option(help="What the target is asked to promise.")]
 Json = Annotated[
     str | None, typer.Option("--json", help="Write the summary as JSON to a file, - for stdout.")
 ]

@@ -9,8 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.planning.weights import Draw, load_step, next_step
+from chaosfuzz.planning.weights import Draw, Focus, load_step, next_step
 
+# One step in so many creates tasks, and one more.
+LOAD_SHARE = 3
 _INTEGER = st.integers(min_value=0, max_value=9999)
 
 
@@ -32,10 +34,13 @@ def machine_type(
             self.length = max_steps
             self.steps: list[Step] = []
             self.model = PlanModel.of(self.workers)
+            self.focus = Focus()
+            self.loads = 0
 
-        @initialize(workers=st.integers(1, 3), length=_INTEGER)
-        def begin(self, workers: int, length: int) -> None:
-            """Choose how many workers start, and how long the schedule is."""
+        @initialize(workers=st.integers(1, 3), length=_INTEGER, swarm=_INTEGER, tempo=_INTEGER)
+        def begin(self, workers: int, length: int, swarm: int, tempo: int) -> None:
+            """Choose how many workers start, how long the schedule is, what it dwells on."""
+            self.focus = Focus(swarm=swarm, tempo=tempo)
             self.workers = workers
             self.length = min(max_steps, 3 + length % max(1, max_steps - 2))
             self.model = PlanModel.of(workers)
@@ -49,12 +54,18 @@ def machine_type(
 
         def pick(self, draw: Draw, roles: frozenset[Role]) -> None:
             """Append a weighted choice among what is possible."""
-            self.add(next_step(self.model, draw, actions, roles))
+            before = self.steps[-1] if self.steps else None
+            self.add(next_step(self.model, draw, actions, roles, self.focus, before))
 
         @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER, d=_INTEGER, e=_INTEGER)
         def work(self, a: int, b: int, c: int, d: int, e: int) -> None:
             """Create tasks."""
-            self.add(load_step(Draw(choice=a, first=b, second=c, third=d, fourth=e)))
+            draw = Draw(choice=a, first=b, second=c, third=d, fourth=e)
+            if self.loads > self.length // LOAD_SHARE:
+                self.pick(draw, frozenset(Role))
+                return
+            self.loads += 1
+            self.add(load_step(draw, self.focus))
 
         @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
         def break_something(self, a: int, b: int, c: int) -> None:

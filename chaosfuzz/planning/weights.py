@@ -7,24 +7,33 @@ from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Step, make_step
 
 WEIGHTS = {
-    "cancel_task": 2,
+    "cancel_task": 3,
     "retry_task": 1,
     "kill_worker": 4,
-    "start_worker": 3,
-    "pause_worker": 4,
-    "resume_worker": 5,
+    "start_worker": 2,
+    "pause_worker": 5,
+    "resume_worker": 4,
     "scale_workers": 3,
-    "stop_database": 3,
+    "stop_database": 4,
     "start_database": 12,
-    "terminate_backend": 2,
+    "terminate_backend": 3,
     "stop_server": 1,
     "kill_server": 2,
     "start_server": 8,
     "wait": 3,
-    "wait_idle": 3,
-    "wait_lease": 3,
+    "wait_idle": 2,
+    "wait_lease": 2,
 }
-DURATIONS_MS = (0, 0, 10, 40, 150, 400, 900)
+# What belongs together: a schedule that dwells on few of these goes deeper than one of all.
+FAMILIES = (
+    ("kill_worker", "start_worker", "scale_workers"),
+    ("pause_worker", "resume_worker"),
+    ("stop_database", "start_database", "terminate_backend"),
+    ("stop_server", "kill_server", "start_server"),
+    ("cancel_task", "retry_task"),
+)
+SHARES = (0, 1, 1, 5)
+DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900))
 DELAYS_MS = (0, 0, 0, 0, 150, 400, 900)
 FAILURES = (0, 0, 0, 1, 2, 9)
 PRIORITY_MIX = (1, 1, 1, 0, 2, 3)
@@ -43,14 +52,39 @@ class Draw:
     fourth: int
 
 
-def load_step(draw: Draw) -> Step:
+@dataclass(frozen=True, kw_only=True)
+class Focus:
+    """What one schedule dwells on, from plain integers.
+
+    Leaving out whole families of actions, each schedule others, finds more than drawing from
+    all alike: swarm testing (Groce, Zhang, Eide, Chen, Regehr, ISSTA 2012).
+    """
+
+    swarm: int = 0
+    tempo: int = 0
+
+    def weight(self, action: str) -> int:
+        """Return the weight of an action in this schedule."""
+        share = 1
+        for index, family in enumerate(FAMILIES):
+            if action in family:
+                share = SHARES[_spread(self.swarm + 7919 * index) % len(SHARES)]
+        return WEIGHTS[action] * share
+
+    @property
+    def durations_ms(self) -> tuple[int, ...]:
+        """Return how long tasks work in this schedule."""
+        return DURATIONS_MS[_spread(self.tempo) % len(DURATIONS_MS)]
+
+
+def load_step(draw: Draw, focus: Focus) -> Step:
     """Return a creation of tasks."""
     plain = _spread(draw.fourth) % 3 == 0
     failures = 0 if plain else FAILURES[_spread(draw.third) % len(FAILURES)]
     return make_step(
         "create_tasks",
         count=1 + _spread(draw.first) % 4,
-        duration_ms=DURATIONS_MS[_spread(draw.second) % len(DURATIONS_MS)],
+        duration_ms=focus.durations_ms[_spread(draw.second) % len(focus.durations_ms)],
         priority=1 if plain else PRIORITY_MIX[_spread(draw.third + 1) % len(PRIORITY_MIX)],
         delay_ms=0 if plain else DELAYS_MS[_spread(draw.fourth + 1) % len(DELAYS_MS)],
         failures=failures,
@@ -60,9 +94,14 @@ def load_step(draw: Draw) -> Step:
 
 
 def next_step(
-    model: PlanModel, draw: Draw, actions: tuple[str, ...], roles: frozenset[Role]
+    model: PlanModel,
+    draw: Draw,
+    actions: tuple[str, ...],
+    roles: frozenset[Role],
+    focus: Focus,
+    before: Step | None,
 ) -> Step | None:
-    """Return a possible step of these roles, or None if nothing fits."""
+    """Return a possible step of these roles to follow `before`, or None if nothing fits."""
     candidates: list[tuple[Step, int]] = []
     for name in actions:
         action = find_action(name)
@@ -72,7 +111,9 @@ def next_step(
             continue
         step = _arguments(name, model, draw)
         if step is not None and model.possible(step):
-            candidates.append((step, WEIGHTS[name]))
+            weight = focus.weight(name) * _urgency(name, model, before)
+            if weight:
+                candidates.append((step, weight))
     total = sum(weight for _, weight in candidates)
     if not total:
         return None
@@ -82,6 +123,20 @@ def next_step(
             return step
         target -= weight
     raise AssertionError("weights add up to their total")
+
+
+def _urgency(name: str, model: PlanModel, before: Step | None) -> int:
+    """Return how well an action follows: leases run out while somebody is frozen or dead."""
+    waited = before is not None and before.action == "wait_lease"
+    loaded = before is not None and before.action == "create_tasks"
+    if name == "wait_lease":
+        struck = before is not None and before.action in {"pause_worker", "kill_worker"}
+        return 0 if waited else 10 if struck and model.workers_up else 1
+    if name == "resume_worker":
+        return 8 if waited else 1
+    if name in {"cancel_task", "pause_worker"}:
+        return 3 if loaded else 1
+    return 1
 
 
 def _spread(value: int) -> int:

@@ -1,0 +1,67 @@
+"""Finds and removes what dead runs left behind; never anything of a run that is alive."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaosfuzz.domain.errors import ChaosfuzzError, UsageError
+from chaosfuzz.targets.postgres import Leftover, find_leftovers, remove_leftover
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """One leftover and what became of it; `problem` is empty if nothing hindered its removal."""
+
+    path: Path
+    what: str
+    pids: tuple[int, ...]
+    removed: bool
+    problem: str = ""
+
+
+def places(more: Sequence[Path]) -> tuple[Path, ...]:
+    """Return where runs keep their runtime directories: these, and the temporary directories named.
+
+    Raises:
+        UsageError: one of them is no directory.
+
+    """
+    for directory in more:
+        if not directory.is_dir():
+            message = f"{directory} is no directory; name the TMPDIR of the run that died"
+            raise UsageError(message)
+    return (SHARED_MEMORY, Path(tempfile.gettempdir()), *(path.resolve() for path in more))
+
+
+def clean(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
+    """Yield each leftover after its removal (with `dry_run`, instead of it)."""
+    for leftover in find_leftovers(roots):
+        problem = "" if dry_run else _remove(leftover)
+        yield Removal(
+            path=leftover.path,
+            what=describe(leftover),
+            pids=leftover.pids,
+            removed=not dry_run and not problem,
+            problem=problem,
+        )
+
+
+def describe(leftover: Leftover) -> str:
+    """Say whose leftover it is."""
+    if leftover.manifest is None:
+        return "made by a run that was killed at once"
+    return f"{leftover.manifest.what} of run {leftover.manifest.pid}, {leftover.manifest.created}"
+
+
+def _remove(leftover: Leftover) -> str:
+    try:
+        remove_leftover(leftover)
+    except ChaosfuzzError as error:
+        return str(error)
+    # A process that was just killed may have been writing while the tree was taken down.
+    shutil.rmtree(leftover.path, ignore_errors=True)
+    return f"{leftover.path} is still there; remove it by hand" if leftover.path.exists() else ""

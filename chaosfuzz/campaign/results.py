@@ -1,0 +1,39 @@
+"""What a run directory holds at the end: run.json, junit.xml, report.html."""
+
+from pathlib import Path
+
+from chaosfuzz.campaign.events import CaseSaved
+from chaosfuzz.cases import dump_case
+from chaosfuzz.reporting.description import describe_schedule, replay_command
+from chaosfuzz.reporting.failures import ReportedFailure
+from chaosfuzz.reporting.html import write_report
+from chaosfuzz.reporting.junit import write_junit
+from chaosfuzz.reporting.summary import Summary
+
+
+def write_results(directory: Path, summary: Summary, saved: CaseSaved | None) -> str:
+    """Write the reports of a run; return what went wrong with that, or an empty string.
+
+    A report that cannot be written must not hide what was found, which is on screen already.
+    """
+    failures = (_reported(saved),) if saved is not None else ()
+    try:
+        (directory / "run.json").write_text(summary.to_json(), encoding="utf-8")
+        write_junit(directory / "junit.xml", summary, failures)
+        write_report(directory / "report.html", summary, failures)
+    except OSError as error:
+        return f"cannot write reports to {directory}: {error.strerror}; free space or use --out"
+    return ""
+
+
+def _reported(saved: CaseSaved) -> ReportedFailure:
+    case = saved.case
+    return ReportedFailure(
+        sentence=case.title,
+        schedule_lines=describe_schedule(case),
+        rate_text=f"fails {case.reproduces}",
+        case_path=str(saved.path),
+        replay_command=replay_command(str(saved.path)),
+        story=saved.story,
+        case_text=dump_case(case),
+    )

@@ -1,0 +1,96 @@
+"""Counts what a campaign did, from its events alone."""
+
+from dataclasses import dataclass, field
+
+from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone
+from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.reporting.summary import FailureSummary, Summary
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Running totals; `observe` each event, then read or make the summary."""
+
+    command: str
+    target: str
+    defects: tuple[str, ...]
+    seed: int
+    schedules: int = 0
+    steps: int = 0
+    faults: int = 0
+    undecided: int = 0
+    states: set[str] = field(default_factory=set)
+    reasons: dict[str, None] = field(default_factory=dict)
+    found: FailureFound | None = None
+    saved: CaseSaved | None = None
+
+    def observe(self, event: Event) -> None:
+        """Take an event into account."""
+        if isinstance(event, ScheduleDone):
+            self.schedules += 1
+            self.steps += event.result.steps_run
+            self.faults += event.result.faults
+            self.states |= event.result.states_seen
+            if event.result.verdict is Verdict.UNKNOWN:
+                self.undecided += 1
+                self.reasons.update(dict.fromkeys(event.result.undecided))
+        elif isinstance(event, FailureFound):
+            self.found = event
+        elif isinstance(event, CaseSaved):
+            self.saved = event
+
+    @property
+    def verdict(self) -> str:
+        """Return violated, unknown or holds. Nothing run, or something undecided, is unknown."""
+        if self.found is not None:
+            return Verdict.VIOLATED.value
+        if self.undecided or not self.schedules:
+            return Verdict.UNKNOWN.value
+        return Verdict.HOLDS.value
+
+    def summary(self, duration_s: float, error: str = "") -> Summary:
+        """Return the summary; an error of the harness makes its verdict infrastructure."""
+        return Summary(
+            command=self.command,
+            target=self.target,
+            defects=self.defects,
+            verdict="infrastructure" if error and self.found is None else self.verdict,
+            seed=self.seed,
+            schedules=self.schedules,
+            steps=self.steps,
+            duration_s=duration_s,
+            failures=self._failures(),
+            unknown_schedules=self.undecided,
+            states_seen=len(self.states),
+            faults=self.faults,
+            message=error or "; ".join(self.reasons),
+        )
+
+    def _failures(self) -> tuple[FailureSummary, ...]:
+        if self.saved is not None:
+            case = self.saved.case
+            return (
+                FailureSummary(
+                    signature=case.signature,
+                    case=str(self.saved.path),
+                    steps=len(case.schedule.steps),
+                    original_steps=self.saved.original_steps,
+                    violations=case.reproduces.violations,
+                    attempts=case.reproduces.attempts,
+                    executions_to_shrink=self.saved.executions_to_shrink,
+                ),
+            )
+        if self.found is not None:
+            length = len(self.found.schedule.steps)
+            return (
+                FailureSummary(
+                    signature=self.found.failure.signature,
+                    case=None,
+                    steps=length,
+                    original_steps=length,
+                    violations=1,
+                    attempts=1,
+                    executions_to_shrink=0,
+                ),
+            )
+        return ()

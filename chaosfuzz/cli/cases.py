@@ -1,0 +1,278 @@
+"""`chaosfuzz replay`, `shrink` and `cases`: work with saved cases."""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from chaosfuzz.campaign.events import CaseSaved, ShrinkingOn
+from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.replay import Try, rate_of, reproduce, setup_for, story_of
+from chaosfuzz.campaign.replay import replay as run_again
+from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.cases import CaseStore, resolve
+from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
+from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.options import DEFAULT_CASES, DEFAULT_OUT, Invariants, Json, Out
+from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.reporting.description import describe_case, describe_schedule
+from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
+from chaosfuzz.shrinking import Budget
+
+Paths = Annotated[list[Path], typer.Argument(help="Case files, or directories of them.")]
+NO_DEFECT = "none"
+
+
+def replay(
+    paths: Paths,
+    times: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of each case.")] = 10,
+    defect: Annotated[
+        list[str] | None,
+        typer.Option("--defect", help="Plant this instead of the case's defects; none: correct."),
+    ] = None,
+    invariants: Invariants = None,
+    out: Out = DEFAULT_OUT,
+    json_: Json = None,
+) -> int:
+    """Run saved cases again: one line a try, how often it failed, and the story of a failure.
+
+    Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 the harness failed
+    or could not decide.
+
+    \b
+    chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20
+    chaosfuzz replay shrunk_cases --defect none
+    """  # noqa: D301 - click reads the escape
+    store = CaseStore(DEFAULT_CASES)
+    cases = [(path, store.load(path)) for path in resolve(paths)]
+    chosen = _chosen_defects(defect)
+    for path, case in cases:
+        _check(path, case, chosen, invariants)
+    session = _Replay(out, make_console(to_stderr=json_ == "-"), times)
+    return session.run(cases, chosen, invariants, json_)
+
+
+def _chosen_defects(defect: list[str] | None) -> tuple[str, ...] | None:
+    if defect is None:
+        return None
+    if NO_DEFECT in defect:
+        if len(defect) > 1:
+            message = "--defect none stands alone; drop it or the others"
+            raise UsageError(message)
+        return ()
+    return tuple(dict.fromkeys(defect))
+
+
+def _check(
+    path: Path, case: Case, defects: tuple[str, ...] | None, invariants: Path | None
+) -> None:
+    """Refuse a case that names something that is not there."""
+    try:
+        setup_for(case, defects, invariants).check_case(case)
+    except UsageError as error:
+        message = f"{path}: {error}"
+        raise UsageError(message) from error
+
+
+class _Replay:
+    """One invocation of `replay`."""
+
+    def __init__(self, out: Path, console: Console, times: int) -> None:
+        self.directory = create_run_directory(out, "replay")
+        self.console = console
+        self.times = times
+        self.tries: list[Try] = []
+        self.failures: list[FailureSummary] = []
+        self.stop = threading.Event()
+
+    def run(
+        self,
+        cases: Sequence[tuple[Path, Case]],
+        defects: tuple[str, ...] | None,
+        invariants: Path | None,
+        json_to: str | None,
+    ) -> int:
+        """Replay all cases and return the exit code."""
+        began = time.monotonic()
+        log = EventLog(self.directory / "events.jsonl")
+        error = ""
+        with closing(log), stopping(self.stop.set) as interrupts:
+            try:
+                for path, case in cases:
+                    if not self.stop.is_set():
+                        self._replay(path, case, defects, invariants, log)
+            except InfrastructureError as failed:
+                error = str(failed)
+        summary = self._summary(cases, defects, time.monotonic() - began, error)
+        (self.directory / "run.json").write_text(summary.to_json(), encoding="utf-8")
+        if json_to is not None:
+            write_json(summary, json_to)
+        if error:
+            raise InfrastructureError(error)
+        if interrupts.seen and not self.failures:
+            return EXIT_INTERRUPTED
+        return EXIT_CODES[summary.verdict]
+
+    def _replay(
+        self,
+        path: Path,
+        case: Case,
+        defects: tuple[str, ...] | None,
+        invariants: Path | None,
+        log: EventLog,
+    ) -> None:
+        say = self.console.print
+        setup = setup_for(case, defects, invariants)
+        planted = ", ".join(setup.defects) or "none"
+        say(f"{path}: {case.title}")
+        say(f"expected {case.signature}, defects: {planted}")
+        for line in describe_schedule(case):
+            say(line)
+        tries: list[Try] = []
+        for attempt in run_again(
+            case, setup, self.times, self.directory / "logs", log, self.stop, until_violated=False
+        ):
+            tries.append(attempt)
+            say(f"try {attempt.number}: {_outcome(attempt)}  {attempt.result.duration_s:.2f} s")
+        self.tries += tries
+        rate = rate_of(tries)
+        broken = next((t for t in tries if t.violated), None) or next(
+            (t for t in tries if t.result.failure is not None), None
+        )
+        say(f"fails {rate}; when saved: {case.reproduces}")
+        if broken is None:
+            return
+        assert broken.result.failure is not None
+        others = sum(t.result.failure is not None for t in tries) - rate.violations
+        if others:
+            say(f"another failure than the case's showed {others} times")
+        say(f"the story of try {broken.number}:")
+        for line in story_of(broken.result):
+            say(f"  {line}")
+        self.failures.append(
+            FailureSummary(
+                signature=broken.result.failure.signature,
+                case=str(path),
+                steps=len(case.schedule.steps),
+                original_steps=case.found.steps,
+                violations=rate.violations if broken.violated else others,
+                attempts=rate.attempts,
+                executions_to_shrink=case.found.executions_to_shrink,
+            )
+        )
+
+    def _summary(
+        self,
+        cases: Sequence[tuple[Path, Case]],
+        defects: tuple[str, ...] | None,
+        duration_s: float,
+        error: str,
+    ) -> Summary:
+        undecided = sum(t.result.verdict is Verdict.UNKNOWN for t in self.tries)
+        verdict = "holds"
+        if self.failures:
+            verdict = "violated"
+        elif error:
+            verdict = "infrastructure"
+        elif undecided or not self.tries:
+            verdict = "unknown"
+        first = cases[0][1]
+        planted = {name for _, case in cases for name in case.defects}
+        return Summary(
+            command="replay",
+            target=first.target,
+            defects=tuple(sorted(planted)) if defects is None else defects,
+            verdict=verdict,
+            seed=first.found.seed,
+            schedules=len(self.tries),
+            steps=sum(t.result.steps_run for t in self.tries),
+            duration_s=duration_s,
+            failures=tuple(self.failures),
+            unknown_schedules=undecided,
+            faults=sum(t.result.faults for t in self.tries),
+            message=error,
+        )
+
+
+def _outcome(attempt: Try) -> str:
+    result = attempt.result
+    if result.failure is not None:
+        note = "" if attempt.same_signature else " (another failure than the case's)"
+        return f"violated  {result.failure.signature}{note}: {result.failure.message}"
+    if result.verdict is Verdict.UNKNOWN:
+        return f"unknown   {'; '.join(result.undecided)}"
+    return "holds"
+
+
+def shrink(
+    path: Annotated[Path, typer.Argument(help="A case file.")],
+    budget: Annotated[int, typer.Option(min=1, help="Most executions to spend.")] = 300,
+    cases: Annotated[Path, typer.Option(help="Where the result is saved.")] = DEFAULT_CASES,
+    invariants: Invariants = None,
+    out: Out = DEFAULT_OUT,
+) -> int:
+    """Shrink a saved case further, measure its rate again, and save the result beside it.
+
+    Exit code: 0 done, 1 it did not fail again, 2 bad usage or file, 3 the harness failed.
+    """
+    case = CaseStore(cases).load(resolve([path])[0])
+    _check(path, case, None, invariants)
+    setup = setup_for(case, None, invariants)
+    console = make_console(to_stderr=False)
+    directory = create_run_directory(out, "shrink")
+    log = EventLog(directory / "events.jsonl")
+    stop = threading.Event()
+    reduction = Reduction(setup=setup, store=CaseStore(cases), budget=Budget(executions=budget))
+    with closing(log), stopping(stop.set):
+        found = reproduce(case, setup, directory / "logs", log, stop)
+        if found is None:
+            console.print(f"{path}: did not fail again ({case.signature}); nothing to shrink")
+            return 1
+        runner = setup.runner(0, directory / "logs", log, stop)
+        with closing(runner), Progress(console) as progress:
+            for event in reduction.reduce(runner, found):
+                if isinstance(event, ShrinkingOn):
+                    progress.update(f"{event.steps} steps after {event.executions} executions")
+                elif isinstance(event, CaseSaved):
+                    for line in describe_case(
+                        event.case,
+                        str(event.path),
+                        original_steps=event.original_steps,
+                        exhausted=event.exhausted,
+                    ):
+                        progress.say(line)
+    return 0
+
+
+def list_cases(
+    directory: Annotated[Path, typer.Argument(help="Where cases are.")] = DEFAULT_CASES,
+) -> int:
+    """List saved cases: file, steps, rate when saved, what is expected now, title."""
+    store = CaseStore(directory)
+    paths = store.find()
+    if not paths:
+        typer.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
+        return 0
+    broken = 0
+    for path in paths:
+        try:
+            case = store.load(path)
+        except UsageError as error:
+            broken += 1
+            typer.echo(f"{error}", err=True)
+            continue
+        steps = len(case.schedule.steps)
+        typer.echo(
+            f"{path}  {steps} step{'s' if steps != 1 else ''}, fails {case.reproduces}, "
+            f"expected: {case.expect}\n    {case.title}"
+        )
+    return 2 if broken else 0

@@ -1,0 +1,224 @@
+"""`chaosfuzz fuzz`: draw, run, check, shrink, save."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone, ShrinkingOn
+from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
+from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.results import write_results
+from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.tally import Tally
+from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cases import CaseStore
+from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.options import (
+    DEFAULT_CASES,
+    DEFAULT_OUT,
+    Contract,
+    Defects,
+    Invariants,
+    Json,
+    OnlyInvariants,
+    Out,
+    Promise,
+    default_lanes,
+    pick_seed,
+    read_duration,
+)
+from chaosfuzz.cli.progress import Progress, clock, make_console
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.reporting.description import describe_case
+from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.reporting.summary import write_json
+from chaosfuzz.shrinking import Budget
+
+DEFAULT_TIME_S = 60.0
+EXIT_CODES = {"holds": 0, "violated": 1, "unknown": 3, "infrastructure": 3}
+EXIT_INTERRUPTED = 130
+MAX_LANES = 8
+
+
+def fuzz(
+    target: Annotated[str, typer.Argument(help="What to fuzz. See: chaosfuzz targets")] = (
+        "reference"
+    ),
+    examples: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many schedules.")
+    ] = None,
+    time_: Annotated[
+        str | None,
+        typer.Option(
+            "--time", help="Search so long: 60s, 10m, 8h. Default 60s without --examples."
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, max=200, help="Most steps of a schedule.")] = 15,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same schedules. Default: a fresh one, printed.")
+    ] = None,
+    defect: Defects = None,
+    contract: Contract = Promise.AT_LEAST_ONCE,
+    lanes: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_LANES, help="Copies of the target run side by side."),
+    ] = None,
+    invariants: Invariants = None,
+    invariant: OnlyInvariants = None,
+    cases: Annotated[Path, typer.Option(help="Where shrunk cases are saved.")] = DEFAULT_CASES,
+    out: Out = DEFAULT_OUT,
+    json_: Json = None,
+    no_shrink: Annotated[
+        bool, typer.Option("--no-shrink", help="Save the failing schedule as it was found.")
+    ] = False,
+) -> int:
+    """Draw schedules of work and faults, run each for real, shrink the first that breaks a promise.
+
+    Ends at the first failure, or when the time or the examples are over. Exit code: 0 nothing
+    broke, 1 a promise was broken, 2 bad usage, 3 the harness failed or could not decide.
+
+    \b
+    chaosfuzz fuzz --time 10m
+    chaosfuzz fuzz --defect claim-without-lock --seed 7
+    chaosfuzz fuzz simulated --examples 5000
+    """  # noqa: D301 - click reads the escape
+    setup = Setup(
+        target=target,
+        defects=tuple(dict.fromkeys(defect or ())),
+        mode=contract.value,
+        seed=pick_seed(seed),
+        invariants=invariants,
+        only=tuple(invariant or ()),
+    )
+    setup.check()
+    time_s = read_duration(time_) if time_ is not None else None
+    if time_s is None and examples is None:
+        time_s = DEFAULT_TIME_S
+    out_directory = create_run_directory(out, "fuzz")
+    plan = FuzzPlan(
+        setup=setup,
+        examples=examples,
+        time_s=time_s,
+        max_steps=steps,
+        lanes=lanes if lanes is not None else default_lanes(),
+        reduction=Reduction(
+            setup=setup, store=CaseStore(cases), budget=Budget(), shrink=not no_shrink
+        ),
+        out=out_directory,
+    )
+    return _Session(plan, json_).run()
+
+
+class _Session:
+    """One invocation: the campaign, what is shown of it, and what is written at the end."""
+
+    def __init__(self, plan: FuzzPlan, json_to: str | None) -> None:
+        self.plan = plan
+        self.json_to = json_to
+        self.console = make_console(to_stderr=json_to == "-")
+        setup = plan.setup
+        self.tally = Tally(
+            command="fuzz", target=setup.target, defects=setup.defects, seed=setup.seed
+        )
+        self.began = time.monotonic()
+
+    def run(self) -> int:
+        """Run to the end and return the exit code."""
+        planted = "".join(f" with {name}" for name in self.plan.setup.defects)
+        self.console.print(
+            f"fuzzing {self.plan.setup.target}{planted}, seed {self.plan.setup.seed}, "
+            f"{self.plan.lanes} lane{'s' if self.plan.lanes > 1 else ''}, {self._limits()}"
+        )
+        error = ""
+        log = EventLog(self.plan.out / "events.jsonl")
+        campaign = FuzzCampaign(self.plan, log)
+        with closing(log), stopping(campaign.stop) as interrupts:
+            try:
+                with Progress(self.console) as progress:
+                    for event in campaign.run():
+                        self.tally.observe(event)
+                        self._show(event, progress)
+            except InfrastructureError as failed:
+                error = str(failed)
+        return self._finish(error, interrupted=interrupts.seen)
+
+    def _limits(self) -> str:
+        limits = []
+        if self.plan.time_s is not None:
+            limits.append(f"for {clock(self.plan.time_s)}")
+        if self.plan.examples is not None:
+            limits.append(f"{self.plan.examples} schedules at most")
+        return ", ".join(limits)
+
+    def _show(self, event: Event, progress: Progress) -> None:
+        if isinstance(event, ShrinkingOn):
+            progress.update(f"shrinking: {event.steps} steps after {event.executions} executions")
+        elif isinstance(event, FailureFound):
+            signature = event.failure.signature
+            progress.say(
+                f"schedule {self.tally.schedules} broke {signature.invariant} "
+                f"({signature.kind}): {event.failure.message}",
+                style="bold red",
+            )
+        elif isinstance(event, CaseSaved):
+            self._show_case(event, progress)
+        else:
+            elapsed_s = time.monotonic() - self.began
+            progress.update(self._status(elapsed_s))
+            if isinstance(event, ScheduleDone) and event.result.undecided:
+                progress.say(f"undecided: {event.result.undecided[0]}", style="yellow")
+
+    def _status(self, elapsed_s: float) -> str:
+        tally = self.tally
+        rate = 60 * tally.schedules / elapsed_s if elapsed_s else 0.0
+        parts = [
+            f"{tally.schedules} schedules",
+            f"{rate:.0f}/min",
+            f"{tally.faults} faults",
+            f"{len(tally.states)} states",
+        ]
+        if tally.undecided:
+            parts.append(f"{tally.undecided} undecided")
+        if self.plan.time_s is not None:
+            parts.append(f"{clock(self.plan.time_s - elapsed_s)} left")
+        elif self.plan.examples is not None:
+            parts.append(f"{self.plan.examples - tally.schedules} to go")
+        return " · ".join(parts)
+
+    def _show_case(self, saved: CaseSaved, progress: Progress) -> None:
+        lines = describe_case(
+            saved.case,
+            str(saved.path),
+            original_steps=saved.original_steps,
+            exhausted=saved.exhausted,
+        )
+        progress.say("")
+        progress.say(lines[0], style="bold red")
+        for line in lines[1:]:
+            progress.say(line)
+
+    def _finish(self, error: str, *, interrupted: bool) -> int:
+        summary = self.tally.summary(time.monotonic() - self.began, error)
+        console = self.console
+        console.print(
+            f"{summary.verdict}: {summary.schedules} schedules, {summary.steps} steps, "
+            f"{summary.faults} faults, {summary.states_seen} states in {clock(summary.duration_s)}"
+            + (f", {summary.unknown_schedules} undecided" if summary.unknown_schedules else "")
+            + (", interrupted" if interrupted else "")
+        )
+        if summary.message and not error:
+            console.print(f"undecided because: {summary.message}")
+        problem = write_results(self.plan.out, summary, self.tally.saved)
+        console.print(f"results {self.plan.out}" if not problem else f"results: {problem}")
+        if self.json_to is not None:
+            write_json(summary, self.json_to)
+        if error and not self.tally.found:
+            raise InfrastructureError(error)
+        if error:
+            console.print(f"then the harness failed: {error}")
+        if interrupted and summary.verdict != "violated":
+            return EXIT_INTERRUPTED
+        return EXIT_CODES[summary.verdict]

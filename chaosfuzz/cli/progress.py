@@ -1,0 +1,69 @@
+"""What a terminal shows while work goes on: a live line there, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+PLAIN_EVERY_S = 10.0
+REFRESH_PER_S = 4
+
+
+def make_console(*, to_stderr: bool) -> Console:
+    """Return the console; colours are off when it is not a terminal or NO_COLOR is set."""
+    return Console(stderr=to_stderr, highlight=False, soft_wrap=True, emoji=False, markup=False)
+
+
+class Progress:
+    """One line that changes in place on a terminal, and is repeated now and then elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+        self._printed_at = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        """Begin; on a terminal the line appears."""
+        if self._console.is_terminal:
+            self._live = Live(
+                Text(""),
+                console=self._console,
+                refresh_per_second=REFRESH_PER_S,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End; the line is wiped."""
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, line: str) -> None:
+        """Show where things stand."""
+        if self._live is not None:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
+        elif time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
+            self._printed_at = time.monotonic()
+            self._console.print(line)
+
+    def say(self, line: str, style: str = "") -> None:
+        """Print a line that stays."""
+        self._console.print(Text(line, style=style))
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as 42s, 3m05s or 2h07m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

@@ -1,0 +1,91 @@
+"""The report of a run as one HTML page that needs nothing else."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from chaosfuzz.reporting.failures import ReportedFailure
+from chaosfuzz.reporting.summary import Summary
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; border-left: .5rem solid; padding-left: .7rem; }
+.violated { border-color: #c62828; } .holds { border-color: #2e7d32; }
+.unknown, .infrastructure { border-color: #ef6c00; }
+section { border-top: 1px solid #8886; margin-top: 2rem; }
+h2 { font-size: 1.15rem; } h3 { font-size: 1rem; margin-bottom: .2rem; }
+pre { background: #8882; padding: .7rem; overflow-x: auto; border-radius: .3rem; }
+table { border-collapse: collapse; } th { text-align: left; font-weight: normal; }
+th, td { padding: .1rem 1.5rem .1rem 0; } td { font-variant-numeric: tabular-nums; }
+"""
+# Even if escaping failed, the page could neither run nor fetch anything.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def write_report(path: Path, summary: Summary, failures: Sequence[ReportedFailure]) -> None:
+    """Write the page: verdict, figures, and every failure with its story; may raise OSError."""
+    sections = "".join(_failure(number, each) for number, each in enumerate(failures, 1))
+    note = f"<p>{escape(summary.message)}</p>" if summary.message else ""
+    title = f"chaosfuzz {summary.command}: {summary.target} {summary.verdict}"
+    page = (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style></head><body>\n"
+        f'<h1 class="{escape(summary.verdict)}">{escape(verdict_sentence(summary))}</h1>\n'
+        f"{note}{_figures(summary)}\n{sections}</body></html>\n"
+    )
+    # What no encoding can hold is shown as a question mark.
+    path.write_bytes(page.encode("utf-8", errors="replace"))
+
+
+def verdict_sentence(summary: Summary) -> str:
+    """Return the verdict in one sentence, with the sample it rests on."""
+    sample = f"{summary.schedules} schedule{'' if summary.schedules == 1 else 's'}"
+    if summary.verdict == "violated":
+        kinds = sorted({str(failure.signature) for failure in summary.failures})
+        return f"{summary.target} broke a promise in {sample}: {', '.join(kinds) or 'see below'}."
+    if summary.verdict == "holds":
+        return f"{summary.target} kept every promise checked in {sample}; that is no proof."
+    if summary.verdict == "infrastructure":
+        return f"The harness or its environment failed after {sample}: no verdict."
+    return f"{summary.unknown_schedules} of {sample} could not be decided: no verdict."
+
+
+def _figures(summary: Summary) -> str:
+    rate = 60 * summary.schedules / summary.duration_s if summary.duration_s else 0.0
+    rows = [
+        ("command", summary.command),
+        ("target", summary.target),
+        ("defects planted", ", ".join(summary.defects) or "none"),
+        ("seed", str(summary.seed)),
+        ("schedules run", f"{summary.schedules} ({rate:.0f} a minute)"),
+        ("undecided", f"{summary.unknown_schedules} of {summary.schedules}"),
+        ("steps", str(summary.steps)),
+        ("faults", str(summary.faults)),
+        ("states seen", str(summary.states_seen)),
+        ("duration", f"{summary.duration_s:.1f} s"),
+    ]
+    for failure in summary.failures:
+        shrunk = (
+            f"fails {failure.violations} of {failure.attempts}; {failure.original_steps} steps "
+            f"shrunk to {failure.steps} in {failure.executions_to_shrink} executions"
+        )
+        rows.append((str(failure.signature), shrunk))
+    cells = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>\n" for a, b in rows)
+    return f"<table>{cells}</table>"
+
+
+def _failure(number: int, failure: ReportedFailure) -> str:
+    parts = (
+        ("Minimal schedule", "\n".join(failure.schedule_lines)),
+        ("Run it again", failure.replay_command),
+        ("What happened", "\n".join(failure.story)),
+        (f"Case: {failure.case_path}", failure.case_text),
+    )
+    blocks = "".join(f"<h3>{escape(a)}</h3><pre>{escape(b)}</pre>\n" for a, b in parts if b)
+    return (
+        f"<section><h2>{number}. {escape(failure.sentence)}</h2>\n"
+        f"<p>{escape(failure.rate_text)}</p>\n{blocks}</section>\n"
+    )

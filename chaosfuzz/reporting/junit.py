@@ -1,0 +1,90 @@
+"""JUnit XML for continuous integration: one test case a failure, or one for the whole run."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from chaosfuzz.reporting.failures import ReportedFailure
+from chaosfuzz.reporting.summary import Summary
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(path: Path, summary: Summary, failures: Sequence[ReportedFailure]) -> None:
+    """Write the run as JUnit XML, valid whatever characters it tells of; may raise OSError.
+
+    A violation is a failure, an undecided run and a harness that failed are errors: neither
+    passes. Violations without a report of their own are told from the summary.
+    """
+    cases = [_failed(summary, failure) for failure in failures]
+    if not cases and summary.verdict == "violated":
+        cases = [_told(summary, str(failure.signature)) for failure in summary.failures]
+    if not cases or summary.verdict == "infrastructure":
+        cases.append(_whole_run(summary))
+    suite = ET.Element(
+        "testsuite",
+        name=clean(f"chaosfuzz.{summary.command}.{summary.target}"),
+        tests=str(len(cases)),
+        failures=str(sum(case.find("failure") is not None for case in cases)),
+        errors=str(sum(case.find("error") is not None for case in cases)),
+        skipped="0",
+        time=f"{summary.duration_s:.3f}",
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("seed", str(summary.seed)),
+        ("defects", ",".join(summary.defects)),
+        ("verdict", summary.verdict),
+        ("schedules", str(summary.schedules)),
+        ("steps", str(summary.steps)),
+    ):
+        ET.SubElement(properties, "property", name=name, value=clean(value))
+    suite.extend(cases)
+    root = ET.Element("testsuites", suite.attrib | {"name": "chaosfuzz"})
+    root.append(suite)
+    ET.indent(root)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def clean(text: str) -> str:
+    """Return the text with characters that XML cannot hold shown as U+FFFD."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _failed(summary: Summary, failure: ReportedFailure) -> ET.Element:
+    case = _case(summary, failure.sentence)
+    body = [
+        *failure.schedule_lines,
+        failure.rate_text,
+        f"case    {failure.case_path}",
+        f"replay  {failure.replay_command}",
+    ]
+    told = ET.SubElement(case, "failure", message=clean(failure.sentence), type="violation")
+    told.text = clean("\n".join(body))
+    output = ET.SubElement(case, "system-out")
+    output.text = clean("\n".join([*failure.story, "", failure.case_text]))
+    return case
+
+
+def _told(summary: Summary, signature: str) -> ET.Element:
+    case = _case(summary, signature)
+    ET.SubElement(case, "failure", message=clean(f"{signature} is violated"), type="violation")
+    return case
+
+
+def _whole_run(summary: Summary) -> ET.Element:
+    case = _case(summary, "every promise holds")
+    if summary.verdict != "holds":
+        message = summary.message or f"the run ended without a verdict: {summary.verdict}"
+        ET.SubElement(case, "error", message=clean(message), type=clean(summary.verdict))
+    return case
+
+
+def _case(summary: Summary, name: str) -> ET.Element:
+    return ET.Element(
+        "testcase",
+        classname=clean(f"chaosfuzz.{summary.target}"),
+        name=clean(name),
+        time=f"{summary.duration_s:.3f}",
+    )
