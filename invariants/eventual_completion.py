@@ -6,12 +6,26 @@ from chaosfuzz.domain import Finding, Kind, View, invariant
 @invariant(kind=Kind.STUCK, at_end=True)
 def eventual_completion(view: View) -> Iterator[Finding]:
     """After healing, every accepted task reaches a terminal state within the recovery bound."""
+    bound_ms = view.contract.recovery_ms
+    still_ns = view.now_ns - _last_move_ns(view)
     for task in view.tasks if view.readable else ():
         state = task.state
         if task.acknowledged and state and not state.status.terminal and not task.finished:
             message = (
                 f"task {task.number} is still {state.status} (attempt {state.attempts}) after "
-                f"{view.contract.recovery_ms} ms in which nothing moved, all faults healed"
+                f"{bound_ms} ms in which nothing moved, all faults healed"
             )
             stalled = view.stalled(view.history.healed_ns or view.now_ns, view.now_ns)
-            yield Finding(message=message, tasks=(task.number,), certain=not stalled)
+            certain = still_ns >= bound_ms * 10**6 and not stalled
+            yield Finding(message=message, tasks=(task.number,), certain=certain)
+
+
+def _last_move_ns(view: View) -> int:
+    """When something was last at work, or a task last became due."""
+    due = (t.creation.sent_ns + t.request.delay_ms * 10**6 for t in view.tasks)
+    worked = (
+        min(view.end_ns(e), e.start_ns + t.request.duration_ms * 10**6)
+        for t in view.tasks
+        for e in t.executions
+    )
+    return max((*due, *worked, view.history.healed_ns or 0))

@@ -6,8 +6,13 @@ from chaosfuzz.domain import Finding, Kind, View, invariant
 @invariant(kind=Kind.FINISHED_UNACKED, at_end=True)
 def finished_is_acknowledged(view: View) -> Iterator[Finding]:
     """Work that the ledger says is finished does not stay open in the queue."""
+    bound_ns = view.contract.recovery_ms * 10**6
+    last_ns = max((view.end_ns(e) for e in view.history.executions), default=view.now_ns)
+    healed_ns = view.history.healed_ns or view.now_ns
+    waited = view.now_ns - max(last_ns, healed_ns) >= bound_ns
     for task in view.tasks if view.readable else ():
         state = task.state
         if task.finished and state and not state.status.terminal:
             message = f"task {task.number} finished by the ledger, the queue says {state.status}"
-            yield Finding(message=message, tasks=(task.number,))
+            certain = waited and not view.stalled(healed_ns, view.now_ns)
+            yield Finding(message=message, tasks=(task.number,), certain=certain)

@@ -8,10 +8,11 @@ from chaosfuzz.domain import Finding, Kind, OperationKind, View, invariant
 def no_duplicate_execution(view: View) -> Iterator[Finding]:
     """A task that finished is not run again, unless a fault hid its end from the queue."""
     for task in view.tasks:
-        ordered = sorted(task.executions, key=lambda e: e.start_ns)
+        ordered = sorted(task.executions, key=lambda e: (e.task_id, e.start_ns))
         for first, second in pairwise(ordered):
             excused = view.excused(first) or task.tried(OperationKind.RETRY)
-            if first.finished and second.start_ns >= view.end_ns(first) and not excused:
+            later = first.task_id == second.task_id and second.start_ns >= view.end_ns(first)
+            if first.finished and later and not excused:
                 message = (
                     f"task {task.number} finished on {first.component} and ran again on "
                     f"{second.component}, with no fault to justify it"

@@ -11,7 +11,8 @@ def no_overlap(view: View) -> Iterator[Finding]:
         ordered = sorted(task.executions, key=lambda e: e.start_ns)
         for first, second in combinations(ordered, 2):
             declared = view.contract.overlap_after_pause_is_declared and view.excused(first)
-            if second.start_ns < view.end_ns(first) and not declared:
+            together = first.task_id == second.task_id and second.start_ns < view.end_ns(first)
+            if together and not declared:
                 message = (
                     f"task {task.number} ran on {first.component} (attempt {first.attempt}) and "
                     f"on {second.component} (attempt {second.attempt}) at the same time"

@@ -13,14 +13,14 @@ def no_phantom(view: View) -> Iterator[Finding]:
         for cancel in task.confirmed(OperationKind.CANCEL):
             if task.tried(OperationKind.RETRY):
                 continue
-            if view.readable and task.state and task.state.status is not TaskStatus.CANCELLED:
-                message = (
-                    f"task {task.number} was cancelled, says the API; it is {task.state.status}"
-                )
+            statuses = [state.status for state in task.states]
+            if statuses and TaskStatus.CANCELLED not in statuses:
+                message = f"task {task.number} was cancelled, says the API; it is {statuses[0]}"
                 yield Finding(message=message, tasks=(task.number,), role="server")
             for execution in task.executions:
                 if execution.start_ns > cancel.ended_ns and not view.faults(
                     task.creation.sent_ns, execution.start_ns
                 ):
                     message = f"task {task.number} was cancelled and started later"
-                    yield Finding(message=message, tasks=(task.number,))
+                    stalled = view.stalled(task.creation.sent_ns, execution.start_ns)
+                    yield Finding(message=message, tasks=(task.number,), certain=not stalled)

@@ -22,8 +22,11 @@ def no_state_regression(view: View) -> Iterator[Finding]:
                 )
                 yield Finding(message=message, tasks=(task.number,))
         limit = task.request.max_attempts
-        if len(task.executions) > limit and len({e.task_id for e in task.executions}) == 1:
-            message = f"task {task.number} ran {len(task.executions)} times, its limit is {limit}"
+        # What a fault cut short need not count as an attempt.
+        ran = sum(not view.excused(e) for e in task.executions)
+        tries = max((s.attempts for s in task.seen), default=0)
+        if tries > limit or (ran > limit and len({e.task_id for e in task.executions}) == 1):
+            message = f"task {task.number} was tried {max(ran, tries)} times, its limit is {limit}"
             yield Finding(message=message, tasks=(task.number,))
         if view.readable and task.acknowledged and task.executions and not task.states:
             message = f"task {task.number} ran and its row has disappeared"

@@ -1,34 +1,41 @@
 from collections.abc import Iterator
 from itertools import permutations
 
-from chaosfuzz.domain import Finding, Kind, View, invariant
-
-READY_MARGIN_NS = 60_000_000
+from chaosfuzz.domain import FaultKind, Finding, Kind, TaskStatus, View, invariant
 
 
 @invariant(kind=Kind.ORDER)
 def priority_is_kept(view: View) -> Iterator[Finding]:
-    """One worker does not start a lower task while a higher one has long been ready.
+    """One worker does not start a lower task while a higher one waits beside it.
 
     Only first executions by the same process are compared, without faults in between: claims
-    of one worker are in order, those of two are not.
+    of one worker are in order, those of two are not. Both tasks must have been seen waiting
+    at one time, so that no delay of the worker between claim and start can look like this.
     """
     plain = [t for t in view.tasks if t.acknowledged and not t.request.delay_ms and t.executions]
     for high, low in permutations(plain if view.contract.priorities else (), 2):
-        if high.request.priority <= low.request.priority:
-            continue
         first = min(high.executions, key=lambda e: e.start_ns)
         other = min(low.executions, key=lambda e: e.start_ns)
-        ready_ns = high.creation.ended_ns + READY_MARGIN_NS
-        comparable = first.attempt == other.attempt == 1 and first.pid == other.pid
-        disturbed = any(
-            fault.component in {first.component, "database"}
-            for fault in view.faults(high.creation.sent_ns, first.start_ns)
-        )
-        if comparable and not disturbed and ready_ns < other.start_ns < first.start_ns:
+        if (
+            high.request.priority > low.request.priority
+            and high.creation.ended_ns < other.start_ns < first.start_ns
+            and first.attempt == other.attempt == 1
+            and first.pid == other.pid
+            and not any(
+                f.kind is FaultKind.DATABASE_DOWN or f.component == first.component
+                for f in view.faults(high.creation.sent_ns, first.start_ns)
+            )
+            and _waited_together(view, {high.request.token, low.request.token})
+        ):
             message = (
                 f"{first.component} started task {low.number} before task {high.number}, "
                 f"which has a higher priority and was ready"
             )
-            stalled = view.stalled(high.creation.sent_ns, first.start_ns)
-            yield Finding(message=message, tasks=(low.number, high.number), certain=not stalled)
+            yield Finding(message=message, tasks=(low.number, high.number))
+
+
+def _waited_together(view: View, tokens: set[str]) -> bool:
+    return any(
+        tokens <= {s.token for s in seen.tasks or () if s.status is TaskStatus.PENDING}
+        for seen in view.history.observations
+    )

@@ -78,7 +78,10 @@ def compose(seed: int) -> Schedule:
     chance = random.Random(seed)
     killed, paused, cut = (chance.randint(1, WORKERS) for _ in range(3))
     blocks: list[list[Step]] = [
-        [make_step(chance.choice(("stop_server", "kill_server"))), make_step("start_server")],
+        [
+            make_step(chance.choice(("stop_server", "kill_server", "kill_server"))),
+            make_step("start_server"),
+        ],
         [make_step("stop_database", mode=chance.randrange(3)), make_step("start_database")],
         [make_step("kill_worker", worker=killed), make_step("start_worker", worker=killed)],
         [make_step("pause_worker", worker=paused), make_step("resume_worker", worker=paused)],

@@ -2,18 +2,19 @@
 
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chaosfuzz.cases.plainyaml import Document, read, write_inline
 from chaosfuzz.domain.action import find_action
 from chaosfuzz.domain.case import Case, Found, Needed, Rate
+from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Kind, Signature
 
 VERSION = 1
-MAX_BYTES = 256 * 1024
-MAX_STEPS = 500
+MAX_STEPS = 1000
+_SHOWN = 80
 
 
 class _Strict(BaseModel):
@@ -57,144 +58,157 @@ class _File(_Strict):
     found: _Found
     expect: Literal["violated", "holds"] = "holds"
     workers: int
-    steps: list[dict[str, dict[str, Any]]] = Field(max_length=MAX_STEPS)
+    steps: list[Any] = Field(max_length=MAX_STEPS)
     needed: list[_Needed] = Field(default_factory=list)
-
-
-class _CaseLoader(yaml.SafeLoader):
-    """Safe loading without dates, aliases or keys given twice."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                problem = f"key {key.value!r} is given twice"
-                raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-# A date stays the text it was written as.
-_CaseLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def dump_case(case: Case) -> str:
     """Return the case as YAML, keys in the order in which one would tell it."""
-    content = {
-        "chaosfuzz_case": VERSION,
-        "title": case.title,
-        "target": {"name": case.target, "defects": list(case.defects)},
-        "contract": case.contract,
-        "signature": {
-            "invariant": case.signature.invariant,
-            "kind": case.signature.kind,
-            "role": case.signature.role,
-        },
-        "reproduces": _show_rate(case.reproduces),
-        "found": {
-            "date": case.found.date,
-            "seed": case.found.seed,
-            "steps": case.found.steps,
-            "executions_to_shrink": case.found.executions_to_shrink,
-        },
-        "expect": case.expect,
-        "workers": case.schedule.workers,
-        "steps": [{step.action: _show_arguments(step)} for step in case.schedule.steps],
-        "needed": [{"step": n.step, **_show_rate(n.rate)} for n in case.needed],
-    }
-    return "".join(_dump_entry(key, value) for key, value in content.items())
+    signature, found = case.signature, case.found
+    lines = [
+        f"chaosfuzz_case: {VERSION}",
+        f"title: {write_inline(case.title)}",
+        f"target: {write_inline({'name': case.target, 'defects': list(case.defects)})}",
+        f"contract: {write_inline(case.contract)}",
+        "signature: "
+        + write_inline(
+            {"invariant": signature.invariant, "kind": signature.kind, "role": signature.role}
+        ),
+        f"reproduces: {write_inline(_show_rate(case.reproduces))}",
+        "found: "
+        + write_inline(
+            {
+                "date": found.date,
+                "seed": found.seed,
+                "steps": found.steps,
+                "executions_to_shrink": found.executions_to_shrink,
+            }
+        ),
+        f"expect: {case.expect}",
+        f"workers: {case.schedule.workers}",
+        "steps:" if case.schedule.steps else "steps: []",
+        *(f"  - {s.action}: {write_inline(_show_arguments(s))}" for s in case.schedule.steps),
+        "needed:  # rate without the step" if case.needed else "needed: []",
+        *(f"  - {write_inline({'step': n.step, **_show_rate(n.rate)})}" for n in case.needed),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def load_case(text: str, origin: str) -> Case:
-    """Return the case in a text; raises UsageError naming origin, line, value and remedy."""
-    if len(text.encode()) > MAX_BYTES:
-        message = f"{origin}: larger than {MAX_BYTES} bytes; a case is a few dozen lines"
-        raise UsageError(message)
+    """Return the case in a text; raises UsageError naming origin, line, value and remedy.
+
+    A reference to a task that no step creates is allowed: such a step does nothing in a run.
+    """
+    document = read(text, origin)
+    if not isinstance(document.value, dict) or "chaosfuzz_case" not in document.value:
+        message = f"not a case: it has no chaosfuzz_case: {VERSION}; give the path of a case file"
+        raise document.refuse(message)
+    _check_version(document.value["chaosfuzz_case"], document)
     try:
-        node = yaml.compose(text, Loader=_CaseLoader)
-        content = yaml.load(text, Loader=_CaseLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        message = f"{origin}:{line}: not a case: {problem}; write plain YAML, see chaosfuzz actions"
-        raise UsageError(message) from error
-    except (RecursionError, ValueError) as error:
-        message = f"{origin}:1: not a case: {error}; write plain YAML"
-        raise UsageError(message) from error
-    if not isinstance(content, dict) or "chaosfuzz_case" not in content:
-        message = f"{origin}:1: not a case: it has no chaosfuzz_case: {VERSION} at the top"
-        raise UsageError(message)
-    _check_version(content["chaosfuzz_case"], origin)
-    try:
-        read = _File.model_validate(content)
+        file = _File.model_validate(document.value)
     except ValidationError as error:
-        first = error.errors()[0]
-        line = _line_of(node, first["loc"])
-        where = ".".join(str(part) for part in first["loc"])
-        message = f"{origin}:{line}: {where}={first['input']!r}: {first['msg']}; correct the value"
-        raise UsageError(message) from error
-    return _to_case(read, node, origin)
+        raise _refusal(error, document) from error
+    return _to_case(file, document)
 
 
-def _check_version(version: object, origin: str) -> None:
-    if isinstance(version, int) and version > VERSION:
-        message = f"{origin}:1: made by a newer chaosfuzz (format {version}); upgrade chaosfuzz"
-        raise UsageError(message)
-    if version != VERSION:
-        message = f"{origin}:1: chaosfuzz_case={version!r} is no version; it must be {VERSION}"
-        raise UsageError(message)
+def _check_version(version: object, document: Document) -> None:
+    path = ("chaosfuzz_case",)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        message = f"chaosfuzz_case={_brief(version)} is no version; it must be {VERSION}"
+        raise document.refuse(message, path)
+    if version > VERSION:
+        message = f"made by a newer chaosfuzz (format {_brief(version)}); upgrade chaosfuzz"
+        raise document.refuse(message, path)
 
 
-def _to_case(read: _File, node: yaml.Node | None, origin: str) -> Case:
-    steps: list[Step] = []
-    for index, entry in enumerate(read.steps):
-        try:
-            steps.append(_read_step(entry))
-        except UsageError as error:
-            message = f"{origin}:{_line_of(node, ('steps', index))}: {error}"
-            raise UsageError(message) from error
+def _refusal(error: ValidationError, document: Document) -> UsageError:
+    first = error.errors()[0]
+    path = first["loc"]
+    where = ".".join(str(part) for part in path)[:_SHOWN]
+    if first["type"] == "missing":
+        return document.refuse(f"{where} is missing; add it", path)
+    if first["type"] == "extra_forbidden":
+        return document.refuse(f"unknown key {where}; remove it or upgrade chaosfuzz", path)
+    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}; correct the value"
+    return document.refuse(problem, path)
+
+
+def _to_case(file: _File, document: Document) -> Case:
+    _check_known(file.contract, [g.value for g in Guarantee], document, ("contract",))
+    kinds = [kind.value for kind in Kind]
+    _check_known(file.signature.kind, kinds, document, ("signature", "kind"))
+    reproduces = _rate(file.reproduces, document, ("reproduces", "violations"))
+    steps = tuple(_read_step(entry, document, index) for index, entry in enumerate(file.steps))
     try:
-        schedule = Schedule(workers=read.workers, steps=tuple(steps))
+        schedule = Schedule(workers=file.workers, steps=steps)
     except UsageError as error:
-        message = f"{origin}:{_line_of(node, ('workers',))}: {error}"
-        raise UsageError(message) from error
+        raise document.refuse(_brief_text(str(error)), ("workers",)) from error
+    needed = []
+    for index, entry in enumerate(file.needed):
+        if entry.step > len(steps):
+            problem = f"needed: step={_brief(entry.step)} is none of the {len(steps)}; remove it"
+            raise document.refuse(problem, ("needed", index, "step"))
+        rate = _rate(entry, document, ("needed", index, "violations"))
+        needed.append(Needed(step=entry.step, rate=rate))
     return Case(
-        title=read.title,
-        target=read.target.name,
-        defects=tuple(read.target.defects),
-        contract=read.contract,
-        signature=Signature(**read.signature.model_dump()),
+        title=file.title,
+        target=file.target.name,
+        defects=tuple(file.target.defects),
+        contract=file.contract,
+        signature=Signature(**file.signature.model_dump()),
         schedule=schedule,
-        reproduces=Rate(**read.reproduces.model_dump()),
-        found=Found(**read.found.model_dump()),
-        expect=read.expect,
-        needed=tuple(
-            Needed(step=n.step, rate=Rate(violations=n.violations, attempts=n.attempts))
-            for n in read.needed
-        ),
+        reproduces=reproduces,
+        found=Found(**file.found.model_dump()),
+        expect=file.expect,
+        needed=tuple(needed),
     )
 
 
-def _read_step(entry: dict[str, dict[str, Any]]) -> Step:
+def _check_known(
+    value: str, known: list[str], document: Document, path: tuple[int | str, ...]
+) -> None:
+    if value not in known:
+        problem = f"unknown {path[-1]} {_brief(value)}; use one of: {', '.join(known)}"
+        raise document.refuse(problem, path)
+
+
+def _rate(shown: _Rate, document: Document, path: tuple[int | str, ...]) -> Rate:
+    if shown.violations > shown.attempts:
+        problem = (
+            f"violations={_brief(shown.violations)} of attempts={_brief(shown.attempts)} cannot "
+            "be; violations are among the attempts"
+        )
+        raise document.refuse(problem, path)
+    return Rate(violations=shown.violations, attempts=shown.attempts)
+
+
+def _read_step(entry: object, document: Document, index: int) -> Step:
+    path: tuple[int | str, ...] = ("steps", index)
+    if not isinstance(entry, dict):
+        problem = (
+            f"step {index + 1} is {_brief(entry)}; write it as `- action: {{argument: value}}`"
+        )
+        raise document.refuse(problem, path)
     if len(entry) != 1:
-        message = f"a step is one action, this has {len(entry)}: {', '.join(entry) or 'none'}"
-        raise UsageError(message)
-    (name, shown), *_ = entry.items()
-    action = find_action(name)
+        names = ", ".join(map(str, entry)) or "none"
+        problem = (
+            f"step {index + 1} has {len(entry)} actions ({names}); give each a line of its own"
+        )
+        raise document.refuse(_brief_text(problem), path)
+    ((name, shown),) = entry.items()
+    if not isinstance(shown, dict):
+        problem = f"{name[:_SHOWN]}: {_brief(shown)} are no arguments; write {{argument: value}}"
+        raise document.refuse(problem, path)
     if "at" in shown:
-        message = f"{name}: moments (at:) are not supported by this version; remove the key"
-        raise UsageError(message)
-    return make_step(name, **{k: action.parameter(k).read(v, name) for k, v in shown.items()})
+        problem = (
+            f"{name[:_SHOWN]}: moments (at:) are not supported by this version; remove the key"
+        )
+        raise document.refuse(problem, path)
+    try:
+        action = find_action(name)
+        return make_step(name, **{k: action.parameter(k).read(v, name) for k, v in shown.items()})
+    except UsageError as error:
+        raise document.refuse(_brief_text(str(error)), path) from error
 
 
 def _show_arguments(step: Step) -> dict[str, int | str]:
@@ -206,35 +220,13 @@ def _show_rate(rate: Rate) -> dict[str, int]:
     return {"violations": rate.violations, "attempts": rate.attempts}
 
 
-def _dump_entry(key: str, value: object) -> str:
-    if isinstance(value, list) and value:
-        items = "".join(f"  - {_flow(item)}\n" for item in value)
-        return f"{key}:\n{items}"
-    return f"{key}: {_flow(value)}\n"
+def _brief(value: object) -> str:
+    """Show a value, cut short if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _flow(value: object) -> str:
-    """Show a value on one line; single-key mappings of mappings read as `action: {...}`."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((key, inner),) = value.items()
-        return f"{key}: {_flow(inner)}"
-    dumped: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
-    )
-    return dumped.removesuffix("\n").removesuffix("\n...")
-
-
-def _line_of(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of a place in the file, or of the nearest place around it."""
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == part]
-            if not found:
-                return line
-            line = found[0][0].start_mark.line + 1
-            node = found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            node = node.value[part]
-            line = node.start_mark.line + 1 if node is not None else line
-    return line
+def _brief_text(text: str) -> str:
+    """Keep a message readable that may quote a value of any length."""
+    limit = 10 * _SHOWN
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"

@@ -1,15 +1,19 @@
 """Cases in a directory, one folder a target."""
 
 import os
-import tempfile
-from collections.abc import Sequence
+import re
+import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chaosfuzz.cases.codec import dump_case, load_case
+from chaosfuzz.cases.plainyaml import MAX_BYTES
+from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 
 MAX_SAME_NAME = 1000
+MAX_SLUG = 80
 
 
 class CaseStore:
@@ -19,75 +23,121 @@ class CaseStore:
         self.directory = directory
 
     def save(self, case: Case) -> Path:
-        """Write a case and return its path; the same steps and signature replace an older file.
+        """Write a case and return its path; only the same steps and signature are replaced.
 
-        Raises InfrastructureError if it cannot be written (disk full, no permission).
+        The file appears whole or not at all. Raises InfrastructureError if it cannot be
+        written (disk full, no permission); the message holds the case, so that it is not lost.
         """
-        folder = self.directory / case.target
+        folder = self.directory / _slug(case.target)
         text = dump_case(case)
+        temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = self._choose(folder, case)
-            descriptor, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
             try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                with temporary.open("x", encoding="utf-8") as stream:
                     stream.write(text)
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                return self._place(temporary, folder, case)
+            finally:
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             message = (
-                f"cannot save the case below {folder}: {error.strerror}; free space or choose "
-                f"another directory with --cases. The case was:\n{text}"
+                f"cannot save the case below {folder}: {error.strerror or error}; free space or "
+                f"choose another directory with --cases. The case was:\n{text}"
             )
             raise InfrastructureError(message) from error
-        return path
 
     def load(self, path: Path) -> Case:
         """Read a case; raises UsageError if it is missing or not a case."""
-        try:
-            text = path.read_bytes().decode("utf-8")
-        except OSError as error:
-            message = f"{path}: cannot be read: {error.strerror}; give the path of a case file"
-            raise UsageError(message) from error
-        except UnicodeDecodeError as error:
-            message = f"{path}:1: not a case: it is not text; give the path of a case file"
-            raise UsageError(message) from error
-        return load_case(text, str(path))
+        return load_case(_read_text(path), str(path))
 
     def find(self) -> list[Path]:
         """Return the paths of all cases, sorted."""
-        return sorted(self.directory.glob("**/*.yaml"))
+        return sorted(path for path in self.directory.glob("**/*.yaml") if path.is_file())
 
-    def _choose(self, folder: Path, case: Case) -> Path:
-        slug = "-".join((case.signature.kind.lower().replace("_", "-"), *case.defects))
-        for number in range(1, MAX_SAME_NAME):
-            path = folder / (f"{slug}.yaml" if number == 1 else f"{slug}-{number}.yaml")
-            if not path.exists():
-                return path
+    def _place(self, temporary: Path, folder: Path, case: Case) -> Path:
+        for path in _names(folder, case):
             try:
-                known = self.load(path)
-            except UsageError:
-                continue
-            if (known.schedule, known.signature) == (case.schedule, case.signature):
-                return path
-        message = f"{folder}: {MAX_SAME_NAME} cases are named {slug}; remove some"
+                # A link, unlike a rename, never replaces what another process has saved.
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                if not self._holds(path, case):
+                    continue
+                temporary.replace(path)
+            except OSError:
+                # A file system without links; if it is broken, the rename says so.
+                if path.exists() and not self._holds(path, case):
+                    continue
+                temporary.replace(path)
+            return path
+        message = f"{folder}: {MAX_SAME_NAME} cases are named alike; remove some"
         raise InfrastructureError(message)
+
+    def _holds(self, path: Path, case: Case) -> bool:
+        """Say whether a file is an earlier save of the same case."""
+        try:
+            known = self.load(path)
+        except UsageError:
+            return False
+        return (known.schedule, known.signature, known.defects) == (
+            case.schedule,
+            case.signature,
+            case.defects,
+        )
 
 
 def resolve(arguments: Sequence[Path]) -> list[Path]:
     """Return the case files that arguments (files or directories) name; UsageError if none."""
-    found: list[Path] = []
+    found: dict[Path, None] = {}
     for argument in arguments:
         if argument.is_dir():
-            found += CaseStore(argument).find()
-        elif argument.is_file():
-            found.append(argument)
+            found.update(dict.fromkeys(CaseStore(argument).find()))
+        elif argument.exists():
+            found[argument] = None
         else:
             message = f"{argument}: no such file or directory; chaosfuzz cases lists what there is"
             raise UsageError(message)
     if not found:
         message = f"{', '.join(map(str, arguments))}: no cases there; give a case file"
         raise UsageError(message)
-    return found
+    return list(found)
+
+
+def _read_text(path: Path) -> str:
+    remedy = "give the path of a case file"
+    try:
+        if path.exists() and not path.is_file():
+            message = f"{path}: not a file; {remedy}"
+            raise UsageError(message)
+        with path.open("rb") as stream:
+            # One byte more than is allowed, so that a huge file is refused without reading it.
+            content = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        cause = (error.strerror if isinstance(error, OSError) else None) or error
+        message = f"{path}: cannot be read: {cause}; {remedy}"
+        raise UsageError(message) from error
+    if len(content) > MAX_BYTES:
+        message = f"{path}:1: not a case: over {MAX_BYTES} bytes; {remedy}"
+        raise UsageError(message)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"{path}:{line}: not a case: it is not text in UTF-8; {remedy}"
+        raise UsageError(message) from error
+
+
+def _names(folder: Path, case: Case) -> Iterator[Path]:
+    """Yield the names a case may have: its kind, then its defects or else what it does."""
+    actions = (find_action(step.action) for step in case.schedule.steps)
+    faults = dict.fromkeys(a.name for a in actions if a.role is Role.FAULT)
+    slug = _slug("-".join((case.signature.kind, *(case.defects or faults))))
+    yield folder / f"{slug}.yaml"
+    for number in range(2, MAX_SAME_NAME + 1):
+        yield folder / f"{slug}-{number}.yaml"
+
+
+def _slug(text: str) -> str:
+    """Return the text as part of a path: it can neither leave its folder nor hide."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_SLUG] or "case"

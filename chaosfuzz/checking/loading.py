@@ -2,12 +2,15 @@
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import chaosfuzz
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.verdict import Invariant
+
+OWN_DIRECTORY = Path("invariants")
 
 
 def builtin_directory() -> Path:
@@ -17,43 +20,78 @@ def builtin_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "invariants"
 
 
-def load_invariants(directories: Sequence[Path]) -> tuple[Invariant, ...]:
-    """Load every invariant of the directories; one of the same name replaces an earlier one.
-
-    Raises UsageError for a file that cannot be imported or defines no invariant.
-    """
-    found: dict[str, Invariant] = {}
-    seen: set[Path] = set()
-    for directory in directories:
-        for path in sorted(directory.glob("*.py")):
-            if path.name.startswith("_") or path.resolve() in seen:
-                continue
-            seen.add(path.resolve())
-            for invariant in _load_file(path):
-                found[invariant.name] = invariant
-    return tuple(found.values())
-
-
 def default_directories(extra: Path | None = None) -> tuple[Path, ...]:
-    """Return the built-in directory and `invariants/` of the current one (or `extra`)."""
-    return (builtin_directory(), extra if extra is not None else Path.cwd() / "invariants")
+    """Return the built-in directory and `extra`, or else `invariants/` here if there is one.
+
+    Raises UsageError if `extra` is no directory or holds no Python file.
+    """
+    if extra is None:
+        own = Path.cwd() / OWN_DIRECTORY
+        return (builtin_directory(), own) if own.is_dir() else (builtin_directory(),)
+    if not extra.is_dir():
+        message = f"{extra}: no such directory of invariants; give one that exists"
+        raise UsageError(message)
+    if not _files(extra):
+        message = f"{extra}: holds no invariants; put a .py file with @invariant(kind=...) there"
+        raise UsageError(message)
+    return (builtin_directory(), extra)
+
+
+def load_invariants(directories: Sequence[Path]) -> tuple[Invariant, ...]:
+    """Load every invariant of the directories; a file replaces one of the same name before it.
+
+    Raises UsageError for a file that cannot be imported or defines no invariant, and for two
+    invariants of one name in files named differently: signatures could not tell them apart.
+    """
+    files: dict[str, Path] = {}
+    for directory in directories:
+        files.update({path.name: path for path in _files(directory)})
+    found: dict[str, tuple[Invariant, Path]] = {}
+    for path in files.values():
+        for invariant in _load_file(path):
+            if invariant.name in found:
+                message = (
+                    f"{path}: invariant {invariant.name!r} is already in "
+                    f"{found[invariant.name][1]}; rename one (a file of the same name replaces it)"
+                )
+                raise UsageError(message)
+            found[invariant.name] = (invariant, path)
+    return tuple(invariant for invariant, _ in found.values())
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(p for p in directory.glob("*.py") if not p.name.startswith("_") and p.is_file())
 
 
 def _load_file(path: Path) -> tuple[Invariant, ...]:
     name = f"chaosfuzz_invariant_{path.stem}_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        message = f"{path}: cannot be imported as Python; give it a .py file that defines one"
-        raise UsageError(message)
+    assert spec is not None, path
+    assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        message = f"{path}: cannot be imported: {type(error).__name__}: {error}; mend the file"
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
+        message = f"{path}:{_line(error, path)}: cannot be imported: {_cause(error)}; mend the file"
         raise UsageError(message) from error
-    invariants = tuple(v for v in vars(module).values() if isinstance(v, Invariant))
+    invariants = {id(v): v for v in vars(module).values() if isinstance(v, Invariant)}
     if not invariants:
         message = f"{path}: defines no invariant; decorate a function with @invariant(kind=...)"
         raise UsageError(message)
-    return invariants
+    return tuple(invariants.values())
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """Return the line of the file that an error comes from."""
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((f.lineno for f in reversed(frames) if f.filename == str(path) and f.lineno), 1)
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg}"
+    return traceback.format_exception_only(error)[-1].strip()

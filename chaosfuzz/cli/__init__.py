@@ -2,6 +2,8 @@
 
 import sys
 
+import click
+
 from chaosfuzz.cli.application import application
 from chaosfuzz.domain.errors import ChaosfuzzError
 
@@ -16,10 +18,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run with these arguments and return the exit code."""
     try:
-        application(args=arguments, prog_name="chaosfuzz")
-    except SystemExit as finished:
-        return finished.code if isinstance(finished.code, int) else 0
-    except KeyboardInterrupt:
+        code = application(args=arguments, prog_name="chaosfuzz", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
         print("chaosfuzz: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except ChaosfuzzError as error:
@@ -28,4 +31,4 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         print(f"chaosfuzz: the environment failed: {error}", file=sys.stderr)
         return 3
-    return 0
+    return int(code or 0)

@@ -1,59 +1,39 @@
 """The command tree."""
 
-import functools
-from collections.abc import Callable
-from typing import Annotated
-
-import typer
+import click
 
 import chaosfuzz
 from chaosfuzz.cli import bench, cases, fuzz, lists, machine
 
-app = typer.Typer(
-    help="Draw work and faults, run them against a real job system, shrink what breaks.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    epilog="Start with: chaosfuzz doctor, then: chaosfuzz fuzz --time 60s",
+
+class _InOrder(click.Group):
+    """Lists commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: chaosfuzz doctor, then: chaosfuzz fuzz",
 )
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"chaosfuzz {chaosfuzz.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
+@click.version_option(chaosfuzz.__version__, prog_name="chaosfuzz")
+def application() -> None:
     """Draw work and faults, run them against a real job system, shrink what breaks."""
 
 
-
-def _exiting(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Turn the code that a command returns into the exit code."""
-
-    @functools.wraps(command)
-    def run(*args: object, **kwargs: object) -> None:
-        raise typer.Exit(command(*args, **kwargs) or 0)
-
-    return run
-
-
-app.command("fuzz")(_exiting(fuzz.fuzz))
-app.command("replay")(_exiting(cases.replay))
-app.command("shrink")(_exiting(cases.shrink))
-app.command("cases")(_exiting(cases.list_cases))
-app.command("targets")(_exiting(lists.targets))
-app.command("defects")(_exiting(lists.defects))
-app.command("invariants")(_exiting(lists.invariants))
-app.command("actions")(_exiting(lists.actions))
-app.command("doctor")(_exiting(machine.doctor))
-app.command("clean")(_exiting(machine.clean))
-app.add_typer(bench.app, name="bench")
-
-application = typer.main.get_command(app)
+for command in (
+    fuzz.fuzz,
+    cases.replay,
+    cases.shrink,
+    cases.list_cases,
+    lists.targets,
+    lists.defects,
+    lists.invariants,
+    lists.actions,
+    machine.doctor,
+    machine.clean,
+    bench.bench,
+):
+    application.add_command(command)

@@ -1,34 +1,32 @@
 """`chaosfuzz bench`: measurements of chaosfuzz itself."""
 
 import threading
-from typing import Annotated
 
-import typer
+import click
 
 from chaosfuzz.campaign.throughput import PHASES, Arm, Comparison, Sample, Throughput
 from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
-from chaosfuzz.cli.options import Json
+from chaosfuzz.cli.options import json_option
 from chaosfuzz.cli.progress import Progress, make_console
 
-app = typer.Typer(
-    help="Measure chaosfuzz itself on this machine.", no_args_is_help=True, rich_markup_mode=None
-)
 
-
-@app.callback()
+@click.group(short_help="Measure chaosfuzz on this machine")
 def bench() -> None:
     """Measure chaosfuzz itself on this machine."""
 
 
-@app.command()
-def throughput(
-    schedules: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Schedules run in each of both ways.")
-    ] = 30,
-    json_: Json = None,
-) -> int:
+@bench.command()
+@click.option(
+    "--schedules",
+    type=click.IntRange(1, 10_000),
+    default=30,
+    show_default=True,
+    help="Schedules run in each of both ways.",
+)
+@json_option
+def throughput(schedules: int, json_to: str | None) -> int:
     """Schedules a minute of one lane, kept warm against made anew for each schedule.
 
     Both ways alternate over the same schedules of 15 steps: 2 workers, with a server restart
@@ -37,7 +35,7 @@ def throughput(
     \b
     chaosfuzz bench throughput --schedules 10 --json -
     """  # noqa: D301 - click reads the escape
-    console = make_console(to_stderr=json_ == "-")
+    console = make_console(to_stderr=json_to == "-")
     stop = threading.Event()
     measured = Throughput(schedules, stop)
     with stopping(stop.set), Progress(console) as progress:
@@ -51,8 +49,8 @@ def throughput(
     comparison = measured.comparison()
     for line in _table(comparison):
         console.print(line)
-    if json_ is not None:
-        write_document(comparison.document(), json_)
+    if json_to is not None:
+        write_document(comparison.document(), json_to)
     return 0
 
 

@@ -5,9 +5,8 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 from rich.console import Console
 
 from chaosfuzz.campaign.events import CaseSaved, ShrinkingOn
@@ -18,7 +17,13 @@ from chaosfuzz.campaign.rundirectory import create_run_directory
 from chaosfuzz.cases import CaseStore, resolve
 from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
-from chaosfuzz.cli.options import DEFAULT_CASES, DEFAULT_OUT, Invariants, Json, Out
+from chaosfuzz.cli.options import (
+    DEFAULT_CASES,
+    cases_option,
+    invariants_option,
+    json_option,
+    out_option,
+)
 from chaosfuzz.cli.progress import Progress, make_console
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
@@ -28,20 +33,35 @@ from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
 from chaosfuzz.shrinking import Budget
 
-Paths = Annotated[list[Path], typer.Argument(help="Case files, or directories of them.")]
 NO_DEFECT = "none"
 
 
+@click.command(short_help="Run saved cases again, with the story")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--times",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="Runs of each case.",
+)
+@click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME",
+    help="Plant this instead of the case's defects (repeatable); none: the correct system.",
+)
+@invariants_option
+@out_option
+@json_option
 def replay(
-    paths: Paths,
-    times: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of each case.")] = 10,
-    defect: Annotated[
-        list[str] | None,
-        typer.Option("--defect", help="Plant this instead of the case's defects; none: correct."),
-    ] = None,
-    invariants: Invariants = None,
-    out: Out = DEFAULT_OUT,
-    json_: Json = None,
+    paths: tuple[Path, ...],
+    times: int,
+    defects: tuple[str, ...],
+    invariants: Path | None,
+    out: Path,
+    json_to: str | None,
 ) -> int:
     """Run saved cases again: one line a try, how often it failed, and the story of a failure.
 
@@ -54,22 +74,22 @@ def replay(
     """  # noqa: D301 - click reads the escape
     store = CaseStore(DEFAULT_CASES)
     cases = [(path, store.load(path)) for path in resolve(paths)]
-    chosen = _chosen_defects(defect)
+    chosen = _chosen_defects(defects)
     for path, case in cases:
         _check(path, case, chosen, invariants)
-    session = _Replay(out, make_console(to_stderr=json_ == "-"), times)
-    return session.run(cases, chosen, invariants, json_)
+    session = _Replay(out, make_console(to_stderr=json_to == "-"), times)
+    return session.run(cases, chosen, invariants, json_to)
 
 
-def _chosen_defects(defect: list[str] | None) -> tuple[str, ...] | None:
-    if defect is None:
+def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not defects:
         return None
-    if NO_DEFECT in defect:
-        if len(defect) > 1:
+    if NO_DEFECT in defects:
+        if len(defects) > 1:
             message = "--defect none stands alone; drop it or the others"
             raise UsageError(message)
         return ()
-    return tuple(dict.fromkeys(defect))
+    return tuple(dict.fromkeys(defects))
 
 
 def _check(
@@ -213,13 +233,19 @@ def _outcome(attempt: Try) -> str:
     return "holds"
 
 
-def shrink(
-    path: Annotated[Path, typer.Argument(help="A case file.")],
-    budget: Annotated[int, typer.Option(min=1, help="Most executions to spend.")] = 300,
-    cases: Annotated[Path, typer.Option(help="Where the result is saved.")] = DEFAULT_CASES,
-    invariants: Invariants = None,
-    out: Out = DEFAULT_OUT,
-) -> int:
+@click.command(short_help="Shrink a saved case further")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Most executions to spend.",
+)
+@cases_option
+@invariants_option
+@out_option
+def shrink(path: Path, budget: int, cases: Path, invariants: Path | None, out: Path) -> int:
     """Shrink a saved case further, measure its rate again, and save the result beside it.
 
     Exit code: 0 done, 1 it did not fail again, 2 bad usage or file, 3 the harness failed.
@@ -253,14 +279,14 @@ def shrink(
     return 0
 
 
-def list_cases(
-    directory: Annotated[Path, typer.Argument(help="Where cases are.")] = DEFAULT_CASES,
-) -> int:
+@click.command("cases", short_help="List saved cases")
+@click.argument("directory", default=DEFAULT_CASES, type=click.Path(path_type=Path))
+def list_cases(directory: Path) -> int:
     """List saved cases: file, steps, rate when saved, what is expected now, title."""
     store = CaseStore(directory)
     paths = store.find()
     if not paths:
-        typer.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
+        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
         return 0
     broken = 0
     for path in paths:
@@ -268,10 +294,10 @@ def list_cases(
             case = store.load(path)
         except UsageError as error:
             broken += 1
-            typer.echo(f"{error}", err=True)
+            click.echo(f"{error}", err=True)
             continue
         steps = len(case.schedule.steps)
-        typer.echo(
+        click.echo(
             f"{path}  {steps} step{'s' if steps != 1 else ''}, fails {case.reproduces}, "
             f"expected: {case.expect}\n    {case.title}"
         )

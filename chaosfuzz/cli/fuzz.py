@@ -3,9 +3,8 @@
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone, ShrinkingOn
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
@@ -17,16 +16,12 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
-    DEFAULT_CASES,
-    DEFAULT_OUT,
-    Contract,
-    Defects,
-    Invariants,
-    Json,
-    OnlyInvariants,
-    Out,
-    Promise,
+    PROMISES,
+    cases_option,
     default_lanes,
+    invariants_option,
+    json_option,
+    out_option,
     pick_seed,
     read_duration,
 )
@@ -43,39 +38,74 @@ EXIT_INTERRUPTED = 130
 MAX_LANES = 8
 
 
+@click.command(short_help="Search, run for real, shrink what breaks")
+@click.argument("target", default="reference")
+@click.option("--examples", type=click.IntRange(min=1), help="Stop after so many schedules.")
+@click.option(
+    "--time", "time_text", metavar="TIME", help="Search so long: 60s, 10m, 8h. Default: 60s."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 200),
+    default=15,
+    show_default=True,
+    help="Most steps of a schedule.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Same seed, same schedules. Default: a fresh one, printed.",
+)
+@click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME",
+    help="Plant a defect (repeatable). See: chaosfuzz defects",
+)
+@click.option(
+    "--contract",
+    type=click.Choice(PROMISES),
+    default=PROMISES[0],
+    show_default=True,
+    help="What the target is asked to promise.",
+)
+@click.option(
+    "--lanes",
+    type=click.IntRange(1, MAX_LANES),
+    help="Copies of the target run side by side. Default: as many as this machine carries.",
+)
+@invariants_option
+@click.option(
+    "--invariant",
+    "only",
+    multiple=True,
+    metavar="NAME",
+    help="Check this one alone (repeatable). See: chaosfuzz invariants",
+)
+@cases_option
+@out_option
+@json_option
+@click.option("--no-shrink", is_flag=True, help="Save the failing schedule as it was found.")
 def fuzz(
-    target: Annotated[str, typer.Argument(help="What to fuzz. See: chaosfuzz targets")] = (
-        "reference"
-    ),
-    examples: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many schedules.")
-    ] = None,
-    time_: Annotated[
-        str | None,
-        typer.Option(
-            "--time", help="Search so long: 60s, 10m, 8h. Default 60s without --examples."
-        ),
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, max=200, help="Most steps of a schedule.")] = 15,
-    seed: Annotated[
-        int | None, typer.Option(help="Same seed, same schedules. Default: a fresh one, printed.")
-    ] = None,
-    defect: Defects = None,
-    contract: Contract = Promise.AT_LEAST_ONCE,
-    lanes: Annotated[
-        int | None,
-        typer.Option(min=1, max=MAX_LANES, help="Copies of the target run side by side."),
-    ] = None,
-    invariants: Invariants = None,
-    invariant: OnlyInvariants = None,
-    cases: Annotated[Path, typer.Option(help="Where shrunk cases are saved.")] = DEFAULT_CASES,
-    out: Out = DEFAULT_OUT,
-    json_: Json = None,
-    no_shrink: Annotated[
-        bool, typer.Option("--no-shrink", help="Save the failing schedule as it was found.")
-    ] = False,
+    target: str,
+    examples: int | None,
+    time_text: str | None,
+    steps: int,
+    seed: int | None,
+    defects: tuple[str, ...],
+    contract: str,
+    lanes: int | None,
+    invariants: Path | None,
+    only: tuple[str, ...],
+    cases: Path,
+    out: Path,
+    json_to: str | None,
+    no_shrink: bool,
 ) -> int:
-    """Draw schedules of work and faults, run each for real, shrink the first that breaks a promise.
+    """Draw schedules, run each for real, shrink the first that breaks a promise.
+
+    Schedules are work (create, cancel, retry tasks) and faults (kill, freeze, stop, restart).
 
     Ends at the first failure, or when the time or the examples are over. Exit code: 0 nothing
     broke, 1 a promise was broken, 2 bad usage, 3 the harness failed or could not decide.
@@ -87,14 +117,14 @@ def fuzz(
     """  # noqa: D301 - click reads the escape
     setup = Setup(
         target=target,
-        defects=tuple(dict.fromkeys(defect or ())),
-        mode=contract.value,
+        defects=tuple(dict.fromkeys(defects)),
+        mode=contract,
         seed=pick_seed(seed),
         invariants=invariants,
-        only=tuple(invariant or ()),
+        only=only,
     )
     setup.check()
-    time_s = read_duration(time_) if time_ is not None else None
+    time_s = read_duration(time_text) if time_text is not None else None
     if time_s is None and examples is None:
         time_s = DEFAULT_TIME_S
     out_directory = create_run_directory(out, "fuzz")
@@ -109,7 +139,7 @@ def fuzz(
         ),
         out=out_directory,
     )
-    return _Session(plan, json_).run()
+    return _Session(plan, json_to).run()
 
 
 class _Session:

@@ -4,19 +4,21 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from chaosfuzz.campaign import cleaning
 from chaosfuzz.campaign.doctor import BROKEN, can_fuzz, document, examine
-from chaosfuzz.cli.options import DEFAULT_OUT, Json, Out
+from chaosfuzz.cli.options import json_option, out_option
 from chaosfuzz.domain.errors import UsageError
 
 EXIT_CANNOT = 3
 
 
-def doctor(out: Out = DEFAULT_OUT, json_: Json = None) -> int:
+@click.command(short_help="Say what is there and what is missing")
+@out_option
+@json_option
+def doctor(out: Path, json_to: str | None) -> int:
     """Say what is there, what is missing, and the remedy. Exit code: 0 fuzz can run, 3 it cannot.
 
     A real PostgreSQL cluster is started and removed again; that takes about a second.
@@ -24,43 +26,45 @@ def doctor(out: Out = DEFAULT_OUT, json_: Json = None) -> int:
     findings = []
     for finding in examine(out):
         findings.append(finding)
-        typer.echo(f"{finding.state:8} {finding.name}: {finding.detail}", err=json_ == "-")
+        click.echo(f"{finding.state:8} {finding.name}: {finding.detail}", err=json_to == "-")
         if finding.remedy:
-            typer.echo(f"         {finding.remedy}", err=json_ == "-")
+            click.echo(f"         {finding.remedy}", err=json_to == "-")
     able = can_fuzz(findings)
     broken = sum(finding.state == BROKEN for finding in findings)
     verdict = "chaosfuzz fuzz can run" if able else f"chaosfuzz fuzz cannot run: {broken} broken"
-    typer.echo(verdict, err=json_ == "-")
-    if json_ is not None:
-        write_document(document(findings), json_)
+    click.echo(verdict, err=json_to == "-")
+    if json_to is not None:
+        write_document(document(findings), json_to)
     return 0 if able else EXIT_CANNOT
 
 
-def clean(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
-    ] = False,
-    directory: Annotated[
-        list[Path] | None,
-        typer.Option("--dir", help="Look in this TMPDIR of a former run too (repeatable)."),
-    ] = None,
-) -> int:
+@click.command(short_help="Remove what killed runs left behind")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.option(
+    "--dir",
+    "directories",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Look in this TMPDIR of a former run too (repeatable).",
+)
+def clean(dry_run: bool, directories: tuple[Path, ...]) -> int:
     """Remove what dead runs left behind: processes, shared memory, runtime directories.
 
     Runs that are alive are left alone. Exit code: 0 nothing is left, 3 something could not be
     removed.
     """
     count = problems = 0
-    for removal in cleaning.clean(cleaning.places(directory or []), dry_run=dry_run):
+    for removal in cleaning.clean(cleaning.places(list(directories)), dry_run=dry_run):
         count += 1
         processes = f", {len(removal.pids)} processes" if removal.pids else ""
         verb = "removed" if removal.removed else "would remove" if dry_run else "cannot remove"
-        typer.echo(f"{verb} {removal.path} ({removal.what}{processes})")
+        click.echo(f"{verb} {removal.path} ({removal.what}{processes})")
         if removal.problem:
             problems += 1
-            typer.echo(f"    {removal.problem}")
+            click.echo(f"    {removal.problem}")
     if not count:
-        typer.echo("nothing to clean")
+        click.echo("nothing to clean")
     return EXIT_CANNOT if problems else 0
 
 

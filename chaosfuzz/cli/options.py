@@ -3,44 +3,41 @@
 import os
 import re
 import secrets
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from chaosfuzz.domain.errors import UsageError
 
-Defects = Annotated[
-    list[str] | None,
-    typer.Option("--defect", help="Plant a defect (repeatable). See: chaosfuzz defects"),
-]
-Invariants = Annotated[
-    Path | None,
-    typer.Option(help="Directory of your invariants. Default: ./invariants if there is one."),
-]
-OnlyInvariants = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--invariant", help="Check this one alone (repeatable). See: chaosfuzz invariants"
-    ),
-]
-
-
-class Promise(StrEnum):
-    """What the reference system can be asked to promise."""
-
-    AT_LEAST_ONCE = "at-least-once"
-    EXACTLY_ONCE_EFFECT = "exactly-once-effect"
-
-
-Contract = Annotated[Promise, typer.Option(help="What the target is asked to promise.")]
-Json = Annotated[
-    str | None, typer.Option("--json", help="Write the summary as JSON to a file, - for stdout.")
-]
-Out = Annotated[Path, typer.Option(help="Where run directories go.")]
 DEFAULT_OUT = Path("chaosfuzz-runs")
 DEFAULT_CASES = Path("shrunk_cases")
+PROMISES = ("at-least-once", "exactly-once-effect")
+
+invariants_option = click.option(
+    "--invariants",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory of your invariants. Default: ./invariants if there is one.",
+)
+cases_option = click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CASES,
+    show_default=True,
+    metavar="DIR",
+    help="Where cases are saved.",
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_OUT,
+    show_default=True,
+    metavar="DIR",
+    help="Where run directories go.",
+)
+json_option = click.option(
+    "--json", "json_to", metavar="FILE", help="Write the summary as JSON to a file, - for stdout."
+)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -1,7 +1,7 @@
 """The command line: `python -m chaosfuzz.reference server|worker|admin|schema`."""
 
 import argparse
-import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 
 from chaosfuzz.reference import admin, server, worker
 from chaosfuzz.reference.defects import DEFECTS
+from chaosfuzz.reference.process import BAD_USAGE, ENVIRONMENT_FAILED, one_line
 from chaosfuzz.reference.schema import SCHEMA
-from chaosfuzz.reference.settings import Settings, environment_values
+from chaosfuzz.reference.settings import Settings, environment_values, json_values
 
 OPTIONS = ("dsn", "host", "port", "component", "ledger_path", "mode", "concurrency")
 
@@ -58,7 +59,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     """Settings from the environment, the file and the options."""
     values: dict[str, Any] = environment_values()
     if getattr(arguments, "settings", None) is not None:
-        values |= json.loads(arguments.settings.read_text())
+        values |= json_values(arguments.settings.read_text(), str(arguments.settings))
     for name in (*OPTIONS, "defects"):
         given = getattr(arguments, name, None)
         if given is not None:
@@ -75,16 +76,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         settings = read_settings(given)
-    except (ValueError, TypeError, OSError) as error:
-        parser.error(str(error))
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{parser.prog}: {one_line(error)}\n")
+        return BAD_USAGE
     if given.command == "admin":
         return admin.run(given, settings.dsn)
     if given.command == "schema":
-        admin.apply_schema(settings.dsn)
-        return 0
+        return admin.apply_schema(settings.dsn)
+    return _serve(given, settings)
+
+
+def _serve(given: argparse.Namespace, settings: Settings) -> int:
     run = server.run if given.command == "server" else worker.run
+    if given.ready_fd is not None:
+        try:
+            os.fstat(given.ready_fd)
+        except OSError as error:
+            sys.stderr.write(f"{settings.component}: --ready-fd: {one_line(error)}\n")
+            return BAD_USAGE
     return run(settings, given.ready_fd)
 
 
+def entry() -> int:
+    """Run the command line as a process of its own; return the exit code."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENVIRONMENT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry())

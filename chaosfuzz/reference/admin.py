@@ -3,29 +3,34 @@
 import argparse
 import asyncio
 import json
+import math
 import sys
 
 import psycopg
 
 from chaosfuzz.reference import queue
 from chaosfuzz.reference.database import Connection, connect
+from chaosfuzz.reference.process import ENVIRONMENT_FAILED, one_line
 from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.reference.task_request import STATUSES
+
+MAX_LIMIT = 1_000_000
+MAX_DAYS = 36_500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the commands to a parser."""
     commands = parser.add_subparsers(dest="admin_command", required=True)
     stats = commands.add_parser("task-stats", help="how many tasks there are in each status")
-    stats.add_argument("--tag", help="only tasks with this metadata.tag")
+    stats.add_argument("--tag", type=_text, help="only tasks with this metadata.tag")
     listing = commands.add_parser("list-tasks", help="tasks, newest first")
     listing.add_argument("--status", choices=STATUSES, help="only tasks in this status")
-    listing.add_argument("--task-type", help="only tasks of this type")
-    listing.add_argument("--limit", type=int, default=50, help="at most so many (default 50)")
+    listing.add_argument("--task-type", type=_text, help="only tasks of this type")
+    listing.add_argument("--limit", type=_limit, default=50, help="at most so many (default 50)")
     listing.add_argument("--verbose", action="store_true", help="each task as JSON")
     clearing = commands.add_parser("clear-completed", help="delete completed tasks")
     clearing.add_argument(
-        "--older-than-days", type=float, default=7, help="completed so long ago (default 7)"
+        "--older-than-days", type=_days, default=7, help="completed so long ago (default 7)"
     )
     clearing.add_argument("--dry-run", action="store_true", help="only say how many")
 
@@ -33,19 +38,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, dsn: str) -> int:
     """Run the command in `arguments`; return the exit code."""
     try:
-        return asyncio.run(_run(arguments, dsn))
+        asyncio.run(_run(arguments, dsn))
     except psycopg.Error as error:
-        sys.stderr.write(f"the database refused: {error}\n")
-        return 1
+        return _refused(error)
+    return 0
 
 
-def apply_schema(dsn: str) -> None:
-    """Create in the database whatever of the schema is not there yet."""
-    with psycopg.connect(dsn, connect_timeout=5) as connection:
-        connection.execute(SCHEMA)
+def apply_schema(dsn: str) -> int:
+    """Create in the database whatever of the schema is not there yet; return the exit code."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=5) as connection:
+            connection.execute(SCHEMA)
+    except psycopg.Error as error:
+        return _refused(error)
+    return 0
 
 
-async def _run(arguments: argparse.Namespace, dsn: str) -> int:
+def _refused(error: psycopg.Error) -> int:
+    sys.stderr.write(f"the database refused: {one_line(error)}\n")
+    return ENVIRONMENT_FAILED
+
+
+def _text(value: str) -> str:
+    if not value.isprintable():
+        message = "must be printable text"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
+def _limit(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 9 and int(value) <= MAX_LIMIT):
+        message = f"must be a whole number from 0 to {MAX_LIMIT}, not {value!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(value)
+
+
+def _days(value: str) -> float:
+    try:
+        days = float(value)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days <= MAX_DAYS:
+        message = f"must be a number from 0 to {MAX_DAYS}, not {value!r}"
+        raise argparse.ArgumentTypeError(message)
+    return days
+
+
+async def _run(arguments: argparse.Namespace, dsn: str) -> None:
     connection = await connect(dsn)
     try:
         if arguments.admin_command == "task-stats":
@@ -56,7 +95,6 @@ async def _run(arguments: argparse.Namespace, dsn: str) -> int:
             await _clear(connection, arguments)
     finally:
         await connection.close()
-    return 0
 
 
 async def _stats(connection: Connection, arguments: argparse.Namespace) -> None:
@@ -67,7 +105,7 @@ async def _stats(connection: Connection, arguments: argparse.Namespace) -> None:
 async def _list(connection: Connection, arguments: argparse.Namespace) -> None:
     wanted = {"status": arguments.status, "task_type": arguments.task_type}
     conditions = {name: value for name, value in wanted.items() if value is not None}
-    for row in await queue.list_tasks(connection, conditions, max(0, arguments.limit), 0):
+    for row in await queue.list_tasks(connection, conditions, arguments.limit, 0):
         if arguments.verbose:
             sys.stdout.write(json.dumps(row, default=str) + "\n")
         else:
@@ -79,8 +117,11 @@ async def _clear(connection: Connection, arguments: argparse.Namespace) -> None:
     old = "status = 'completed' AND completed_at < clock_timestamp() - %(days)s * interval '1 day'"
     parameters = {"days": arguments.older_than_days}
     if arguments.dry_run:
-        cursor = await connection.execute(f"SELECT id FROM tasks WHERE {old}", parameters)
-        sys.stdout.write(f"would delete {cursor.rowcount} tasks\n")
+        cursor = await connection.execute(
+            f"SELECT count(*) AS number FROM tasks WHERE {old}", parameters
+        )
+        row = await cursor.fetchone()
+        sys.stdout.write(f"would delete {row['number'] if row else 0} tasks\n")
     else:
         cursor = await connection.execute(f"DELETE FROM tasks WHERE {old}", parameters)
         sys.stdout.write(f"deleted {cursor.rowcount} tasks\n")

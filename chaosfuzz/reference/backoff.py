@@ -11,6 +11,8 @@ OPTIONS = ("base_ms", "cap_ms")
 
 def strategy_problem(strategy: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a retry strategy, or None."""
+    if not strategy.keys() <= {"kind", *OPTIONS}:
+        return f"retry_strategy takes kind, {' and '.join(OPTIONS)}"
     if strategy.get("kind", "exponential") not in STRATEGIES:
         return f"retry_strategy.kind must be one of {', '.join(STRATEGIES)}"
     for name in OPTIONS:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from chaosfuzz.reference.process import Notices
+
 Connection = psycopg.AsyncConnection[DictRow]
 Result = TypeVar("Result")
 CONNECT_TIMEOUT_S = 2
@@ -33,13 +35,20 @@ class Database:
     """
 
     def __init__(
-        self, dsn: str, *, timeout_ms: int, max_connections: int, never_recovers: bool = False
+        self,
+        dsn: str,
+        *,
+        timeout_ms: int,
+        max_connections: int,
+        notices: Notices,
+        never_recovers: bool = False,
     ) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_ms / 1000
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
         self._calls: set[asyncio.Task[Any]] = set()
+        self._notices = notices
         self._never_recovers = never_recovers
         self._failure: psycopg.OperationalError | None = None
         self.closed = False
@@ -63,8 +72,9 @@ class Database:
             if not call.done():
                 self._abandon(call)
         if not call.done():
-            message = "the database did not answer in time"
-            raise DatabaseTimeoutError(message)
+            error = DatabaseTimeoutError("the database did not answer in time")
+            self._notices.unavailable(error)
+            raise error
         return call.result()
 
     async def close(self) -> None:
@@ -88,6 +98,7 @@ class Database:
                 await self._drop_idle()
                 # An interface error is how a connection found closed shows itself.
                 failure = psycopg.OperationalError(str(error))
+                self._notices.unavailable(failure)
                 if connection is not None:
                     self._failure = failure
                 raise failure from error
@@ -95,6 +106,7 @@ class Database:
                 healthy = True
                 raise
             else:
+                self._notices.available()
                 return result
             finally:
                 if connection is not None:
@@ -114,7 +126,7 @@ class Database:
         return None
 
     async def _give_back(self, connection: Connection, *, healthy: bool) -> None:
-        if healthy and not connection.closed:
+        if healthy and not connection.closed and not self.closed:
             self._idle.append(connection)
         else:
             await connection.close()

@@ -14,7 +14,7 @@ from chaosfuzz.reference.ledger import Ledger, LedgerEntry
 from chaosfuzz.reference.results import complete, extend_lease, fail, release
 from chaosfuzz.reference.settings import Settings
 
-RESULT_RETRY_S = 0.02
+RETRY_PAUSE_S = 0.02
 
 
 class LeaseLostError(Exception):
@@ -42,6 +42,8 @@ class Execution:
         if acknowledged:
             await self._tell(lambda each: complete(each, self._claim, self._settings))
         self._handling = asyncio.create_task(self._handle())
+        if self._released:
+            self._handling.cancel()
         # DEFECT no-heartbeat: the lease is what the claim gave, however long the work takes.
         beating = None
         if not acknowledged and not self._settings.has("no-heartbeat"):
@@ -84,24 +86,24 @@ class Execution:
 
     async def _keep_lease(self, handling: asyncio.Task[None]) -> None:
         beat_s = self._settings.heartbeat_ms / 1000
+        pause_s = beat_s
         while True:
-            await asyncio.sleep(min(beat_s, self._lease.remaining_s()))
-            sent_at_s = time.monotonic()
-            if self._lease.holds() and await self._extend(sent_at_s):
-                continue
+            await asyncio.sleep(min(pause_s, self._lease.remaining_s()))
+            extended = self._lease.holds() and await self._extend()
             if not self._lease.holds():
                 # Somebody else may run the task by now, so this one should not.
                 handling.cancel()
                 return
+            pause_s = beat_s if extended else RETRY_PAUSE_S
 
-    async def _extend(self, sent_at_s: float) -> bool:
+    async def _extend(self) -> bool:
+        sent_at_s = time.monotonic()
         try:
             held = await self._database.run(
                 lambda each: extend_lease(each, self._claim, self._settings),
                 timeout_s=max(0.01, self._lease.remaining_s()),
             )
         except psycopg.Error:
-            await asyncio.sleep(RESULT_RETRY_S)
             return False
         if held:
             self._lease.renewed(sent_at_s)
@@ -121,8 +123,7 @@ class Execution:
         if error is None:
             await self._tell(lambda each: complete(each, claim, settings))
         else:
-            text = f"{type(error).__name__}: {error}"[:2000].replace("\0", "")
-            await self._tell(lambda each: fail(each, claim, settings, text))
+            await self._tell(lambda each: fail(each, claim, settings, _storable(error)))
 
     async def _tell(self, write: Callable[[Connection], Awaitable[bool]]) -> None:
         # Through an outage the result is worth repeating for as long as the lease holds; the
@@ -131,8 +132,13 @@ class Execution:
             try:
                 await self._database.run(write)
             except psycopg.OperationalError:
-                await asyncio.sleep(RESULT_RETRY_S)
+                await asyncio.sleep(RETRY_PAUSE_S)
             except psycopg.Error:
                 return
             else:
                 return
+
+
+def _storable(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"[:2000].replace("\0", "")
+    return text.encode(errors="replace").decode()

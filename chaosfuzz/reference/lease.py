@@ -29,4 +29,6 @@ class Lease:
 
     def remaining_s(self) -> float:
         """The time until the lease ends, not below zero."""
+        if self._unchecked:
+            return self._length_s
         return max(0.0, self._until_s - time.monotonic())

@@ -107,13 +107,19 @@ async def stats(connection: Connection, tag: str | None = None) -> dict[str, int
     return {"total": sum(numbers.values()), **{each: numbers.get(each, 0) for each in STATUSES}}
 
 
-async def cancel(connection: Connection, task_id: str) -> DictRow | None:
-    """Cancel a task that is waiting; None if it is not."""
+async def cancel(connection: Connection, task_id: str, settings: Settings) -> DictRow | None:
+    """Cancel a task that has not ended; None if it has.
+
+    A worker that runs it learns so from its next heartbeat and stops; its result is refused.
+    """
+    # DEFECT cancel-ignores-running: only what waits is looked for.
+    ignored = settings.has("cancel-ignores-running")
+    open_statuses = "'pending', 'retrying'" if ignored else "'pending', 'retrying', 'running'"
     return await _one(
         connection,
         "UPDATE tasks SET status = 'cancelled', completed_at = clock_timestamp(),"
-        " updated_at = clock_timestamp()"
-        f" WHERE id = %(id)s AND status IN ('pending', 'retrying') RETURNING {COLUMNS}",
+        " locked_by = NULL, lease_until = NULL, updated_at = clock_timestamp()"
+        f" WHERE id = %(id)s AND status IN ({open_statuses}) RETURNING {COLUMNS}",
         {"id": task_id},
     )
 

@@ -2,7 +2,10 @@
 
 CHANNEL = "reference_tasks"
 
+# The lock keeps two that apply the schema at once apart; IF NOT EXISTS alone does not.
 SCHEMA = """
+SELECT pg_advisory_xact_lock(7205759403);
+
 DO $$ BEGIN
     CREATE TYPE task_priority AS ENUM ('low', 'normal', 'high', 'critical');
 EXCEPTION WHEN duplicate_object THEN NULL;

@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import errno
-import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -17,15 +14,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Router
 
 from chaosfuzz.reference.database import Database
 from chaosfuzz.reference.envelope import ApiError, failure
 from chaosfuzz.reference.health_routes import HealthRoutes
+from chaosfuzz.reference.process import ENVIRONMENT_FAILED, Notices, announce_ready, one_line
 from chaosfuzz.reference.settings import Settings
 from chaosfuzz.reference.task_routes import TaskRoutes
 
-PORT_IN_USE = 98
 BACKLOG = 512
 PREFIX = "/api/v1"
 
@@ -34,7 +31,7 @@ def build_application(settings: Settings, database: Database) -> Starlette:
     """The application; authentication would be middleware here, before any body is read."""
     routes = HealthRoutes(database, settings).routes() + TaskRoutes(database, settings).routes()
     return Starlette(
-        routes=[Mount(PREFIX, routes=routes)],
+        routes=[Mount(PREFIX, app=Router(routes, redirect_slashes=False))],
         exception_handlers={
             ApiError: _on_api_error,
             HTTPException: _on_http_error,
@@ -57,7 +54,9 @@ async def _on_http_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = "NOT_FOUND" if error.status_code == 404 else "INVALID_INPUT"
-    return failure(error.status_code, code, str(error.detail))
+    reply = failure(error.status_code, code, str(error.detail))
+    reply.headers.update(error.headers or {})
+    return reply
 
 
 async def _on_outage(_request: Request, _error: Exception) -> Response:
@@ -103,16 +102,15 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
 
-def _bind(settings: Settings) -> socket.socket | None:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _bind(settings: Settings) -> socket.socket:
+    # Asyncio turns off the delay of small writes only where the protocol is spelled out.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
         bound.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         bound.close()
-        if error.errno == errno.EADDRINUSE:
-            return None
         raise
     return bound
 
@@ -123,21 +121,19 @@ def run(settings: Settings, ready_fd: int | None) -> int:
     A byte is written to `ready_fd` once the signal handlers are installed and the socket
     listens.
     """
-    listening = _bind(settings)
-    if listening is None:
-        sys.stderr.write(f"{settings.component}: port {settings.port} is already in use\n")
-        return PORT_IN_USE
-
-    def announce() -> None:
-        if ready_fd is not None:
-            os.write(ready_fd, b"R")
-            os.close(ready_fd)
+    notices = Notices(settings.component)
+    try:
+        listening = _bind(settings)
+    except OSError as error:
+        notices.say(f"cannot listen at {settings.host} port {settings.port}: {one_line(error)}")
+        return ENVIRONMENT_FAILED
 
     async def serve(bound: socket.socket) -> None:
         database = Database(
             settings.dsn,
             timeout_ms=settings.request_timeout_ms,
             max_connections=settings.max_connections,
+            notices=notices,
             never_recovers=settings.has("pool-never-recovers"),
         )
         config = uvicorn.Config(
@@ -152,7 +148,8 @@ def run(settings: Settings, ready_fd: int | None) -> int:
             backlog=BACKLOG,
             timeout_graceful_shutdown=max(1, settings.grace_ms // 1000),
         )
-        await _Server(config, announce).serve(sockets=[bound])
+        server = _Server(config, lambda: announce_ready(ready_fd))
+        await server.serve(sockets=[bound])
         await database.close()
 
     with listening:

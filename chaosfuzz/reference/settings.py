@@ -1,15 +1,37 @@
 """What a process of the reference system has to know before it starts."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from chaosfuzz.reference.defects import check_defects
 
 Mode = Literal["at-least-once", "exactly-once-effect"]
 ENVIRONMENT_PREFIX = "REFERENCE_"
+DAY_MS = 86_400_000
+RANGES: dict[str, tuple[float, float]] = {
+    "port": (0, 65_535),
+    "concurrency": (1, 1000),
+    "max_attempts": (1, 100),
+    "lease_ms": (1, DAY_MS),
+    "heartbeat_ms": (1, DAY_MS),
+    "poll_ms": (1, DAY_MS),
+    "recovery_ms": (1, DAY_MS),
+    "reconnect_ms": (1, DAY_MS),
+    "backoff_ms": (0, DAY_MS),
+    "backoff_cap_ms": (0, DAY_MS),
+    "grace_ms": (0, DAY_MS),
+    "request_timeout_ms": (1, DAY_MS),
+    "write_behind_ms": (0, DAY_MS),
+    "max_connections": (1, 1000),
+    "handler_scale": (0, 1000),
+}
 
 
 class SettingsError(ValueError):
@@ -33,6 +55,7 @@ class Settings:
     heartbeat_ms: int = 120
     poll_ms: int = 100
     recovery_ms: int = 100
+    reconnect_ms: int = 100
     backoff_ms: int = 50
     backoff_cap_ms: int = 300_000
     grace_ms: int = 2000
@@ -43,13 +66,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "defects", check_defects(self.defects))
+        for name in ("dsn", "host", "component"):
+            _check_text(name, getattr(self, name))
+        if self.ledger_path is not None:
+            _check_text("ledger_path", self.ledger_path)
+        try:
+            conninfo_to_dict(self.dsn)
+        except psycopg.Error as error:
+            message = f"dsn is not a connection string: {str(error).strip()}"
+            raise SettingsError(message) from None
         if self.mode not in get_args(Mode):
             message = f"unknown mode {self.mode}; known are {', '.join(get_args(Mode))}"
             raise SettingsError(message)
-        for name in ("concurrency", "max_attempts", "lease_ms", "heartbeat_ms", "poll_ms"):
-            if getattr(self, name) < 1:
-                message = f"{name} must be at least 1"
-                raise SettingsError(message)
+        for name in RANGES:
+            _check_number(name, getattr(self, name))
+        if self.heartbeat_ms >= self.lease_ms:
+            message = (
+                f"heartbeat_ms ({self.heartbeat_ms}) must be less than lease_ms ({self.lease_ms})"
+            )
+            raise SettingsError(message)
 
     def has(self, defect: str) -> bool:
         """Whether the defect of that name is planted."""
@@ -68,32 +103,66 @@ class Settings:
             message = f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             raise SettingsError(message)
         if not values.get("dsn"):
-            message = "the setting dsn is missing"
+            message = "dsn is missing: the connection string of the database"
             raise SettingsError(message)
-        return cls(**{**values, "defects": frozenset(values.get("defects", ()))})
+        defects = values.get("defects", ())
+        if isinstance(defects, str) or not all(isinstance(each, str) for each in defects):
+            message = "defects must be a list of names"
+            raise SettingsError(message)
+        return cls(**{**values, "defects": frozenset(defects)})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read settings from a JSON object."""
+        return cls.from_mapping(json_values(text, "the settings"))
+
+
+def json_values(text: str, source: str) -> dict[str, Any]:
+    """Read a JSON object; `source` says in the error where it came from."""
+    try:
         values = json.loads(text)
-        if not isinstance(values, dict):
-            message = "settings must be a JSON object"
-            raise SettingsError(message)
-        return cls.from_mapping(values)
+    except ValueError as error:
+        message = f"{source}: not JSON: {error}"
+        raise SettingsError(message) from None
+    if not isinstance(values, dict):
+        message = f"{source}: not a JSON object"
+        raise SettingsError(message)
+    return values
 
 
 def environment_values(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Settings found in REFERENCE_SETTINGS (JSON) and in REFERENCE_<NAME>, the latter first."""
-    text = environment.get(ENVIRONMENT_PREFIX + "SETTINGS")
-    values: dict[str, Any] = json.loads(text) if text else {}
+    variable = ENVIRONMENT_PREFIX + "SETTINGS"
+    text = environment.get(variable)
+    values = json_values(text, variable) if text else {}
     for each in fields(Settings):
-        given = environment.get(ENVIRONMENT_PREFIX + each.name.upper())
+        variable = ENVIRONMENT_PREFIX + each.name.upper()
+        given = environment.get(variable)
         if given is None:
             continue
         if each.name == "defects":
             values["defects"] = [name for name in given.split(",") if name]
         elif isinstance(each.default, int | float):
-            values[each.name] = type(each.default)(given)
+            try:
+                values[each.name] = type(each.default)(given)
+            except ValueError:
+                message = f"{variable} must be a number, not {given!r}"
+                raise SettingsError(message) from None
         else:
             values[each.name] = given
     return values
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        message = f"{name} must be printable text"
+        raise SettingsError(message)
+
+
+def _check_number(name: str, value: object) -> None:
+    low, high = RANGES[name]
+    kinds = int | float if name == "handler_scale" else int
+    fits = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    if not (fits and low <= value <= high):  # type: ignore[operator]
+        message = f"{name} must be a number from {low:g} to {high:g}, not {value!r}"
+        raise SettingsError(message)

@@ -1,6 +1,5 @@
 """Reading and checking what a client asks for."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +10,17 @@ from uuid import UUID
 from starlette.requests import Request
 
 from chaosfuzz.reference.backoff import strategy_problem
-from chaosfuzz.reference.envelope import ApiError, invalid, task_not_found
+from chaosfuzz.reference.envelope import ApiError, invalid
+from chaosfuzz.reference.json_body import read_object, size_bytes
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled", "retrying")
 PRIORITIES = ("low", "normal", "high", "critical")
-MAX_BODY_BYTES = 1_300_000
 MAX_PAYLOAD_BYTES = 1_048_576
 MAX_METADATA_BYTES = 65_536
 MAX_METADATA_VALUE_BYTES = 4096
 MAX_KEY_LENGTH = 255
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_TASK_ID = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +37,13 @@ class NewTask:
     idempotency_key: str | None
 
 
-async def read_object(request: Request) -> dict[str, Any]:
-    """Read the body as a JSON object; anything else is the client's mistake."""
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiError(400, "INVALID_INPUT", "the body is too large")
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "INVALID_INPUT", "the body is not JSON") from None
-    if not isinstance(value, dict):
-        raise ApiError(400, "INVALID_INPUT", "the body is not a JSON object")
-    return value
-
-
 async def read_new_task(request: Request) -> NewTask:
     """Read and check the body of a create."""
     body = await read_object(request)
     if "payload" not in body:
         message = "payload is missing"
         raise invalid(message)
-    if _size(body["payload"]) > MAX_PAYLOAD_BYTES:
+    if size_bytes(body["payload"]) > MAX_PAYLOAD_BYTES:
         message = "payload is larger than 1 MB"
         raise invalid(message)
     key = request.headers.get("idempotency-key") or None
@@ -69,7 +53,7 @@ async def read_new_task(request: Request) -> NewTask:
     return NewTask(
         task_type=type_name(body.get("task_type")),
         payload=body["payload"],
-        priority=_one_of("priority", body.get("priority") or "normal", PRIORITIES),
+        priority=_priority(body.get("priority")),
         scheduled_at=_time(body.get("scheduled_at")),
         metadata=_metadata(body.get("metadata")),
         max_attempts=_attempts(body.get("max_attempts")),
@@ -87,11 +71,11 @@ def type_name(value: object) -> str:
 
 
 def task_id(request: Request) -> str:
-    """The id in the path; one that is no UUID is an id no task has."""
-    try:
-        return str(UUID(request.path_params["task_id"]))
-    except ValueError:
-        raise task_not_found() from None
+    """The id in the path."""
+    text = request.path_params["task_id"]
+    if not _TASK_ID.fullmatch(text):
+        raise ApiError(400, "INVALID_INPUT", "the id must be a UUID")
+    return str(UUID(text))
 
 
 def filters(query: Mapping[str, str]) -> dict[str, str]:
@@ -128,11 +112,15 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def _priority(value: object) -> str:
+    return "normal" if value is None else _one_of("priority", value, PRIORITIES)
+
+
 def _time(value: object) -> datetime | None:
     if value is None:
         return None
     try:
-        when = datetime.fromisoformat(str(value))
+        when = datetime.fromisoformat(value if isinstance(value, str) else "")
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)
         return when.astimezone(UTC)
@@ -150,8 +138,8 @@ def _metadata(value: object) -> dict[str, Any] | None:
     if any(not 1 <= len(key) <= 128 for key in value):
         message = "a metadata key must have 1 to 128 characters"
         raise invalid(message)
-    sizes = [_size(each) for each in value.values()]
-    if max(sizes, default=0) > MAX_METADATA_VALUE_BYTES or _size(value) > MAX_METADATA_BYTES:
+    sizes = [size_bytes(each) for each in value.values()]
+    if max(sizes, default=0) > MAX_METADATA_VALUE_BYTES or size_bytes(value) > MAX_METADATA_BYTES:
         message = "metadata is larger than 64 KB, or a value in it than 4 KB"
         raise invalid(message)
     return value
@@ -176,11 +164,3 @@ def _strategy(value: object) -> dict[str, Any]:
     if problem:
         raise invalid(problem)
     return value
-
-
-def _size(value: object) -> int:
-    try:
-        return len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
-    except RecursionError:
-        message = "the body is nested too deeply"
-        raise invalid(message) from None

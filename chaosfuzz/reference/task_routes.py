@@ -14,13 +14,13 @@ from starlette.routing import Route
 from chaosfuzz.reference import queue
 from chaosfuzz.reference.database import Database
 from chaosfuzz.reference.envelope import ApiError, invalid, success, task_not_found
+from chaosfuzz.reference.json_body import read_object
 from chaosfuzz.reference.settings import Settings
 from chaosfuzz.reference.task_request import (
     NewTask,
     filters,
     page,
     read_new_task,
-    read_object,
     task_id,
     type_name,
 )
@@ -79,15 +79,15 @@ class TaskRoutes:
         return success(await self._find(task_id(request)))
 
     async def cancel(self, request: Request) -> Response:
-        """Cancel a task that is waiting."""
+        """Cancel a task that has not ended."""
         wanted = task_id(request)
-        row = await self._database.run(lambda each: queue.cancel(each, wanted))
+        row = await self._database.run(lambda each: queue.cancel(each, wanted, self._settings))
         if row is None:
             row = await self._find(wanted)
             # DEFECT cancel-ignores-running: success is reported and nothing is changed.
             ignored = self._settings.has("cancel-ignores-running") and row["status"] == "running"
             if not ignored:
-                raise ApiError(409, "CONFLICT", f"the task is {row['status']}")
+                raise ApiError(400, "INVALID_INPUT", f"the task is {row['status']} already")
         return success(row, "task cancelled")
 
     async def retry(self, request: Request) -> Response:
@@ -113,7 +113,7 @@ class TaskRoutes:
         """Register a task type or change its description."""
         body = await read_object(request)
         name = type_name(body.get("task_type"))
-        description = body.get("description") or ""
+        description = body.get("description", "")
         if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_LENGTH:
             message = "description must be text of at most 4096 characters"
             raise invalid(message)

@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import psycopg
 
@@ -14,6 +15,7 @@ from chaosfuzz.reference.database import Database, connect
 from chaosfuzz.reference.execution import Execution
 from chaosfuzz.reference.lease import Lease
 from chaosfuzz.reference.ledger import Ledger
+from chaosfuzz.reference.process import ENVIRONMENT_FAILED, Notices, announce_ready, one_line
 from chaosfuzz.reference.recovery import recover
 from chaosfuzz.reference.schema import CHANNEL
 from chaosfuzz.reference.settings import Settings
@@ -24,30 +26,37 @@ LISTEN_TURN_S = 5.0
 class Worker:
     """Up to `concurrency` executions at a time, until told to stop."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, notices: Notices) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._notices = notices
         self._name = f"{settings.component}:{os.getpid()}"
         self._database = Database(
             settings.dsn,
             timeout_ms=settings.request_timeout_ms,
             max_connections=settings.concurrency * 2 + 2,
+            notices=notices,
         )
         self._executions: dict[asyncio.Task[None], Execution] = {}
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._exit_code = 0
+        self._crash: BaseException | None = None
 
     async def serve(self, on_ready: Callable[[], None]) -> int:
-        """Work until stopped; return the exit code."""
+        """Work until stopped; return the exit code.
+
+        An error nobody foresaw ends the work as well and is raised at the end: a worker that
+        looked alive and claimed nothing would be worse.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        claiming = asyncio.create_task(self._repeat(self._claim_next, 0))
-        others = [asyncio.create_task(self._repeat(self._listen, self._settings.poll_ms))]
+        claiming = self._watched(self._repeat(self._claim_next))
+        others = [self._watched(self._repeat(self._listen))]
         # DEFECT no-lease-recovery: expired leases are nobody's business.
         if not self._settings.has("no-lease-recovery"):
-            others.append(asyncio.create_task(self._repeat(self._recover, 0)))
+            others.append(self._watched(self._repeat(self._recover)))
         on_ready()
         await self._stopping.wait()
         for each in others:
@@ -57,6 +66,8 @@ class Worker:
             await asyncio.wait({claiming})
             await self._drain()
         await self._database.close()
+        if self._crash is not None:
+            raise self._crash
         return self._exit_code
 
     def stop(self) -> None:
@@ -64,17 +75,27 @@ class Worker:
         self._stopping.set()
         self._wake.set()
 
-    async def _repeat(self, step: Callable[[], Awaitable[None]], pause_ms: int) -> None:
+    def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        watched = asyncio.create_task(work)
+        watched.add_done_callback(self._look_at)
+        return watched
+
+    def _look_at(self, ended: asyncio.Task[None]) -> None:
+        if not ended.cancelled() and ended.exception() is not None:
+            self._crash = self._crash or ended.exception()
+            self.stop()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
             try:
                 await step()
-            except psycopg.Error as error:
-                self._lost(error)
-                await self._pause(self._settings.poll_ms)
-            else:
-                await self._pause(pause_ms)
+            except (psycopg.Error, OSError) as error:
+                self._failed(error)
+                await self._pause(min(self._settings.poll_ms, self._settings.reconnect_ms))
 
-    def _lost(self, error: psycopg.Error) -> None:
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, psycopg.OperationalError):
+            self._notices.say(f"the database refused: {one_line(error)}")
         # DEFECT worker-exits-on-database-loss: an error of the connection ends the process.
         if self._settings.has("worker-exits-on-database-loss") and isinstance(
             error, psycopg.OperationalError
@@ -83,9 +104,8 @@ class Worker:
             self.stop()
 
     async def _pause(self, pause_ms: int) -> None:
-        if pause_ms:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_ms / 1000)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), pause_ms / 1000)
 
     async def _claim_next(self) -> None:
         self._wake.clear()
@@ -107,6 +127,9 @@ class Worker:
     def _finished(self, running: asyncio.Task[None]) -> None:
         self._executions.pop(running, None)
         self._wake.set()
+        # The task is still leased; recovery counts the attempt and gives it to somebody else.
+        if not running.cancelled() and (error := running.exception()) is not None:
+            self._notices.say(f"an execution broke off: {one_line(error)}")
 
     async def _recover(self) -> None:
         await self._database.run(lambda each: recover(each, self._settings))
@@ -116,6 +139,8 @@ class Worker:
         connection = await connect(self._settings.dsn)
         try:
             await connection.execute(f"LISTEN {CHANNEL}")
+            # What was announced before is not announced again.
+            self._wake.set()
             while True:
                 async for _ in connection.notifies(timeout=LISTEN_TURN_S):
                     self._wake.set()
@@ -128,7 +153,9 @@ class Worker:
         for execution in tuple(self._executions.values()):
             execution.give_up()
         if self._executions:
-            await asyncio.wait(tuple(self._executions), timeout=self._settings.lease_ms / 1000)
+            # What cannot be given back in an outage is taken back when its lease expires.
+            limit_ms = min(self._settings.request_timeout_ms, self._settings.lease_ms)
+            await asyncio.wait(tuple(self._executions), timeout=limit_ms / 1000)
 
 
 def run(settings: Settings, ready_fd: int | None) -> int:
@@ -136,15 +163,15 @@ def run(settings: Settings, ready_fd: int | None) -> int:
 
     A byte is written to `ready_fd` once the signal handlers are installed and the loops run.
     """
-    ledger = Ledger.open(settings.ledger_path, settings.component)
-
-    def announce() -> None:
-        if ready_fd is not None:
-            os.write(ready_fd, b"R")
-            os.close(ready_fd)
+    notices = Notices(settings.component)
+    try:
+        ledger = Ledger.open(settings.ledger_path, settings.component)
+    except OSError as error:
+        notices.say(f"cannot open the ledger: {one_line(error)}")
+        return ENVIRONMENT_FAILED
 
     async def serve() -> int:
-        return await Worker(settings, ledger).serve(announce)
+        return await Worker(settings, ledger, notices).serve(lambda: announce_ready(ready_fd))
 
     try:
         return asyncio.run(serve())

@@ -1,62 +1,37 @@
-"""Reduction under flakiness: a sweep of deletions with cumulative evidence.
+"""Reduction under flakiness: two sweeps of deletions with cumulative evidence.
 
-Chunked deletion follows Zeller and Hildebrandt's delta debugging, greedy and without restarts;
-acceptance at the first failure and rejection by likelihood follow Wald's sequential test.
+Chunked deletion follows Zeller and Hildebrandt's delta debugging ("Simplifying and Isolating
+Failure-Inducing Input", 2002), greedy and without restarts; acceptance at the first failure and
+rejection by likelihood follow Wald's sequential probability ratio test (1945).
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chaosfuzz.domain.case import Needed, Rate
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
-from chaosfuzz.domain.verdict import Failure, Signature, Verdict
-from chaosfuzz.shrinking.candidates import fewer_workers, simpler_arguments, without
-from chaosfuzz.shrinking.evidence import Evidence, passes_needed
+from chaosfuzz.domain.verdict import Failure
+from chaosfuzz.shrinking.candidates import without
+from chaosfuzz.shrinking.evidence import AssumedRate, passes_needed
+from chaosfuzz.shrinking.result import Budget, ShrinkProgress, Shrunk
+from chaosfuzz.shrinking.sweeps import Sweeps
+from chaosfuzz.shrinking.trials import BudgetSpentError, Trials
 
 CALIBRATION_FAILURES = 3
 CALIBRATION_ATTEMPTS = 40
+CONFIRMATION_FAILURES = 10
 CONFIRMATION_ATTEMPTS = 20
-# A rate known only from a few failures may be lower than it looks.
-CAUTION = 0.7
-CERTAIN_RATE = 0.9
-BETAS = (0.2, 0.02)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """What reduction, confirmation included, may cost."""
-
-    executions: int = 300
-    time_s: float = 300.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShrinkProgress:
-    """How far reduction is."""
-
-    executions: int
-    steps: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shrunk:
-    """The smallest schedule known to fail this way, and how often it does."""
-
-    schedule: Schedule
-    failure: Failure
-    rate: Rate
-    calibration: Rate
-    needed: tuple[Needed, ...]
-    executions: int
-    confirmations: int
-    exhausted: bool
-    others: tuple[tuple[Signature, Schedule], ...] = ()
-
-
-class _BudgetSpentError(Exception):
-    """Ends reduction with the best schedule so far."""
+# How often a result that does not fail again is run before it is given up.
+LEAST_PATIENCE, MOST_PATIENCE = 10, 60
+# The last sweep is repeated if the result needs so many times the passes it was made with.
+MISJUDGED = 1.5
+# Probabilities of giving up a candidate that does fail: in passing, at last, for the result.
+FIRST_BETA = 0.2
+LAST_BETA = 0.02
+RESULT_BETA = 0.005
+MAX_ROUNDS = 4
+NOTHING_SEEN = Rate(violations=0, attempts=0)
 
 
 class Reducer:
@@ -71,162 +46,114 @@ class Reducer:
     ) -> None:
         self._runner = runner
         self._budget = budget
-        self._tell = on_progress or (lambda _progress: None)
+        self._report = on_progress or (lambda _progress: None)
         self._clock = clock
-        self._began = clock()
-        self._spent = 0
-        self._others: dict[Signature, Schedule] = {}
 
     def shrink(self, schedule: Schedule, failure: Failure) -> Shrunk:
-        """Return the smallest schedule found within the budget, confirmed as far as it allows."""
-        at_step = failure.step is not None
-        self._failure = failure
-        self._best = schedule.prefix(failure.step + 1) if failure.step is not None else schedule
-        self._fallback = self._best
-        self._evidence = Evidence(shared_with_prefixes=at_step)
-        calibration = rate = Rate(violations=0, attempts=0)
+        """Return the smallest schedule found within the budget, confirmed as far as it allows.
+
+        KeyboardInterrupt ends reduction as a spent budget does; what else the runner raises
+        passes through. A failure that never shows again comes back with the rate 0 of n.
+        """
+        self._trials = Trials(
+            self._runner, self._budget, self._clock, failure=failure, on_run=self._tell
+        )
+        self._sweeps = Sweeps(self._trials, schedule, failure)
+        self._assumed = AssumedRate()
+        self._confirmations = 0
+        self._calibration = rate = NOTHING_SEEN
         needed: tuple[Needed, ...] = ()
         exhausted = False
-        reduction = 0
         try:
-            calibration = rate = self._measure(CALIBRATION_ATTEMPTS, CALIBRATION_FAILURES)
-            if calibration.violations:
-                self._reduce(_cautious(calibration))
-                reduction = self._spent
-                rate = self._confirm()
-                needed = self._find_needed(rate)
-        except (_BudgetSpentError, KeyboardInterrupt):
+            rate, needed = self._work()
+        except (BudgetSpentError, KeyboardInterrupt) as stopped:
             exhausted = True
+            if isinstance(stopped, BudgetSpentError):
+                self._measure_what_is_left()
+            rate = self._trials.evidence.rate(self._sweeps.best)
         return Shrunk(
-            schedule=self._best,
-            failure=self._failure,
+            schedule=self._sweeps.best,
+            failure=self._sweeps.failure,
             rate=rate,
-            calibration=calibration,
+            calibration=self._calibration,
             needed=needed,
-            executions=reduction or self._spent,
-            confirmations=self._spent - (reduction or self._spent),
+            executions=self._trials.spent - self._confirmations,
+            confirmations=self._confirmations,
             exhausted=exhausted,
-            others=tuple(self._others.items()),
+            others=tuple(self._trials.others.items()),
         )
 
-    def _reduce(self, rate: float) -> None:
-        for beta in BETAS:
-            self._need = passes_needed(rate, beta)
-            self._sweep()
-            if rate >= CERTAIN_RATE:
-                return
-
-    def _sweep(self) -> None:
-        size = max(1, len(self._best.steps) // 2)
+    def _work(self) -> tuple[Rate, tuple[Needed, ...]]:
+        """Calibrate, reduce, confirm; again from the last sweep if the result was misjudged."""
+        self._calibration = self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS)
+        if not self._calibration.violations:
+            return self._calibration, ()
+        self._sweeps.need = passes_needed(self._assumed.value, FIRST_BETA)
+        self._sweeps.first()
+        rounds = 0
         while True:
-            changed = self._delete_chunks(size)
-            if size > 1:
-                size //= 2
-                continue
-            for candidate in tuple(fewer_workers(self._best)):
-                changed |= self._try(candidate)
-            changed |= self._simplify()
-            if not changed:
-                return
+            rounds += 1
+            self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS)
+            self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
+            self._sweeps.last()
+            before = self._trials.spent
+            self._trials.release_reserve()
+            try:
+                rate = self._measure(CONFIRMATION_FAILURES, CONFIRMATION_ATTEMPTS)
+                if not rate.violations:
+                    return rate, ()
+                swept_with = self._sweeps.need
+                self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
+                if rounds < MAX_ROUNDS and self._sweeps.need > MISJUDGED * swept_with:
+                    continue
+                needed = self._find_needed()
+            finally:
+                self._confirmations += self._trials.spent - before
+            if needed is not None:
+                return rate, needed
 
-    def _delete_chunks(self, size: int) -> bool:
-        changed = False
-        end = len(self._best.steps)
-        while end > 0:
-            start = max(0, end - size)
-            candidate = without(self._best, start, end)
-            changed |= self._try(candidate)
-            end = min(start, len(self._best.steps))
-        return changed
+    def _measure(self, enough: int, attempts: int) -> Rate:
+        """Measure the best schedule; one that never fails again gives way to those before it."""
+        while True:
+            patience = CALIBRATION_ATTEMPTS
+            if self._assumed.runs:
+                unlikely = passes_needed(self._assumed.value, RESULT_BETA)
+                patience = max(LEAST_PATIENCE, min(MOST_PATIENCE, unlikely))
+            rate, decided = self._trials.measure(
+                self._sweeps.best, enough=enough, attempts=attempts, patience=patience
+            )
+            if rate.violations:
+                self._assumed.learn(decided)
+            if rate.violations or not self._sweeps.step_back():
+                return rate
 
-    def _simplify(self) -> bool:
-        changed = False
-        index = 0
-        while index < len(self._best.steps):
-            for candidate in simpler_arguments(self._best, index):
-                if self._try(candidate):
-                    changed = True
-                    break
-            else:
-                index += 1
-        return changed
+    def _tell(self) -> None:
+        steps = len(self._sweeps.best.steps)
+        self._report(ShrinkProgress(executions=self._trials.spent, steps=steps))
 
-    def _try(self, candidate: Schedule) -> bool:
-        """Run a candidate until it fails, or has passed too often to be believed."""
-        if candidate == self._best or not candidate.steps:
-            return False
-        undecided = 0
-        while self._evidence.passes(candidate) < self._need and undecided <= 2:
-            result = self._run(candidate)
-            if self._shows(result):
-                self._accept(candidate, result)
-                return True
-            if result.verdict is Verdict.UNKNOWN:
-                undecided += 1
-            else:
-                self._evidence.add_pass(candidate)
-        return False
-
-    def _accept(self, candidate: Schedule, result: RunResult) -> None:
-        assert result.failure is not None
-        step = result.failure.step
-        self._best = candidate if step is None else candidate.prefix(step + 1)
-        self._failure = result.failure
-        self._tell(ShrinkProgress(executions=self._spent, steps=len(self._best.steps)))
-
-    def _shows(self, result: RunResult) -> bool:
-        if result.failure is None:
-            return False
-        if result.failure.signature == self._failure.signature:
-            return True
-        self._others.setdefault(result.failure.signature, result.schedule)
-        return False
-
-    def _run(self, schedule: Schedule) -> RunResult:
-        over = self._clock() - self._began > self._budget.time_s
-        if over or self._spent >= self._budget.executions:
-            raise _BudgetSpentError
-        self._spent += 1
-        self._tell(ShrinkProgress(executions=self._spent, steps=len(self._best.steps)))
-        return self._runner(schedule)
-
-    def _measure(self, attempts: int, enough: int, schedule: Schedule | None = None) -> Rate:
-        """Run a schedule until it failed often enough; a first failure each time is certain."""
-        violations = tries = 0
-        while tries < attempts and violations < enough:
-            result = self._run(schedule or self._best)
-            tries += 1
-            violations += self._shows(result)
-        return Rate(violations=violations, attempts=tries)
-
-    def _confirm(self) -> Rate:
-        """Measure the result again; fall back to what was found if it never shows again."""
-        rate = self._measure(CONFIRMATION_ATTEMPTS, 10)
-        if rate.violations == 0:
-            self._best = self._fallback
-            return self._measure(CONFIRMATION_ATTEMPTS, 10)
-        return rate
-
-    def _find_needed(self, rate: Rate) -> tuple[Needed, ...]:
-        """Remove each step alone; one without which it still fails goes for good."""
-        attempts = passes_needed(_cautious(rate), BETAS[1])
+    def _find_needed(self) -> tuple[Needed, ...] | None:
+        """Remove each step alone; None if the failure shows without one, which then is gone."""
         needed: list[Needed] = []
-        index = 0
-        while index < len(self._best.steps):
-            candidate = without(self._best, index, index + 1)
-            seen = Rate(violations=0, attempts=0)
-            if candidate.steps:
-                seen = self._measure(min(attempts, 20), 1, candidate)
-            if seen.violations:
-                self._best = candidate
-                needed.clear()
-                index = 0
-                continue
+        for index in range(len(self._sweeps.best.steps)):
+            candidate = without(self._sweeps.best, index, index + 1)
+            if self._sweeps.attempt(candidate):
+                return None
+            seen = self._trials.evidence.rate(candidate) if candidate.steps else NOTHING_SEEN
             needed.append(Needed(step=index + 1, rate=seen))
-            index += 1
         return tuple(needed)
 
-
-def _cautious(rate: Rate) -> float:
-    share = rate.violations / max(1, rate.attempts)
-    return CERTAIN_RATE if share >= 1 else CAUTION * share
+    def _measure_what_is_left(self) -> None:
+        """Spend what was kept back on the rate of the best schedule."""
+        before = self._trials.spent
+        self._trials.release_reserve()
+        try:
+            self._trials.measure(
+                self._sweeps.best,
+                enough=CONFIRMATION_FAILURES,
+                attempts=CONFIRMATION_ATTEMPTS,
+                patience=CONFIRMATION_ATTEMPTS,
+            )
+        except (BudgetSpentError, KeyboardInterrupt):
+            pass
+        finally:
+            self._confirmations += self._trials.spent - before

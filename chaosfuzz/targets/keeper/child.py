@@ -76,12 +76,12 @@ class Child:
 
         Raises:
             InfrastructureError: it died or closed its ready descriptor first, or took too long.
-            UsageError: the child was executed, not forked.
+            UsageError: the child was executed without `announces`.
 
         """
         ready = self._ready_descriptor
         if ready is None:
-            message = f"process {self.pid} has no ready descriptor: only forked children have one"
+            message = f"process {self.pid} has no ready descriptor: it was started without one"
             raise UsageError(message)
         started = time.monotonic()
         readable = wait_readable([ready, self._pidfd], timeout_s)

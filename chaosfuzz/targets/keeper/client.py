@@ -88,15 +88,7 @@ class Keeper:
         if not all(entry.partition(":")):
             message = f"entry {entry!r} is not of the form module:function"
             raise UsageError(message)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            work = {"entry": entry, "argument": argument}
-            return self._start(work, log_path, ready=(read_end, write_end))
-        except BaseException:
-            os.close(read_end)
-            raise
-        finally:
-            os.close(write_end)
+        return self._start({"entry": entry, "argument": argument}, log_path, announces=True)
 
     def execute(
         self,
@@ -106,8 +98,11 @@ class Keeper:
         log_path: Path,
         user: Literal["self", "unprivileged"] = "self",
         working_directory: Path = Path("/"),
+        announces: bool = False,
     ) -> Child:
         """Run a program. If it cannot be run, its log says why and its exit code is 127.
+
+        A program that `announces` writes a byte to descriptor 3 when it is ready.
 
         Raises:
             InfrastructureError: the keeper has died or cannot fork.
@@ -120,7 +115,7 @@ class Keeper:
             "working_directory": str(working_directory),
             "unprivileged": user == "unprivileged",
         }
-        return self._start(work, log_path, ready=None)
+        return self._start(work, log_path, announces=announces)
 
     def close(self) -> None:
         """End the keeper and all its children; wait until they are gone."""
@@ -137,27 +132,30 @@ class Keeper:
             self._process.wait()
         self._log.close()
 
-    def _start(
-        self, work: Mapping[str, object], log_path: Path, ready: tuple[int, int] | None
-    ) -> Child:
+    def _start(self, work: Mapping[str, object], log_path: Path, *, announces: bool) -> Child:
+        descriptors: list[int] = []
+        ready = None
         try:
-            log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            message = f"cannot write the log {log_path}: {error.strerror}; choose another folder"
-            raise UsageError(message) from error
-        try:
+            descriptors.append(_open_log(log_path))
+            if announces:
+                ready, write_end = os.pipe2(os.O_CLOEXEC)
+                descriptors.append(write_end)
             with self._lock:
                 self._last_number += 1
                 number = self._last_number
-            descriptors = [log] if ready is None else [log, ready[1]]
             request = {"do": "start", "number": number, **work}
             answer, received = self._exchange(request, descriptors, _REQUEST_TIMEOUT_S)
+        except BaseException:
+            if ready is not None:
+                os.close(ready)
+            raise
         finally:
-            os.close(log)
+            for descriptor in descriptors:
+                os.close(descriptor)
         return Child(
             pid=answer["pid"],
             pidfd=received[0],
-            ready_descriptor=None if ready is None else ready[0],
+            ready_descriptor=ready,
             log_path=log_path,
             collect=partial(self._collect, number),
             kill_group=partial(self._kill_group, number, answer["pid"]),
@@ -212,3 +210,11 @@ class Keeper:
             f"the keeper {self.pid} {self._failure} (exit code {exit_code}), and its processes "
             f"with it; run again. It said: {said or 'nothing'}"
         )
+
+
+def _open_log(log_path: Path) -> int:
+    try:
+        return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        message = f"cannot write the log {log_path}: {error.strerror}; choose another folder"
+        raise UsageError(message) from error

@@ -48,7 +48,7 @@ def run_child(
     exit_code = 1
     try:
         os.setsid()
-        _set_descriptors(log_descriptor, ready_descriptor)
+        _set_descriptors(log_descriptor, ready_descriptor, inherit=isinstance(work, Command))
         if isinstance(work, Command):
             exit_code = _CANNOT_EXECUTE
             _reset_signals(python=False)
@@ -69,14 +69,14 @@ def run_child(
         os._exit(exit_code & 0xFF)
 
 
-def _set_descriptors(log_descriptor: int, ready_descriptor: int | None) -> None:
+def _set_descriptors(log_descriptor: int, ready_descriptor: int | None, *, inherit: bool) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(log_descriptor, 1)
     os.dup2(log_descriptor, 2)
     first_to_close = _READY_DESCRIPTOR
     if ready_descriptor is not None:
-        os.dup2(ready_descriptor, _READY_DESCRIPTOR, inheritable=False)
+        os.dup2(ready_descriptor, _READY_DESCRIPTOR, inheritable=inherit)
         first_to_close += 1
     # Listing is quicker than trying every number below a limit that may be a million.
     for entry in Path("/proc/self/fd").iterdir():

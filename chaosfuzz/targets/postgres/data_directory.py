@@ -24,6 +24,8 @@ _SETTINGS = {
     "full_page_writes": "off",
     "synchronous_commit": "on",
     "shared_buffers": "16MB",
+    # In files of the data directory: what a killed cluster leaves in /dev/shm nobody could claim.
+    "dynamic_shared_memory_type": "mmap",
     "max_connections": "60",
     "autovacuum": "off",
     "wal_level": "minimal",

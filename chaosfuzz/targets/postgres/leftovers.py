@@ -11,7 +11,12 @@ from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.keeper.process_tree import PROC, Pidfds, all_pids, descendants_of
-from chaosfuzz.targets.postgres.runtime_directory import PREFIX, Manifest, read_manifest
+from chaosfuzz.targets.postgres.runtime_directory import (
+    PREFIX,
+    Manifest,
+    is_unfinished,
+    read_manifest,
+)
 from chaosfuzz.targets.postgres.shared_memory import postmaster_pid, remove_shared_memory
 
 _END_TIMEOUT_S = 10.0
@@ -19,10 +24,13 @@ _END_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A runtime directory whose owner is dead, and the processes still working in it."""
+    """A runtime directory whose owner is dead, and the processes still working in it.
+
+    Without a manifest it is empty: its owner died while making it.
+    """
 
     path: Path
-    manifest: Manifest
+    manifest: Manifest | None
     pids: tuple[int, ...]
 
 
@@ -32,8 +40,8 @@ def find_leftovers(roots: Iterable[Path] | None = None) -> tuple[Leftover, ...]:
     found = []
     for root in dict.fromkeys(wanted):
         for path in sorted(root.glob(PREFIX + "*")):
-            manifest = _own_manifest(path)
-            if manifest is not None and manifest.owner_is_gone():
+            if _is_leftover(path):
+                manifest = read_manifest(path)
                 found.append(Leftover(path=path, manifest=manifest, pids=_processes_in(path)))
     return tuple(found)
 
@@ -49,8 +57,7 @@ def remove_leftover(leftover: Leftover) -> None:
     path = leftover.path
     if not path.exists():
         return
-    manifest = _own_manifest(path)
-    if manifest is None or not manifest.owner_is_gone():
+    if not _is_leftover(path):
         message = f"{path} is in use or is no directory of chaosfuzz; it is left alone"
         raise UsageError(message)
     with Pidfds(_processes_in(path)) as processes:
@@ -70,15 +77,16 @@ def remove_leftover(leftover: Leftover) -> None:
         raise InfrastructureError(message) from error
 
 
-def _own_manifest(path: Path) -> Manifest | None:
+def _is_leftover(path: Path) -> bool:
     try:
         status = path.lstat()
     except OSError:
-        return None
+        return False
     # Elsewhere's users can write to these roots too, and name any owner they like.
     if path.is_symlink() or not path.is_dir() or status.st_uid != os.geteuid():
-        return None
-    return read_manifest(path)
+        return False
+    manifest = read_manifest(path)
+    return is_unfinished(path) if manifest is None else manifest.owner_is_gone()
 
 
 def _processes_in(path: Path) -> tuple[int, ...]:

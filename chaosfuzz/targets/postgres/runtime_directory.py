@@ -1,20 +1,23 @@
 """Directories for running processes: quick, short-named, and marked with their owner."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper.process_tree import PROC, start_time_ticks
 
 PREFIX = "chaosfuzz-"
 MANIFEST_NAME = "manifest.json"
 _SHARED_MEMORY = Path("/dev/shm")
 _MINIMUM_FREE_BYTES = 512 * 1024 * 1024
+_UNFINISHED_AFTER_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +49,7 @@ def create_runtime_directory(what: str, root: Path | None = None) -> Path:
     """Create a directory `chaosfuzz-XXXXXXXX` with a manifest that names this process.
 
     Raises:
-        UsageError: the root cannot be written.
-        InfrastructureError: the root is full.
+        InfrastructureError: the root cannot be written or is full.
 
     """
     root = root or runtime_root()
@@ -58,18 +60,35 @@ def create_runtime_directory(what: str, root: Path | None = None) -> Path:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         what=what,
     )
+    directory = None
     try:
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
         # The unprivileged account must pass through, yet need not list it.
         directory.chmod(0o711)
         (directory / MANIFEST_NAME).write_text(json.dumps(asdict(manifest)), encoding="utf-8")
-    except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
-        message = f"cannot create a directory in {root}: {error.strerror}; set TMPDIR to another"
-        raise UsageError(message) from error
-    except OSError as error:
-        message = f"cannot create a directory in {root}: {error.strerror}; free space there"
-        raise InfrastructureError(message) from error
+    except BaseException as error:
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(error, OSError):
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            remedy = "free space there, or set TMPDIR" if full else "set TMPDIR to another"
+            message = f"cannot create a directory in {root}: {error.strerror}; {remedy}"
+            raise InfrastructureError(message) from error
+        raise
     return directory
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Tell whether a kill came between the making of a directory and that of its manifest.
+
+    Whoever lives needs microseconds for that, so a minute's age decides.
+    """
+    try:
+        entries = list(directory.iterdir())
+        empty = all(e.name == MANIFEST_NAME and e.stat().st_size == 0 for e in entries)
+        return empty and time.time() - directory.stat().st_mtime > _UNFINISHED_AFTER_S
+    except OSError:
+        return False
 
 
 def read_manifest(directory: Path) -> Manifest | None:

@@ -1,10 +1,12 @@
 """The HTTP client that plays the system's users."""
 
+import http.client
+import json
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import httpx
 
 from chaosfuzz.domain.action import PRIORITIES, RETRY_STRATEGIES
 from chaosfuzz.domain.history import Health
@@ -14,18 +16,25 @@ from chaosfuzz.domain.task import TaskRequest
 RETRY_BASE_MS = 50
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Response:
+    status: int
+    body: bytes
+
+
+class _NeverSentError(Exception):
+    """No connection, so no request."""
+
+
 class ApiClient:
-    """Speaks the task API of one server; every request has a deadline and is never retried."""
+    """Speaks the task API of one server; every request has a deadline and is never retried.
+
+    Each has a connection of its own: one kept alive over a restart would blur what was sent.
+    """
 
     def __init__(self, port: int, timeout_ms: int) -> None:
-        # A connection per request: one kept alive over a restart would blur what was sent.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{port}",
-            timeout=timeout_ms / 1000,
-            limits=limits,
-            trust_env=False,
-        )
+        self._port = port
+        self._timeout_s = timeout_ms / 1000
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
         """Create a task; its token is the idempotency key."""
@@ -59,36 +68,53 @@ class ApiClient:
     def health(self) -> Health:
         """Ask for health."""
         try:
-            response = self._client.get("/api/v1/health")
-        except httpx.TimeoutException:
+            response = self._request("GET", "/api/v1/health", None, {})
+        except TimeoutError:
             return Health.TIMED_OUT
-        except httpx.TransportError:
+        except _NeverSentError as error:
+            late = isinstance(error.__cause__, TimeoutError)
+            return Health.TIMED_OUT if late else Health.UNREACHABLE
+        except (OSError, http.client.HTTPException):
             return Health.UNREACHABLE
-        return Health.WELL if response.status_code == 200 else Health.UNWELL
-
-    def close(self) -> None:
-        """Close connections."""
-        self._client.close()
+        return Health.WELL if response.status == 200 else Health.UNWELL
 
     def _post(self, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Reply:
         sent_ns = time.monotonic_ns()
         try:
-            response = self._client.post(path, json=body, headers=headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return _silent(Reception.NEVER_SENT, error, sent_ns)
-        except httpx.TransportError as error:
+            response = self._request("POST", path, body, headers)
+        except _NeverSentError as error:
+            return _silent(Reception.NEVER_SENT, error.__cause__ or error, sent_ns)
+        except (OSError, http.client.HTTPException) as error:
             return _silent(Reception.SENT_WITHOUT_ANSWER, error, sent_ns)
         return Reply(
             reception=Reception.ANSWERED,
-            status=response.status_code,
+            status=response.status,
             task_id=_task_id(response),
-            detail=f"{response.status_code} {response.text[:160]}",
+            detail=f"{response.status} {response.body.decode(errors='replace')[:160]}",
             sent_ns=sent_ns,
             ended_ns=time.monotonic_ns(),
         )
 
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: Mapping[str, str]
+    ) -> _Response:
+        # Plain sockets: httpx takes 3 ms a request where this takes 1, 30 times a schedule.
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        try:
+            try:
+                connection.connect()
+            except OSError as error:
+                raise _NeverSentError from error
+            content = None if body is None else json.dumps(body).encode()
+            kind = {} if body is None else {"Content-Type": "application/json"}
+            connection.request(method, path, content, {**kind, **headers, "Connection": "close"})
+            response = connection.getresponse()
+            return _Response(status=response.status, body=response.read())
+        finally:
+            connection.close()
 
-def _silent(reception: Reception, error: Exception, sent_ns: int) -> Reply:
+
+def _silent(reception: Reception, error: BaseException, sent_ns: int) -> Reply:
     return Reply(
         reception=reception,
         detail=f"{type(error).__name__}: {error}",
@@ -97,9 +123,9 @@ def _silent(reception: Reception, error: Exception, sent_ns: int) -> Reply:
     )
 
 
-def _task_id(response: httpx.Response) -> str | None:
-    if response.status_code != 200:
+def _task_id(response: _Response) -> str | None:
+    if response.status != 200:
         return None
-    data = response.json().get("data")
+    data = json.loads(response.body).get("data")
     found = data.get("id") if isinstance(data, dict) else None
     return str(found) if found else None

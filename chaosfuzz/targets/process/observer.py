@@ -58,7 +58,7 @@ class QueueObserver:
                         connect_timeout=2,
                         application_name=APPLICATION_NAME,
                     )
-                return self._connection.execute(statement).fetchall()  # type: ignore[arg-type]
+                return self._connection.execute(statement).fetchall()
             except psycopg.OperationalError:
                 self.close()
         return None

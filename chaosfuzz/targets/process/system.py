@@ -182,18 +182,21 @@ class ReferenceSystem:
             child.wait(EXIT_TIMEOUT_S)
             child.close()
         self._children.clear()
-        self._client.close()
         self._observer.close()
         if not self._cluster.is_running:
             self._cluster.start(READY_TIMEOUT_S)
         self._cluster.drop_database(self._database)
         self._ledger_path.unlink(missing_ok=True)
 
+    def spawn(self, component: str, settings: str) -> Child:
+        """Start a component's process, which will announce that it is ready."""
+        entry = SERVER_ENTRY if component == SERVER else WORKER_ENTRY
+        return self._keeper.fork(entry, settings, self._directory / f"{component}.log")
+
     def _running(self) -> set[str]:
         return {name for name, child in self._children.items() if child.exit_code is None}
 
     def _launch(self, component: str) -> None:
-        is_server = component == SERVER
         settings = self._tuning.settings(
             dsn=self._cluster.dsn(self._database, over="tcp"),
             component=component,
@@ -201,11 +204,7 @@ class ReferenceSystem:
             ledger_path=self._ledger_path,
         )
         self._ordered.discard(component)
-        self._children[component] = self._keeper.fork(
-            SERVER_ENTRY if is_server else WORKER_ENTRY,
-            json.dumps(settings),
-            self._directory / f"{component}.log",
-        )
+        self._children[component] = self.spawn(component, json.dumps(settings))
 
     def _collect(self, component: str) -> None:
         child = self._children.get(component)

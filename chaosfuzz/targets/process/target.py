@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 from chaosfuzz.domain.action import CATALOGUE
@@ -62,15 +63,15 @@ class ProcessLane:
         self._logs = directory / f"lane-{index}"
         self._logs.mkdir(parents=True, exist_ok=True)
         installation = locate_postgres()
-        self._keeper = Keeper(PREPARED)
-        try:
+        with ExitStack() as undo:
+            self._keeper = undo.enter_context(Keeper(PREPARED))
             self._runtime = create_runtime_directory(f"lane {index}")
+            undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
             self._cluster = Cluster(self._keeper, installation, self._runtime)
+            undo.callback(self._cluster.dispose)
             self._cluster.start(READY_TIMEOUT_S)
             self._cluster.prepare_template(TEMPLATE, SCHEMA)
-        except BaseException:
-            self._keeper.close()
-            raise
+            self._undo = undo.pop_all()
 
     def open(self, workers: int) -> ReferenceSystem:
         """Return a fresh system on a database cloned from the template."""
@@ -87,6 +88,4 @@ class ProcessLane:
 
     def close(self) -> None:
         """Dispose of the cluster and end the keeper."""
-        self._cluster.dispose()
-        self._keeper.close()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        self._undo.close()

@@ -1,6 +1,6 @@
 """How the reference system is set for fuzzing: hundreds of milliseconds instead of minutes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosfuzz.domain.contract import Contract, Guarantee
@@ -35,7 +35,11 @@ class Tuning:
 
     defects: tuple[str, ...] = ()
     mode: str = "at-least-once"
-    contract: Contract = CONTRACT
+
+    @property
+    def contract(self) -> Contract:
+        """What the reference system promises in this mode."""
+        return replace(CONTRACT, guarantee=Guarantee(self.mode))
 
     def settings(
         self, *, dsn: str, component: str, port: int, ledger_path: Path

@@ -8,6 +8,9 @@ STALE_RESULT = "stale-result"
 LOST_ON_OUTAGE = "lost-on-outage"
 DOUBLE_AFTER_SCALE = "double-after-scale"
 DOUBLE_CREATE = "double-create"
+BUFFERED_CREATE = "buffered-create"
+RETRY_WITHOUT_RESET = "retry-without-reset"
+POISON_PILL = "poison-pill"
 
 DEFECTS = (
     Defect(
@@ -35,6 +38,21 @@ DEFECTS = (
         summary="a restarted server has forgotten how to match idempotency keys",
         mirrors="an idempotency cache kept in the memory of the server",
     ),
+    Defect(
+        name=BUFFERED_CREATE,
+        summary="tasks created while the database is down are acknowledged and kept in memory",
+        mirrors="a client-side buffer that answers before anything is stored",
+    ),
+    Defect(
+        name=RETRY_WITHOUT_RESET,
+        summary="a task that failed for good is retried with its attempts still used up",
+        mirrors="a retry that changes the status and forgets the counter",
+    ),
+    Defect(
+        name=POISON_PILL,
+        summary="a task that outlived two workers is put aside where nobody looks",
+        mirrors="protection against poison pills that blames the task for every crash",
+    ),
 )
 
 SIGNATURES = {
@@ -45,6 +63,11 @@ SIGNATURES = {
     LOST_ON_OUTAGE: Signature(invariant="no_lost_tasks", kind=Kind.LOST, role="server"),
     DOUBLE_AFTER_SCALE: Signature(invariant="no_overlap", kind=Kind.OVERLAP, role="worker"),
     DOUBLE_CREATE: Signature(invariant="no_double_create", kind=Kind.DOUBLE_CREATE, role="server"),
+    BUFFERED_CREATE: Signature(invariant="no_lost_tasks", kind=Kind.LOST, role="server"),
+    RETRY_WITHOUT_RESET: Signature(
+        invariant="retries_are_complete", kind=Kind.GAVE_UP, role="server"
+    ),
+    POISON_PILL: Signature(invariant="no_early_surrender", kind=Kind.GAVE_UP, role="worker"),
 }
 
 SPURIOUS = Signature(invariant="no_unordered_exit", kind=Kind.WORKER_EXIT, role="worker")

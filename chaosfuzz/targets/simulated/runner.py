@@ -7,38 +7,31 @@ from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Verdict
-from chaosfuzz.targets.simulated.defects import NO_RECOVERY, SIGNATURES, SPURIOUS
+from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL, SIGNATURES, SPURIOUS
+from chaosfuzz.targets.simulated.flakiness import RELIABLE, Flakiness
 from chaosfuzz.targets.simulated.steps import ViolationError, kill, perform, start_database
-from chaosfuzz.targets.simulated.world import LEASE_MS, SimWorker, World
+from chaosfuzz.targets.simulated.world import SimWorker, World
 
 SETTLE_MS = 30_000
-LOWEST_RATE = 0.02
 FAULTS = frozenset({"kill", "pause", "scale", "stop", "terminate"})
 
 
 class SimulatedRunner:
-    """Implements Runner. The first run that hits a defect shows it; later ones at `rate`.
+    """Implements Runner; the same seed and the same runs give the same results.
 
-    `drift` is added to the rate with every run. `spurious_rate` is the share of runs that fail
-    with a signature that no schedule causes.
+    The first run that reaches a defect shows it; `flakiness` says how often later ones do.
+
+    Raises UsageError for a defect that does not exist.
     """
 
     def __init__(
-        self,
-        bug: str | tuple[str, ...] | None = None,
-        *,
-        rate: float = 1.0,
-        seed: int = 0,
-        spurious_rate: float = 0.0,
-        drift: float = 0.0,
+        self, defects: tuple[str, ...] = (), *, flakiness: Flakiness = RELIABLE, seed: int = 0
     ) -> None:
-        self.bugs = frozenset(() if bug is None else (bug,) if isinstance(bug, str) else bug)
-        for name in sorted(self.bugs - SIGNATURES.keys()):
+        self.defects = frozenset(defects)
+        for name in sorted(self.defects - SIGNATURES.keys()):
             message = f"unknown defect {name!r}; there are: {', '.join(SIGNATURES)}"
             raise UsageError(message)
-        self.rate = rate
-        self.spurious_rate = spurious_rate
-        self.drift = drift
+        self.flakiness = flakiness
         self.runs = 0
         self._random = random.Random(seed)
         self._shown: set[str] = set()
@@ -46,7 +39,7 @@ class SimulatedRunner:
     def run(self, schedule: Schedule) -> RunResult:
         """Run and judge one schedule in logical time."""
         began = time.monotonic()
-        world = self._world(schedule.workers)
+        world = self._world(schedule)
         self.runs += 1
         spurious = self._spurious_step(len(schedule.steps))
         states: set[str] = set()
@@ -88,24 +81,25 @@ class SimulatedRunner:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _world(self, workers: int) -> World:
+    def _world(self, schedule: Schedule) -> World:
         decided: dict[str, bool] = {}
-        current = min(1.0, max(LOWEST_RATE, self.rate + self.drift * self.runs))
+        rate = self.flakiness.rate_of(run=self.runs, steps=len(schedule.steps))
 
         def shows(defect: str) -> bool:
-            if defect not in self.bugs:
+            if defect not in self.defects:
                 return False
             if defect not in decided:
                 # A hit is decided once per run: a race is lost or won as a whole.
-                decided[defect] = defect not in self._shown or self._random.random() < current
+                decided[defect] = defect not in self._shown or self._random.random() < rate
                 self._shown.add(defect)
             return decided[defect]
 
-        slots = range(1, workers + 1)
+        slots = range(1, schedule.workers + 1)
         return World(shows=shows, workers={slot: SimWorker(slot=slot) for slot in slots})
 
     def _spurious_step(self, steps: int) -> int | None:
-        if not steps or not self.spurious_rate or self._random.random() >= self.spurious_rate:
+        share = self.flakiness.spurious_rate
+        if not steps or not share or self._random.random() >= share:
             return None
         return self._random.randrange(steps)
 
@@ -115,19 +109,21 @@ def _spurious_failure(step: int) -> Failure:
 
 
 def _heal_and_settle(world: World, workers: int) -> None:
-    """Heal, then wait until the work is done; frozen workers are replaced, not resumed."""
+    """Heal, then wait until the work is done; frozen workers end well and are replaced."""
     world.tell("healing")
     world.server_up = True
     start_database(world)
     for worker in [w for w in world.workers.values() if w.paused]:
-        kill(world, worker, graceful=False)
+        worker.paused = False
+        kill(world, worker, graceful=True)
     for slot in range(1, max(1, workers) + 1):
         world.workers.setdefault(slot, SimWorker(slot=slot))
-    world.advance(world.now_ms + SETTLE_MS + 2 * LEASE_MS, lambda: not world.open_tasks())
-    stuck = tuple(t.number for t in world.open_tasks())
+    world.run_dry()
+    stuck = world.open_tasks()
     if stuck:
-        message = f"task {stuck[0]} is still {world.tasks[stuck[0] - 1].status.value} at the end"
-        raise ViolationError(NO_RECOVERY, message, stuck)
+        defect = POISON_PILL if stuck[0].aside else NO_RECOVERY
+        message = f"task {stuck[0].number} is still {stuck[0].status.value} at the end"
+        raise ViolationError(defect, message, tuple(t.number for t in stuck))
 
 
 def _state(world: World) -> str:

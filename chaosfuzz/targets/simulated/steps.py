@@ -4,13 +4,15 @@ from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.targets.simulated.defects import (
+    BUFFERED_CREATE,
     DOUBLE_AFTER_SCALE,
     DOUBLE_CREATE,
     LOST_ON_OUTAGE,
+    RETRY_WITHOUT_RESET,
     SIGNATURES,
     STALE_RESULT,
 )
-from chaosfuzz.targets.simulated.world import LEASE_MS, SimTask, SimWorker, World
+from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS, SimTask, SimWorker, World
 
 STEP_MS = 10
 FLUSH_MS = 100
@@ -48,6 +50,7 @@ def perform(world: World, step: Step) -> None:
         start_database(world)
     elif name in {"stop_server", "kill_server"}:
         world.server_up = False
+        world.drop_buffer()
     elif name == "start_server":
         world.server_restarted |= not world.server_up
         world.server_up = True
@@ -57,14 +60,18 @@ def perform(world: World, step: Step) -> None:
 def start_database(world: World) -> None:
     """Start the database; whoever looks then sees which acknowledged tasks are gone."""
     world.database_up = True
-    lost = tuple(t.number for t in world.tasks if t.acknowledged and not t.present)
+    world.flush_buffer()
+    lost = [t for t in world.tasks if t.acknowledged and not t.present]
     if lost:
-        message = f"task {lost[0]} was acknowledged and is gone after the outage"
-        raise ViolationError(LOST_ON_OUTAGE, message, lost)
+        defect = LOST_ON_OUTAGE if lost[0].durable is False else BUFFERED_CREATE
+        message = f"task {lost[0].number} was acknowledged and is gone after the outage"
+        raise ViolationError(defect, message, tuple(t.number for t in lost))
 
 
 def _create(world: World, step: Step) -> None:
-    accepted = world.server_up and world.database_up
+    stored = world.server_up and world.database_up
+    buffered = world.server_up and not world.database_up and world.shows(BUFFERED_CREATE)
+    accepted = stored or buffered
     for _ in range(step["count"]):
         task = SimTask(
             number=len(world.tasks) + 1,
@@ -74,10 +81,11 @@ def _create(world: World, step: Step) -> None:
             failures=step["failures"],
             created_ms=world.now_ms,
             acknowledged=accepted,
-            present=accepted,
+            present=stored,
+            buffered=buffered,
             durable=not world.server_restarted,
         )
-        world.tasks.append(task)
+        world.add(task)
     if not accepted:
         return
     world.tell(f"{step['count']} task(s) created")
@@ -94,7 +102,11 @@ def _operate(world: World, step: Step) -> None:
         task.status = TaskStatus.CANCELLED
         task.fence += 1
     elif step.action == "retry_task" and task.present and task.status is TaskStatus.FAILED:
-        task.status, task.attempts = TaskStatus.PENDING, 0
+        world.reopen(task)
+        if task.attempts >= MAX_ATTEMPTS and world.shows(RETRY_WITHOUT_RESET):
+            message = f"task {task.number} is retried with all its attempts used up"
+            raise ViolationError(RETRY_WITHOUT_RESET, message, (task.number,))
+        task.attempts = 0
 
 
 def _worker(world: World, name: str, slot: int, *, graceful: bool) -> None:
@@ -170,4 +182,4 @@ def _wait(world: World, step: Step) -> None:
         if any(t.status is TaskStatus.RUNNING for t in world.open_tasks()):
             world.advance(world.now_ms + LEASE_MS * 3 // 2, lambda: world.takeovers > known)
     elif world.database_up and world.workers:
-        world.advance(world.now_ms + 2 * LEASE_MS, lambda: not world.open_tasks())
+        world.run_dry()

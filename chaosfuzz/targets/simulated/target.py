@@ -4,6 +4,7 @@ from chaosfuzz.domain.action import CATALOGUE
 from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.targets.simulated.defects import DEFECTS
+from chaosfuzz.targets.simulated.flakiness import RELIABLE, Flakiness
 from chaosfuzz.targets.simulated.runner import SETTLE_MS, SimulatedRunner
 from chaosfuzz.targets.simulated.steps import STEP_MS
 from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS
@@ -33,6 +34,8 @@ class SimulatedTarget:
         """What it is and offers."""
         return DESCRIPTION
 
-    def runner(self, defects: tuple[str, ...] = (), seed: int = 0) -> SimulatedRunner:
+    def runner(
+        self, defects: tuple[str, ...] = (), seed: int = 0, *, flakiness: Flakiness = RELIABLE
+    ) -> SimulatedRunner:
         """Return a runner with these defects switched on; raises UsageError for unknown ones."""
-        return SimulatedRunner(defects, seed=seed)
+        return SimulatedRunner(defects, flakiness=flakiness, seed=seed)

@@ -4,17 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from chaosfuzz.domain.task import TaskStatus
-from chaosfuzz.targets.simulated.defects import NO_RECOVERY
+from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL
 
 LEASE_MS = 1000
 # What a task takes beside its own duration: long enough for the next steps to hit it.
 BASE_RUN_MS = 40
 MAX_ATTEMPTS = 3
+PATIENCE = 2
+TERMINAL = frozenset(status for status in TaskStatus if status.terminal)
+READY = frozenset({TaskStatus.PENDING, TaskStatus.RETRYING})
 
 
 @dataclass(kw_only=True)
 class SimTask:
-    """One task. `fence` grows with every claim; rows that were lost have `present` false."""
+    """One task. `fence` grows with every claim; rows that were lost have `present` false.
+
+    A `buffered` task was acknowledged and is only in the memory of the server; `orphaned` counts
+    the runs whose worker died, and a task that is `aside` is offered to no worker any more.
+    """
 
     number: int
     duration_ms: int
@@ -25,6 +32,9 @@ class SimTask:
     durable: bool = True
     acknowledged: bool = True
     present: bool = True
+    buffered: bool = False
+    orphaned: int = 0
+    aside: bool = False
     status: TaskStatus = TaskStatus.PENDING
     attempts: int = 0
     fence: int = 0
@@ -55,6 +65,7 @@ class World:
     tasks: list[SimTask] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
     takeovers: int = 0
+    _unfinished: list[SimTask] = field(default_factory=list)
 
     def tell(self, text: str) -> None:
         """Take down what happened."""
@@ -72,6 +83,16 @@ class World:
             self.now_ms = min(upcoming)
             self.move()
 
+    def run_dry(self) -> None:
+        """Let time pass until all tasks are done or nothing will happen by itself any more."""
+        self.move()
+        while self.open_tasks():
+            upcoming = [t for t in self._event_times() if t > self.now_ms]
+            if not upcoming:
+                return
+            self.now_ms = min(upcoming)
+            self.move()
+
     def move(self) -> None:
         """Do everything that is due now: finish, reclaim, claim."""
         if not self.database_up:
@@ -79,11 +100,12 @@ class World:
         for worker in list(self.workers.values()):
             if not worker.paused and worker.task is not None and worker.ends_ms <= self.now_ms:
                 self._finish(worker)
-        self._reclaim()
+        waiting = self.open_tasks()
+        self._reclaim(waiting)
         for slot in sorted(self.workers):
             worker = self.workers[slot]
             if worker.task is None and not worker.paused:
-                self._claim(worker)
+                self._claim(worker, waiting)
 
     def holder(self, task: SimTask) -> SimWorker | None:
         """Return the worker that runs the task with its newest fence."""
@@ -94,7 +116,31 @@ class World:
 
     def open_tasks(self) -> list[SimTask]:
         """Tasks the queue is not done with."""
-        return [t for t in self.tasks if t.present and not t.status.terminal]
+        # Looked at after every event: what is done is left out of later looks.
+        self._unfinished = [t for t in self._unfinished if t.status not in TERMINAL]
+        return [t for t in self._unfinished if t.present]
+
+    def add(self, task: SimTask) -> None:
+        """Take a new task."""
+        self.tasks.append(task)
+        self._unfinished.append(task)
+
+    def reopen(self, task: SimTask) -> None:
+        """Offer a task again that was done with."""
+        task.status = TaskStatus.PENDING
+        self._unfinished.append(task)
+        self._unfinished.sort(key=lambda t: t.number)
+
+    def flush_buffer(self) -> None:
+        """Store what the server kept in memory while the database was down."""
+        for task in self.tasks:
+            if task.buffered:
+                task.present, task.buffered = True, False
+
+    def drop_buffer(self) -> None:
+        """Forget what the server kept in memory."""
+        for task in self.tasks:
+            task.buffered = False
 
     def abandon(self, worker: SimWorker, *, graceful: bool) -> None:
         """Take a worker's task from it: given back at once, or held until the lease is over."""
@@ -120,7 +166,8 @@ class World:
     def _event_times(self) -> list[int]:
         times = [w.ends_ms for w in self.workers.values() if w.task is not None and not w.paused]
         for task in self.open_tasks():
-            times.append(task.due_ms)
+            if task.due_ms > self.now_ms:
+                times.append(task.due_ms)
             if task.lease_until_ms is not None:
                 times.append(task.lease_until_ms)
         return times
@@ -140,23 +187,24 @@ class World:
             task.status = TaskStatus.RETRYING
         self.tell(f"task {task.number} is {task.status.value}")
 
-    def _reclaim(self) -> None:
-        for task in self.open_tasks():
+    def _reclaim(self, waiting: list[SimTask]) -> None:
+        for task in waiting:
             if task.lease_until_ms is None or task.lease_until_ms > self.now_ms:
                 continue
             orphaned = self.holder(task) is None
             if orphaned and self.shows(NO_RECOVERY):
                 continue
+            task.orphaned += orphaned
             task.status = TaskStatus.PENDING
             task.lease_until_ms = None
+            if task.orphaned >= PATIENCE and self.shows(POISON_PILL):
+                task.aside = True
             # A lease that ran out is the queue's trouble, not a failed attempt of the task.
             task.attempts -= 1
 
-    def _claim(self, worker: SimWorker) -> None:
+    def _claim(self, worker: SimWorker, waiting: list[SimTask]) -> None:
         ready = [
-            t
-            for t in self.open_tasks()
-            if t.status in {TaskStatus.PENDING, TaskStatus.RETRYING} and t.due_ms <= self.now_ms
+            t for t in waiting if t.status in READY and t.due_ms <= self.now_ms and not t.aside
         ]
         if ready:
             task = min(ready, key=lambda t: (-t.priority, t.number))

@@ -1,0 +1,5 @@
+"""`python -m chaosfuzz`."""
+
+from chaosfuzz.cli import main
+
+main()

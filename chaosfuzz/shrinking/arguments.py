@@ -1,0 +1,76 @@
+"""Schedules with simpler arguments: everything at its least at once, then one by one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from chaosfuzz.domain.action import Parameter, find_action
+from chaosfuzz.domain.plan import repaired
+from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.shrinking.candidates import first_slots_first
+
+# Slots are renamed as a whole, never one by one: a step would lose its partner.
+RENAMED = frozenset({"worker"})
+# These show even at their default, so their least value is the plainest.
+LEAST_IS_LOWEST = frozenset({"count", "ms", "mode", "task", "workers"})
+COSTLY = frozenset({"duration_ms", "delay_ms", "failures", "ms"})
+FEW_VALUES = 10
+ROUND_NUMBERS = tuple(lead * 10**zeros for zeros in range(4) for lead in (1, 2, 5))
+
+
+def quick(schedule: Schedule) -> Schedule:
+    """Return the schedule with everything that makes it take time at its least."""
+    return _at_least(schedule, COSTLY)
+
+
+def least(schedule: Schedule) -> Iterator[Schedule]:
+    """Yield the schedule with all arguments at their least: with one worker, then with as many."""
+    names = {name for step in schedule.steps for name, _ in step.arguments} - RENAMED - {"workers"}
+    plain = first_slots_first(_at_least(schedule, frozenset(names)))
+    yield repaired(replace(plain, workers=1))
+    yield plain
+    # Whose slot comes first can matter: the first free worker takes the first task.
+    yield first_slots_first(schedule)
+
+
+def simpler(schedule: Schedule, index: int) -> Iterator[Schedule]:
+    """Yield the schedule with one argument of one step simpler, the greatest change first."""
+    step = schedule.steps[index]
+    for name, value in step.arguments:
+        if name in RENAMED:
+            continue
+        for smaller in _values_below(find_action(step.action).parameter(name), value):
+            yield repaired(schedule.edited({index: step.having(**{name: smaller})}))
+
+
+def _at_least(schedule: Schedule, names: frozenset[str]) -> Schedule:
+    edits: dict[int, Step | None] = {}
+    for index, step in enumerate(schedule.steps):
+        action = find_action(step.action)
+        changes = {
+            name: _floor(action.parameter(name)) for name, _ in step.arguments if name in names
+        }
+        if changes:
+            edits[index] = step.having(**changes)
+    return repaired(schedule.edited(edits))
+
+
+def _floor(parameter: Parameter) -> int:
+    return parameter.low if parameter.name in LEAST_IS_LOWEST else parameter.default
+
+
+def _values_below(parameter: Parameter, value: int) -> Iterator[int]:
+    """Yield values to try: the least, one halfway, the next smaller; round ones if there are many.
+
+    Tried again after each success, they end at a value whose next smaller one does not fail.
+    """
+    floor = _floor(parameter)
+    if value == floor:
+        return
+    between: list[int]
+    if parameter.labels or parameter.high <= FEW_VALUES or parameter.name == "task":
+        low, high = sorted((floor, value))
+        between = sorted(range(low + 1, high), key=lambda v: abs(v - floor))
+    else:
+        between = [number for number in ROUND_NUMBERS if floor < number < value]
+    picked = (between[(len(between) - 1) // 2], between[-1]) if between else ()
+    yield from dict.fromkeys((floor, *picked))

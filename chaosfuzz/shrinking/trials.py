@@ -1,0 +1,95 @@
+"""Runs schedules within the budget and keeps what they showed."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from chaosfuzz.domain.case import Rate
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.target import RunResult
+from chaosfuzz.domain.verdict import Failure, Signature, Verdict
+from chaosfuzz.shrinking.evidence import Evidence
+from chaosfuzz.shrinking.result import Budget
+
+RESERVE_EXECUTIONS = 20
+RESERVE_SHARE = 0.2
+
+
+class BudgetSpentError(Exception):
+    """Ends reduction with the best schedule so far."""
+
+
+class Seen(Enum):
+    """What one run says about the failure that is being reduced."""
+
+    FAILED = auto()
+    PASSED = auto()
+    # Another failure came first, or nothing could be decided: no evidence either way.
+    UNDECIDED = auto()
+
+
+class Trials:
+    """Runs schedules for one failure and counts the executions.
+
+    Whatever the runner raises passes through.
+    """
+
+    def __init__(
+        self,
+        runner: Callable[[Schedule], RunResult],
+        budget: Budget,
+        clock: Callable[[], float],
+        *,
+        failure: Failure,
+        on_run: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.spent = 0
+        self.failure = failure
+        self.evidence = Evidence(shared_with_prefixes=failure.step is not None)
+        self.others: dict[Signature, Schedule] = {}
+        self._runner = runner
+        self._on_run = on_run
+        self._clock = clock
+        self._began = clock()
+        self._budget = budget
+        reserve = min(RESERVE_EXECUTIONS, int(budget.executions * RESERVE_SHARE))
+        self._executions = budget.executions - reserve
+        self._time_s = budget.time_s * (1 - RESERVE_SHARE)
+
+    def release_reserve(self) -> None:
+        """Allow the executions and the time that were kept back for the last measurement."""
+        self._executions = self._budget.executions
+        self._time_s = self._budget.time_s
+
+    def run(self, schedule: Schedule) -> tuple[Seen, RunResult]:
+        """Run once and take it down; raises BudgetSpentError instead if the budget is spent."""
+        if self._clock() - self._began > self._time_s or self.spent >= self._executions:
+            raise BudgetSpentError
+        self.spent += 1
+        self._on_run()
+        result = self._runner(schedule)
+        if result.failure is not None and result.failure.signature == self.failure.signature:
+            self.evidence.add_failure(schedule)
+            return Seen.FAILED, result
+        if result.failure is not None:
+            self.others.setdefault(result.failure.signature, schedule)
+            return Seen.UNDECIDED, result
+        if result.verdict is Verdict.UNKNOWN:
+            return Seen.UNDECIDED, result
+        self.evidence.add_pass(schedule)
+        return Seen.PASSED, result
+
+    def measure(
+        self, schedule: Schedule, *, enough: int, attempts: int, patience: int
+    ) -> tuple[Rate, Rate]:
+        """Run until it failed often enough: the rate over all runs, and over the decided ones.
+
+        There are `attempts` at most, or `patience` while it has not failed at all.
+        """
+        failures = tries = decided = 0
+        while failures < enough and tries < (attempts if failures else patience):
+            seen, _ = self.run(schedule)
+            tries += 1
+            failures += seen is Seen.FAILED
+            decided += seen is not Seen.UNDECIDED
+        over_all = Rate(violations=failures, attempts=tries)
+        return over_all, Rate(violations=failures, attempts=decided)
