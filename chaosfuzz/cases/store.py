@@ -91,13 +91,17 @@ def resolve(arguments: Sequence[Path]) -> list[Path]:
     """Return the case files that arguments (files or directories) name; UsageError if none."""
     found: dict[Path, None] = {}
     for argument in arguments:
-        if argument.is_dir():
-            found.update(dict.fromkeys(CaseStore(argument).find()))
-        elif argument.exists():
-            found[argument] = None
-        else:
-            message = f"{argument}: no such file or directory; chaosfuzz cases lists what there is"
-            raise UsageError(message)
+        try:
+            if argument.is_dir():
+                found.update(dict.fromkeys(CaseStore(argument).find()))
+                continue
+            # Whatever else is there is told by what it is when it is read.
+            argument.stat()
+        except (OSError, ValueError) as error:
+            cause = str((error.strerror if isinstance(error, OSError) else None) or error)
+            message = f"{argument}: {cause.lower()}; chaosfuzz cases lists what there is"
+            raise UsageError(message) from error
+        found[argument] = None
     if not found:
         message = f"{', '.join(map(str, arguments))}: no cases there; give a case file"
         raise UsageError(message)

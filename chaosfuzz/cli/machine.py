@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from chaosfuzz.campaign import cleaning
-from chaosfuzz.campaign.doctor import BROKEN, can_fuzz, document, examine
+from chaosfuzz.campaign.doctor import can_fuzz, document, examine
+from chaosfuzz.campaign.surroundings import BROKEN
 from chaosfuzz.cli.options import json_option, out_option
 from chaosfuzz.domain.errors import UsageError
 

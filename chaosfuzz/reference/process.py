@@ -1,6 +1,7 @@
 """What server and worker have in common as processes: exit codes, readiness, what they say."""
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -11,6 +12,11 @@ ENVIRONMENT_FAILED = 3
 def one_line(error: BaseException) -> str:
     """The error's text without its line breaks, or its type if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def quieten_driver() -> None:
+    """Keep the driver from logging every query that was given up; `Notices` tells of outages."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def announce_ready(ready_fd: int | None) -> None:

@@ -19,7 +19,13 @@ from starlette.routing import Mount, Router
 from chaosfuzz.reference.database import Database
 from chaosfuzz.reference.envelope import ApiError, failure
 from chaosfuzz.reference.health_routes import HealthRoutes
-from chaosfuzz.reference.process import ENVIRONMENT_FAILED, Notices, announce_ready, one_line
+from chaosfuzz.reference.process import (
+    ENVIRONMENT_FAILED,
+    Notices,
+    announce_ready,
+    one_line,
+    quieten_driver,
+)
 from chaosfuzz.reference.settings import Settings
 from chaosfuzz.reference.task_routes import TaskRoutes
 
@@ -121,6 +127,7 @@ def run(settings: Settings, ready_fd: int | None) -> int:
     A byte is written to `ready_fd` once the signal handlers are installed and the socket
     listens.
     """
+    quieten_driver()
     notices = Notices(settings.component)
     try:
         listening = _bind(settings)

@@ -15,7 +15,13 @@ from chaosfuzz.reference.database import Database, connect
 from chaosfuzz.reference.execution import Execution
 from chaosfuzz.reference.lease import Lease
 from chaosfuzz.reference.ledger import Ledger
-from chaosfuzz.reference.process import ENVIRONMENT_FAILED, Notices, announce_ready, one_line
+from chaosfuzz.reference.process import (
+    ENVIRONMENT_FAILED,
+    Notices,
+    announce_ready,
+    one_line,
+    quieten_driver,
+)
 from chaosfuzz.reference.recovery import recover
 from chaosfuzz.reference.schema import CHANNEL
 from chaosfuzz.reference.settings import Settings
@@ -163,6 +169,7 @@ def run(settings: Settings, ready_fd: int | None) -> int:
 
     A byte is written to `ready_fd` once the signal handlers are installed and the loops run.
     """
+    quieten_driver()
     notices = Notices(settings.component)
     try:
         ledger = Ledger.open(settings.ledger_path, settings.component)

@@ -50,6 +50,8 @@ def verdict_sentence(summary: Summary) -> str:
         return f"{summary.target} kept every promise checked in {sample}; that is no proof."
     if summary.verdict == "infrastructure":
         return f"The harness or its environment failed after {sample}: no verdict."
+    if not summary.schedules:
+        return f"Nothing was run against {summary.target}: no verdict."
     return f"{summary.unknown_schedules} of {sample} could not be decided: no verdict."
 
 

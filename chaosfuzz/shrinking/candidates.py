@@ -7,6 +7,9 @@ from chaosfuzz.domain.action import MAX_WORKERS
 from chaosfuzz.domain.plan import PlanModel, repaired
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 
+# Shorter waits give a component a moment; waiting for an event instead would take longer.
+LONG_WAIT_MS = 100
+
 
 def without(schedule: Schedule, start: int, stop: int) -> Schedule:
     """Return the schedule without these steps and without those that lost their partner."""
@@ -39,7 +42,7 @@ def plainer_steps(schedule: Schedule, index: int) -> Iterator[Schedule]:
     step = schedule.steps[index]
     if step.action == "kill_server":
         yield repaired(schedule.edited({index: make_step("stop_server")}))
-    elif step.action == "wait":
+    elif step.action == "wait" and step["ms"] >= LONG_WAIT_MS:
         for plainer in ("wait_idle", "wait_lease"):
             yield repaired(schedule.edited({index: make_step(plainer)}))
     elif step.action == "scale_workers" and step["workers"] < MAX_WORKERS:

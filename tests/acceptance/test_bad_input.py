@@ -64,7 +64,7 @@ def test_unknown_or_out_of_range_is_refused(
         (CASE.replace("count: 1", "count: yes").encode(), ["count"]),
         (CASE.replace("count: 1", "colour: 1").encode(), ["colour"]),
         (CASE.replace("title: a", "title: !!python/name:os.system a").encode(), ["tag"]),
-        (CASE.replace("{count: 1}", "&a {count: 1}\n  - wait: *a").encode(), ["alias"]),
+        (CASE.replace("{count: 1}", "&a {count: 1}\n  - wait: *a").encode(), ["anchor"]),
         (CASE.replace("defects: []", "defects: [gremlins]").encode(), ["gremlins"]),
         (CASE.replace("name: reference", "name: mars").encode(), ["mars"]),
         (CASE.replace("no_lost_tasks", "honesty").encode(), ["honesty"]),
@@ -94,10 +94,10 @@ def test_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_missing_postgres_is_said_with_the_remedy(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
-    done = chaosfuzz(tmp_path, "fuzz", "--examples", "1", CHAOSFUZZ_POSTGRES=nowhere)
+    done = chaosfuzz(tmp_path, "fuzz", "--examples", "1", CHAOSFUZZ_POSTGRES_BIN=nowhere)
     assert done.code == 3, done.out + done.err
     assert nowhere in done.err
-    assert "CHAOSFUZZ_POSTGRES" in done.err
+    assert "CHAOSFUZZ_POSTGRES_BIN" in done.err
 
 
 def test_full_disk_loses_nothing_that_was_found(tmp_path: Path) -> None:

@@ -76,13 +76,13 @@ def test_planted_defect_is_found_shrunk_saved_and_replayed(tmp_path: Path) -> No
     assert "create_tasks" in shrunk.out
 
 
-def test_no_shrink_saves_the_schedule_as_found(tmp_path: Path) -> None:
+def test_no_shrink_saves_the_steps_that_ran(tmp_path: Path) -> None:
     done = chaosfuzz(
         tmp_path, "fuzz", "--defect", FOUND_AT_ONCE, "--seed", "2", "--no-shrink", "--json", "-"
     )
     assert done.code == 1
     (failure,) = done.json["failures"]  # type: ignore[misc]
-    assert failure["steps"] == failure["original_steps"]  # type: ignore[index]
+    assert failure["steps"] <= failure["original_steps"]  # type: ignore[index]
     assert failure["executions_to_shrink"] == 0  # type: ignore[index]
 
 

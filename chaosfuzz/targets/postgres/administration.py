@@ -26,8 +26,11 @@ end $$
 class Administrator:
     """Runs statements as the superuser. Safe to use from several threads."""
 
-    def __init__(self, dsn: Callable[[str], str], major_version: int) -> None:
+    def __init__(
+        self, dsn: Callable[[str], str], major_version: int, explain: Callable[[], str]
+    ) -> None:
         self._dsn = dsn
+        self._explain = explain
         self._major_version = major_version
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
@@ -98,7 +101,8 @@ class Administrator:
                 cursor = self._connection.execute(statement)
                 return cursor.fetchall() if cursor.description else []
             except psycopg.Error as error:
-                message = f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {error}"
+                said = " ".join(f"{error}{self._explain()}".split())
+                message = f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {said}"
                 raise InfrastructureError(message) from error
 
     def disconnect(self) -> None:

@@ -33,6 +33,7 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
 _POLL_INTERVAL_S = 0.003
 _PORT_ATTEMPTS = 5
+_SCARCE_BYTES = 16 * 1024 * 1024
 _MAXIMUM_SOCKET_PATH_BYTES = 107
 _STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _PORT_TAKEN = ("could not bind", "could not create any TCP/IP sockets")
@@ -65,7 +66,7 @@ class Cluster:
         self._reservation = ReservedPort(port)
         self._has_started = False
         self._server: Child | None = None
-        self._administrator = Administrator(self._admin_dsn, installation.major)
+        self._administrator = Administrator(self._admin_dsn, installation.major, self._explain)
         self.drop_database = self._administrator.drop_database
         self.prepare_template = self._administrator.prepare_template
         self.terminate_backends = self._administrator.terminate_backends
@@ -257,6 +258,16 @@ class Cluster:
         if len(os.fsencode(longest)) <= _MAXIMUM_SOCKET_PATH_BYTES:
             return self.directory
         return create_runtime_directory(f"socket of {self.directory}")
+
+    def _explain(self) -> str:
+        """Say what keeps the server from working, if that can be seen from outside."""
+        free_bytes = shutil.disk_usage(self.directory).free
+        if free_bytes < _SCARCE_BYTES:
+            return (
+                f"; only {free_bytes >> 10} kB are free for {self.directory}: free some, "
+                "or set TMPDIR to a larger disk"
+            )
+        return "" if self.is_running else f"; {self.log_path}: {log_tail(self.log_path)}"
 
     def _admin_dsn(self, database: str) -> str:
         return psycopg.conninfo.make_conninfo(

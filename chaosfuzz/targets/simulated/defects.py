@@ -56,18 +56,20 @@ DEFECTS = (
 )
 
 SIGNATURES = {
-    NO_RECOVERY: Signature(invariant="eventual_completion", kind=Kind.STUCK, role="worker"),
+    NO_RECOVERY: Signature(invariant="eventual_completion", kind=Kind.STUCK.value, role="worker"),
     STALE_RESULT: Signature(
-        invariant="no_state_regression", kind=Kind.STATE_REGRESSION, role="worker"
+        invariant="no_state_regression", kind=Kind.STATE_REGRESSION.value, role="worker"
     ),
-    LOST_ON_OUTAGE: Signature(invariant="no_lost_tasks", kind=Kind.LOST, role="server"),
-    DOUBLE_AFTER_SCALE: Signature(invariant="no_overlap", kind=Kind.OVERLAP, role="worker"),
-    DOUBLE_CREATE: Signature(invariant="no_double_create", kind=Kind.DOUBLE_CREATE, role="server"),
-    BUFFERED_CREATE: Signature(invariant="no_lost_tasks", kind=Kind.LOST, role="server"),
+    LOST_ON_OUTAGE: Signature(invariant="no_lost_tasks", kind=Kind.LOST.value, role="server"),
+    DOUBLE_AFTER_SCALE: Signature(invariant="no_overlap", kind=Kind.OVERLAP.value, role="worker"),
+    DOUBLE_CREATE: Signature(
+        invariant="no_double_create", kind=Kind.DOUBLE_CREATE.value, role="server"
+    ),
+    BUFFERED_CREATE: Signature(invariant="no_lost_tasks", kind=Kind.LOST.value, role="server"),
     RETRY_WITHOUT_RESET: Signature(
-        invariant="retries_are_complete", kind=Kind.GAVE_UP, role="server"
+        invariant="retries_are_complete", kind=Kind.GAVE_UP.value, role="server"
     ),
-    POISON_PILL: Signature(invariant="no_early_surrender", kind=Kind.GAVE_UP, role="worker"),
+    POISON_PILL: Signature(invariant="no_early_surrender", kind=Kind.GAVE_UP.value, role="worker"),
 }
 
-SPURIOUS = Signature(invariant="no_unordered_exit", kind=Kind.WORKER_EXIT, role="worker")
+SPURIOUS = Signature(invariant="no_unordered_exit", kind=Kind.WORKER_EXIT.value, role="worker")

@@ -8,9 +8,10 @@ from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Verdict
 from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL, SIGNATURES, SPURIOUS
+from chaosfuzz.targets.simulated.entities import SimWorker
 from chaosfuzz.targets.simulated.flakiness import RELIABLE, Flakiness
 from chaosfuzz.targets.simulated.steps import ViolationError, kill, perform, start_database
-from chaosfuzz.targets.simulated.world import SimWorker, World
+from chaosfuzz.targets.simulated.world import World
 
 SETTLE_MS = 30_000
 FAULTS = frozenset({"kill", "pause", "scale", "stop", "terminate"})

@@ -12,7 +12,8 @@ from chaosfuzz.targets.simulated.defects import (
     SIGNATURES,
     STALE_RESULT,
 )
-from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS, SimTask, SimWorker, World
+from chaosfuzz.targets.simulated.entities import SimTask, SimWorker
+from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS, World
 
 STEP_MS = 10
 FLUSH_MS = 100

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL
+from chaosfuzz.targets.simulated.entities import SimTask, SimWorker
 
 LEASE_MS = 1000
 # What a task takes beside its own duration: long enough for the next steps to hit it.
@@ -13,43 +14,6 @@ MAX_ATTEMPTS = 3
 PATIENCE = 2
 TERMINAL = frozenset(status for status in TaskStatus if status.terminal)
 READY = frozenset({TaskStatus.PENDING, TaskStatus.RETRYING})
-
-
-@dataclass(kw_only=True)
-class SimTask:
-    """One task. `fence` grows with every claim; rows that were lost have `present` false.
-
-    A `buffered` task was acknowledged and is only in the memory of the server; `orphaned` counts
-    the runs whose worker died, and a task that is `aside` is offered to no worker any more.
-    """
-
-    number: int
-    duration_ms: int
-    priority: int
-    due_ms: int
-    failures: int
-    created_ms: int
-    durable: bool = True
-    acknowledged: bool = True
-    present: bool = True
-    buffered: bool = False
-    orphaned: int = 0
-    aside: bool = False
-    status: TaskStatus = TaskStatus.PENDING
-    attempts: int = 0
-    fence: int = 0
-    lease_until_ms: int | None = None
-
-
-@dataclass(kw_only=True)
-class SimWorker:
-    """One worker; the handler is a timer, which also runs out while the worker is frozen."""
-
-    slot: int
-    paused: bool = False
-    task: SimTask | None = None
-    fence: int = 0
-    ends_ms: int = 0
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,6 @@
 """Workers: what they do with tasks while nothing goes wrong, and with planted defects."""
 
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -192,10 +191,13 @@ def test_defect_recovery_requeues_finished(
 def test_a_new_task_wakes_a_worker_that_polls_rarely(
     worker: Worker, create: Create, row: Row, query: Query, wait_until: Wait
 ):
-    worker(poll_ms=30_000)
-    listening = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%%'"
-    wait_until(lambda: query(listening))
-    threading.Event().wait(0.05)  # The poll at the start is over; only the announcement is left.
+    worker(poll_ms=30_000, recovery_ms=30_000)
+    # The worker claims once more when it listens; after that only the announcement is left.
+    claimed_since = """
+        SELECT claimer.pid FROM pg_stat_activity listener, pg_stat_activity claimer
+        WHERE listener.query LIKE 'LISTEN%%' AND claimer.query LIKE '%%SKIP LOCKED)%%RETURNING%%'
+        AND claimer.state = 'idle' AND claimer.query_start > listener.query_start"""
+    wait_until(lambda: query(claimed_since))
     created_s = time.monotonic()
     task = create()
     wait_until(lambda: row(task)["status"] == "completed")

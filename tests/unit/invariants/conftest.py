@@ -120,7 +120,11 @@ class Past:
         return self
 
     def saw(
-        self, at: int, *tasks: TaskState, health: Health = Health.UNASKED, **fields: Any
+        self,
+        at: int,
+        *tasks: TaskState,
+        health: Health = Health.UNASKED,
+        **fields: Any,  # noqa: ANN401
     ) -> "Past":
         fields = {"tasks": tasks, "health_asked_ns": at * MS, **fields}
         self.history.observations.append(Observation(at_ns=at * MS, health=health, **fields))
@@ -136,7 +140,12 @@ class Past:
 
     @staticmethod
     def row(
-        number: int, status: TaskStatus, attempts: int = 1, *, copy: str = "", **fields: Any
+        number: int,
+        status: TaskStatus,
+        attempts: int = 1,
+        *,
+        copy: str = "",
+        **fields: Any,  # noqa: ANN401
     ) -> TaskState:
         fields = {"max_attempts": 3, **fields}
         return TaskState(

@@ -1,0 +1,250 @@
+import random
+import time
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from chaosfuzz.cases import dump_case, load_case
+from chaosfuzz.domain.action import CATALOGUE, MAX_WORKERS
+from chaosfuzz.domain.case import Case, Found, Needed, Rate
+from chaosfuzz.domain.contract import Guarantee
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.verdict import Kind, Signature
+
+EXAMPLE = """\
+chaosfuzz_case: 1
+title: a task claimed by a worker that dies is never picked up again
+target: {name: reference, defects: [no-lease-recovery]}
+contract: at-least-once
+signature: {invariant: eventual_completion, kind: STUCK, role: worker}
+reproduces: {violations: 20, attempts: 20}
+found: {date: 2026-11-23, seed: 81236, steps: 14, executions_to_shrink: 41}
+expect: violated
+workers: 1
+steps:
+  - create_tasks: {count: 1, duration_ms: 40, priority: high, lost_reply: yes}
+  - kill_worker: {worker: 1}
+needed:  # rate without the step
+  - {step: 2, violations: 0, attempts: 20}
+"""
+SCRAPS = ["", "\n", " ", ":", "{", "}", "[]", "null", "-1", "'", "? ", "\t"]
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    action = draw(st.sampled_from(CATALOGUE))
+    arguments = {
+        p.name: draw(st.integers(p.low, p.high)) for p in action.parameters if draw(st.booleans())
+    }
+    return make_step(action.name, **arguments)
+
+
+@st.composite
+def rates(draw: st.DrawFn) -> Rate:
+    attempts = draw(st.integers(0, 10**30))
+    return Rate(violations=draw(st.integers(0, attempts)), attempts=attempts)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    planned = tuple(draw(st.lists(steps(), max_size=6)))
+    numbers = st.integers(1, max(1, len(planned)))
+    needed = draw(st.lists(st.tuples(numbers, rates()), max_size=3)) if planned else []
+    return Case(
+        title=draw(st.text()),
+        target=draw(st.text()),
+        defects=tuple(draw(st.lists(st.text(), max_size=3))),
+        contract=draw(st.sampled_from(Guarantee)).value,
+        signature=Signature(
+            invariant=draw(st.text()), kind=draw(st.sampled_from(Kind)).value, role=draw(st.text())
+        ),
+        schedule=Schedule(workers=draw(st.integers(0, MAX_WORKERS)), steps=planned),
+        reproduces=draw(rates()),
+        found=Found(
+            date=draw(st.dates()).isoformat(),
+            seed=draw(st.integers(0)),
+            steps=draw(st.integers(0)),
+            executions_to_shrink=draw(st.integers(0)),
+        ),
+        expect=draw(st.sampled_from(["violated", "holds"])),
+        needed=tuple(Needed(step=number, rate=rate) for number, rate in needed),
+    )
+
+
+def simple_case() -> Case:
+    return load_case(EXAMPLE, "case.yaml")
+
+
+def read(text: str) -> Case | str:
+    try:
+        return load_case(text, "case.yaml")
+    except UsageError as error:
+        return str(error)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        load_case(text, "case.yaml")
+    return str(caught.value)
+
+
+class TestReading:
+    def test_reads_the_published_example(self):
+        case = simple_case()
+        assert case.title == "a task claimed by a worker that dies is never picked up again"
+        assert case.found.date == "2026-11-23"
+        assert case.expect == "violated"
+        assert [str(step) for step in case.schedule.steps] == [
+            "create_tasks(count=1, duration_ms=40, priority=high, lost_reply=yes)",
+            "kill_worker(worker=1)",
+        ]
+        assert case.needed == (Needed(step=2, rate=Rate(violations=0, attempts=20)),)
+
+    def test_writes_the_published_example(self):
+        assert dump_case(simple_case()) == EXAMPLE
+
+    def test_a_reference_to_a_task_that_is_never_created_is_harmless(self):
+        case = load_case(EXAMPLE.replace("kill_worker: {worker: 1}", "cancel_task: {task: 9}"), "x")
+        assert case.schedule.steps[1] == make_step("cancel_task", task=9)
+
+    def test_what_is_left_out_has_its_default(self):
+        text = EXAMPLE[: EXAMPLE.index("needed:")].replace("expect: violated\n", "")
+        case = load_case(text.replace(", defects: [no-lease-recovery]", ""), "x")
+        assert (case.expect, case.needed, case.defects) == ("holds", (), ())
+
+
+REFUSED = [
+    ("", "case.yaml:1: not a case: it has no chaosfuzz_case: 1; give the path of a case file"),
+    ("- 1\n", "case.yaml:1: not a case"),
+    ("just text", "case.yaml:1: not a case"),
+    ("\0\1\2", "case.yaml:1: not YAML: unacceptable character"),
+    ("a: 1\nb: \x07", "case.yaml:2: not YAML: unacceptable character"),
+    ("a: [1\nb: 2", "case.yaml:2: not YAML: "),
+    ("a: 1\n---\nb: 2\n", "case.yaml:2: not YAML: but found another document"),
+    ("chaosfuzz_case: 2\n", "made by a newer chaosfuzz (format 2); upgrade chaosfuzz"),
+    ("chaosfuzz_case: true\n", "chaosfuzz_case=True is no version; it must be 1"),
+    ("chaosfuzz_case: 0\n", "chaosfuzz_case=0 is no version"),
+    ("chaosfuzz_case: one\n", "chaosfuzz_case='one' is no version"),
+    ("chaosfuzz_case: 1\n", "title is missing; add it"),
+    ("a: !!python/object/apply:os.system [ls]\n", "case.yaml:1: tag tag:yaml.org,2002:python/obj"),
+    ("a: !!set {b}\n", "tag tag:yaml.org,2002:set is not allowed; write a plain value"),
+    ("a: &b 1\n", "case.yaml:1: anchors are not allowed; remove it"),
+    ("a: 1\nb: *a\n", "case.yaml:2: aliases are not allowed; write the value out"),
+    ("[" * 1000, "case.yaml:1: nested more than 12 deep; a case is flat"),
+    ("{a: " * 1000, "nested more than 12 deep"),
+    ("? [a]\n: 1\n", "case.yaml:1: a key is a list or mapping; keys are words"),
+    ("a: 1\na: 2\n", "case.yaml:2: key 'a' is given twice; remove one"),
+    ("a: " + "x" * 200_000, "case.yaml:1: over 131072 bytes; a case is a few dozen lines"),
+]
+CHANGED = [
+    ("workers: 1", "workers: true", "case.yaml:9: workers=True: input should be a valid integer"),
+    ("workers: 1", "workers: 9", "case.yaml:9: workers=9 is out of range; use 0 to 5"),
+    ("workers: 1", "workers: -1", "case.yaml:9: workers=-1 is out of range; use 0 to 5"),
+    ("workers: 1", "workers: 1.5", "case.yaml:9: workers='1.5': input should be a valid integer"),
+    ("workers: 1", "colour: blue\nworkers: 1", "case.yaml:9: unknown key colour; remove it"),
+    ("role: worker", "rule: worker", "case.yaml:5: signature.role is missing; add it"),
+    ("kind: STUCK", "kind: SAD", "case.yaml:5: unknown kind 'SAD'; use one of: LOST, STUCK"),
+    ("at-least-once", "maybe", "case.yaml:4: unknown contract 'maybe'; use one of: at-most-once"),
+    ("expect: violated", "expect: pain", "case.yaml:8: expect='pain': input should be 'violated'"),
+    ("{violations: 20,", "{violations: 21,", "case.yaml:6: violations=21 of attempts=20 cannot be"),
+    ("{violations: 20,", "{violations: -1,", "case.yaml:6: reproduces.violations=-1: input should"),
+    ("step: 2", "step: 3", "case.yaml:14: needed: step=3 is none of the 2; remove it"),
+    ("step: 2", "step: 0", "case.yaml:14: needed.0.step=0: input should be greater than or equal"),
+    ("violations: 0", "violations: 21", "case.yaml:14: violations=21 of attempts=20 cannot be"),
+    ("count: 1", "count: 0", "case.yaml:11: create_tasks: count=0 is out of range; use 1 to 10"),
+    ("count: 1", "count: -5", "case.yaml:11: create_tasks: count=-5 is out of range"),
+    ("count: 1", "count: " + "9" * 3000, "case.yaml:11: create_tasks: count=9999"),
+    ("count: 1", "count: " + "9" * 5000, "is not a whole number"),
+    ("count: 1", "count: true", "case.yaml:11: create_tasks: count=True is not a whole number"),
+    ("count: 1", "count: two", "case.yaml:11: create_tasks: count='two' is not a whole number"),
+    ("count: 1", "amount: 1", "create_tasks: unknown argument 'amount'; it takes: count, "),
+    ("priority: high", "priority: 2", "priority=2 is unknown; use low, normal, high, critical"),
+    ("- kill_worker", "- rm_rf", "case.yaml:12: unknown action 'rm_rf'; actions are: create_tasks"),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {nth: 1}}",
+        "case.yaml:12: kill_worker: moments (at:) are not",
+    ),
+    ("{worker: 1}", "{worker: 1}\n    wait: {ms: 1}", "case.yaml:12: step 2 has 2 actions ("),
+    ("kill_worker: {worker: 1}", "kill_worker", "case.yaml:12: step 2 is 'kill_worker'; write it"),
+    ("{worker: 1}", "1", "case.yaml:12: kill_worker: 1 are no arguments; write {argument: value}"),
+    ("- kill_worker: {worker: 1}", "- {}", "case.yaml:12: step 2 has 0 actions (none)"),
+    ("[no-lease-recovery]", "no-lease-recovery", "case.yaml:3: target.defects='no-lease-recovery'"),
+    ("name: reference", "name: 7", "case.yaml:3: target.name=7: input should be a valid string"),
+    ("seed: 81236", "seed: -1", "case.yaml:7: found.seed=-1: input should be greater than or"),
+    ("{violations: 20,", "{<<: {a: 1}, violations: 20,", "unknown key reproduces.<<; remove it"),
+]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(("text", "expected"), REFUSED, ids=range(len(REFUSED)))
+    def test_names_what_is_wrong_with_a_file(self, text: str, expected: str):
+        assert expected in refusal(text)
+
+    @pytest.mark.parametrize(("old", "new", "expected"), CHANGED, ids=range(len(CHANGED)))
+    def test_names_line_value_and_remedy(self, old: str, new: str, expected: str):
+        assert EXAMPLE.count(old) == 1, old
+        assert expected in refusal(EXAMPLE.replace(old, new))
+
+    @pytest.mark.parametrize(("text", "_"), REFUSED, ids=range(len(REFUSED)))
+    def test_answers_in_one_short_line(self, text: str, _: str):
+        assert "\n" not in refusal(text)
+        assert len(refusal(text)) < 1000
+
+    def test_answers_shortly_to_endless_values(self):
+        endless = "9" * 3900
+        for old in ("count: 1", "workers: 1", "violations: 20", "step: 2", "chaosfuzz_case: 1"):
+            name = old.split(":")[0]
+            assert len(refusal(EXAMPLE.replace(old, f"{name}: {endless}"))) < 1000, name
+
+    def test_a_bomb_of_aliases_is_refused_at_once(self):
+        lines = ["a: &a0 [x, x]"] + [f"b{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)]
+        began = time.process_time()
+        assert "anchors are not allowed" in refusal("\n".join(lines))
+        assert time.process_time() - began < 2
+
+
+class TestAnyText:
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(cases())
+    def test_reading_what_was_written_gives_the_same_case(self, case: Case):
+        assert load_case(dump_case(case), "case.yaml") == case
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(cases())
+    def test_a_case_is_ordinary_yaml_with_one_line_a_step(self, case: Case):
+        text = dump_case(case)
+        assert yaml.safe_load(text)["workers"] == case.schedule.workers
+        assert len(text.splitlines()) == 11 + len(case.schedule.steps) + len(case.needed)
+
+    @settings(
+        max_examples=400,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(st.text() | st.text("{}[]:,-?!&*#|>%@`\"'\n ~<=0aA\t.", max_size=60))
+    @example("\ud800")
+    @example("\ufeff")
+    @example("chaosfuzz_case: 0o1")
+    @example("? ")
+    @example("%YAML 9.9\n---\na: 1")
+    @example("--- !<x\n")
+    @example("%TAG ! tag:x,2000:\n---\n!a b")
+    def test_any_text_is_a_case_or_a_usage_error(self, text: str):
+        answer = read(text)
+        assert isinstance(answer, Case) or answer.startswith("case.yaml:")
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_any_damage_to_a_case_gives_a_case_or_a_usage_error(self, seed: int):
+        draw = random.Random(seed)
+        for _ in range(20):
+            text = EXAMPLE
+            for _ in range(draw.randint(1, 4)):
+                at, length = draw.randrange(len(text)), draw.choice([0, 1, 1, 5, 40])
+                text = text[:at] + draw.choice(SCRAPS) + text[at + length :]
+            answer = read(text)
+            assert isinstance(answer, Case) or answer.startswith("case.yaml:")

@@ -1,0 +1,188 @@
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from chaosfuzz.domain.contract import Contract, Guarantee
+from chaosfuzz.domain.fault import Judgement, Performed
+from chaosfuzz.domain.history import FaultKind, Health, History, Observation
+from chaosfuzz.domain.outcome import Reception, Reply
+from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.target import Exit, RunResult, System
+from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
+from chaosfuzz.domain.verdict import Failure, Signature, Verdict
+from chaosfuzz.domain.view import View
+from chaosfuzz.execution import ScheduleRunner
+
+OK = Reply(reception=Reception.ANSWERED, status=200)
+SIGNATURE = Signature(invariant="fake", kind="LOST", role="server")
+
+
+class FakeSystem:
+    """A queue in memory that completes every task it accepts; its replies can be scripted."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.contract = Contract(
+            guarantee=Guarantee.AT_LEAST_ONCE,
+            lease_ms=20,
+            recovery_ms=30,
+            acknowledgement_grace_ms=5,
+            request_timeout_ms=50,
+            health_ms=30,
+            max_attempts=3,
+        )
+        self.rows: dict[str, TaskState] = {}
+        self.replies: list[Reply] = []
+        self.requests: list[TaskRequest] = []
+        self.exited: list[Exit] = []
+        self.workers = ["worker-1"]
+
+    def observe(self, *, ask_health: bool) -> Observation:
+        health = Health.WELL if ask_health else Health.UNASKED
+        return Observation(at_ns=0, tasks=tuple(self.rows.values()), health=health)
+
+    def executions(self) -> Sequence[Execution]:
+        return ()
+
+    def exits(self) -> Sequence[Exit]:
+        gone, self.exited = self.exited, []
+        return gone
+
+    def worker_names(self) -> Sequence[str]:
+        return self.workers
+
+    def create(self, request: TaskRequest, due_ns: int) -> Reply:
+        self.log.append(f"create {request.number}")
+        self.requests.append(request)
+        reply = self.replies.pop(0) if self.replies else OK
+        if reply.status != 200:
+            return reply
+        identity = f"id-{request.token}"
+        self.rows[request.token] = TaskState(
+            task_id=identity,
+            token=request.token,
+            status=TaskStatus.COMPLETED,
+            attempts=1,
+            max_attempts=3,
+        )
+        return Reply(reception=reply.reception, status=200, task_id=identity)
+
+    def cancel(self, task_id: str) -> Reply:
+        self.log.append("cancel")
+        return Reply(reception=Reception.ANSWERED, status=409, detail="409 it is done")
+
+    def retry(self, task_id: str) -> Reply:
+        self.log.append("retry")
+        return Reply(reception=Reception.SENT_WITHOUT_ANSWER)
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+class FakeIdleSystem:
+    """A system that takes no tasks: it has what every system has and none of the abilities."""
+
+    def __init__(self, system: FakeSystem) -> None:
+        self.contract = system.contract
+        self.observe = system.observe
+        self.executions = system.executions
+        self.exits = system.exits
+        self.worker_names = system.worker_names
+        self.close = system.close
+
+
+class FakeLane:
+    """Hands out one system again and again, its queue emptied."""
+
+    def __init__(self, system: FakeSystem | FakeIdleSystem, log: list[str]) -> None:
+        self.system = system
+        self.log = log
+
+    def open(self, workers: int) -> System:
+        self.log.append(f"open {workers}")
+        if isinstance(self.system, FakeSystem):
+            self.system.rows.clear()
+        return self.system
+
+    def close(self) -> None:
+        self.log.append("close lane")
+
+
+class FakeInjector:
+    """Logs what it is asked for; breaks the harness if told to."""
+
+    actions = ("kill_worker", "pause_worker")
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.error: Exception | None = None
+
+    def perform(self, step: Step, system: System, history: History) -> Performed:
+        self.log.append(f"perform {step}")
+        if self.error is not None:
+            raise self.error
+        history.begin_fault(FaultKind.KILLED, "worker-1", 1)
+        return Performed(applied=True)
+
+    def heal(self, system: System, history: History) -> None:
+        self.log.append("heal")
+        history.end_fault(FaultKind.KILLED, "worker-1", 2)
+
+
+class FakeJudge:
+    """Judges by a function of view and step, and remembers the views."""
+
+    def __init__(self) -> None:
+        self.views: list[tuple[View, int | None]] = []
+        self.violated_if: Callable[[View, int | None], bool] = lambda _view, _step: False
+        self.undecided: tuple[str, ...] = ()
+
+    def judge(self, view: View, step: int | None) -> Judgement:
+        self.views.append((view, step))
+        if not self.violated_if(view, step):
+            return Judgement(verdict=Verdict.HOLDS, undecided=self.undecided)
+        failure = Failure(signature=SIGNATURE, message="gone", tasks=(1,), step=step)
+        return Judgement(verdict=Verdict.VIOLATED, failures=(failure,))
+
+
+class FakeJournal:
+    """Writes into the common log."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+
+    def write(self, kind: str, **fields: str | float | bool | None) -> None:
+        self.log.append(f"journal {kind} {fields.get('step', '')}".strip())
+
+
+class Stage:
+    """A runner with fakes all around it, and the log of what happened in which order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.system = FakeSystem(self.log)
+        self.injector = FakeInjector(self.log)
+        self.judge = FakeJudge()
+        self.stop = threading.Event()
+        self.lane = FakeLane(self.system, self.log)
+        self.runner = ScheduleRunner(
+            self.lane,
+            lambda _workers: (self.injector,),
+            self.judge,
+            FakeJournal(self.log),
+            self.stop,
+        )
+
+    def take_no_tasks(self) -> None:
+        self.lane.system = FakeIdleSystem(self.system)
+
+    def run(self, *steps: Step) -> RunResult:
+        return self.runner.run(Schedule(workers=1, steps=steps))
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.runner.close()

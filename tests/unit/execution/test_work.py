@@ -1,0 +1,88 @@
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chaosfuzz.domain import OperationKind, Outcome
+from chaosfuzz.domain.history import History
+from chaosfuzz.domain.outcome import Reception, Reply
+from chaosfuzz.domain.schedule import make_step
+from chaosfuzz.execution.work import perform_work
+
+if TYPE_CHECKING:
+    from tests.unit.execution.conftest import Stage
+
+LOST = make_step("create_tasks", count=1, lost_reply=1)
+NEVER = Reply(reception=Reception.NEVER_SENT)
+SILENT = Reply(reception=Reception.SENT_WITHOUT_ANSWER)
+OK = Reply(reception=Reception.ANSWERED, status=200)
+REFUSED = Reply(reception=Reception.ANSWERED, status=422)
+BROKEN = Reply(reception=Reception.ANSWERED, status=503)
+
+
+def test_tasks_are_numbered_from_one_and_have_tokens_of_their_own(stage: "Stage"):
+    history = History(began_ns=0)
+    perform_work(make_step("create_tasks", count=3, duration_ms=7), stage.system, history)
+    requests = [creation.request for creation in history.creations]
+    assert [request.number for request in requests] == [1, 2, 3]
+    assert len({request.token for request in requests}) == 3
+    assert {request.duration_ms for request in requests} == {7}
+
+
+def test_a_lost_reply_is_followed_by_the_same_key(stage: "Stage"):
+    history = History(began_ns=0)
+    perform_work(LOST, stage.system, history)
+    first, second = stage.system.requests
+    assert first == second
+    assert len(history.creations) == 1
+
+
+def test_what_was_never_sent_is_not_sent_again(stage: "Stage"):
+    stage.system.replies = [NEVER]
+    perform_work(LOST, stage.system, History(began_ns=0))
+    assert len(stage.system.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (OK, OK, Outcome.OK),
+        (OK, NEVER, Outcome.UNKNOWN),
+        (SILENT, OK, Outcome.OK),
+        (SILENT, NEVER, Outcome.UNKNOWN),
+        (BROKEN, REFUSED, Outcome.UNKNOWN),
+        (REFUSED, REFUSED, Outcome.FAILED),
+        (REFUSED, SILENT, Outcome.UNKNOWN),
+    ],
+)
+def test_a_creation_sent_twice_failed_only_if_both_did(
+    stage: "Stage", first: Reply, second: Reply, outcome: Outcome
+):
+    stage.system.replies = [first, second]
+    history = History(began_ns=0)
+    assert perform_work(LOST, stage.system, history).outcome is outcome
+    assert history.creations[0].outcome is outcome
+
+
+def test_the_outcome_of_a_step_is_its_worst(stage: "Stage"):
+    stage.system.replies = [OK, SILENT, REFUSED]
+    performed = perform_work(make_step("create_tasks", count=3), stage.system, History(began_ns=0))
+    assert performed.outcome is Outcome.UNKNOWN
+
+
+def test_operations_are_recorded_with_their_outcome(stage: "Stage"):
+    history = History(began_ns=0)
+    perform_work(make_step("create_tasks", count=1), stage.system, history)
+    perform_work(make_step("cancel_task", task=1), stage.system, history)
+    perform_work(make_step("retry_task", task=1), stage.system, history)
+    assert [(o.kind, o.number, o.outcome) for o in history.operations] == [
+        (OperationKind.CANCEL, 1, Outcome.FAILED),
+        (OperationKind.RETRY, 1, Outcome.UNKNOWN),
+    ]
+
+
+def test_an_operation_on_a_task_that_was_never_created_is_a_no_op(stage: "Stage"):
+    history = History(began_ns=0)
+    performed = perform_work(make_step("cancel_task", task=4), stage.system, history)
+    assert not performed.applied
+    assert history.operations == []
+    assert stage.log == []

@@ -1,0 +1,69 @@
+from itertools import islice
+
+import pytest
+
+from chaosfuzz.domain.action import CATALOGUE, Role, find_action
+from chaosfuzz.domain.plan import PlanModel, repaired
+from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.planning import schedules
+
+ACTIONS = tuple(action.name for action in CATALOGUE)
+MAX_STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Schedule]:
+    return list(islice(schedules(ACTIONS, MAX_STEPS, 42), 30))
+
+
+def test_the_same_seed_gives_the_same_schedules(drawn: list[Schedule]):
+    assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 30)) == drawn
+
+
+def test_another_seed_gives_others(drawn: list[Schedule]):
+    assert list(islice(schedules(ACTIONS, MAX_STEPS, 43), 5)) != drawn[:5]
+
+
+def test_every_step_does_something(drawn: list[Schedule]):
+    for schedule in drawn:
+        assert repaired(schedule) == schedule
+
+
+def test_no_schedule_is_longer_than_asked_for(drawn: list[Schedule]):
+    assert max(len(schedule.steps) for schedule in drawn) <= MAX_STEPS
+
+
+def test_few_steps_are_enough():
+    for schedule in islice(schedules(ACTIONS, 2, 1), 5):
+        assert 1 <= len(schedule.steps) <= 2
+
+
+def test_every_schedule_has_work_and_comes_once(drawn: list[Schedule]):
+    assert len(set(drawn)) == len(drawn)
+    for schedule in drawn:
+        assert any(find_action(s.action).role is Role.LOAD for s in schedule.steps)
+
+
+def test_most_of_what_there_is_is_drawn(drawn: list[Schedule]):
+    assert {step.action for schedule in drawn for step in schedule.steps} >= {
+        "create_tasks",
+        "kill_worker",
+        "pause_worker",
+        "stop_database",
+        "kill_server",
+        "wait",
+    }
+
+
+def test_only_actions_of_the_target_are_drawn():
+    offered = ("create_tasks", "kill_worker", "wait_idle")
+    for schedule in islice(schedules(offered, MAX_STEPS, 7), 10):
+        assert {step.action for step in schedule.steps} <= set(offered)
+
+
+def test_faults_do_not_pile_up(drawn: list[Schedule]):
+    for schedule in drawn:
+        model = PlanModel.of(schedule.workers)
+        for step in schedule.steps:
+            model.apply(step)
+            assert model.faults_in_force() <= 3
