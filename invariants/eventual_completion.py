@@ -11,12 +11,14 @@ def eventual_completion(view: View) -> Iterator[Finding]:
     for task in view.tasks if view.readable else ():
         state = task.state
         if task.acknowledged and state and not state.status.terminal and not task.finished:
-            message = (
-                f"task {task.number} is still {state.status} (attempt {state.attempts}) after "
-                f"{bound_ms} ms in which nothing moved, all faults healed"
-            )
             stalled = view.stalled(view.history.healed_ns or view.now_ns, view.now_ns)
             certain = still_ns >= bound_ms * 10**6 and not stalled
+            what = f"task {task.number} is still {state.status} (attempt {state.attempts})"
+            message = (
+                f"{what} after {bound_ms} ms in which nothing moved, all faults healed"
+                if certain
+                else f"{what}; things moved, or the machine stood still, within {bound_ms} ms"
+            )
             yield Finding(message=message, tasks=(task.number,), certain=certain)
 
 

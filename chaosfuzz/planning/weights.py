@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chaosfuzz.domain.action import MAX_WORKERS, RETRY_STRATEGIES, Role, find_action
+from chaosfuzz.domain.action import MAX_WORKERS, PRIORITIES, RETRY_STRATEGIES, Role, find_action
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Step, make_step
 
@@ -34,9 +34,10 @@ FAMILIES = (
 )
 SHARES = (0, 1, 1, 5)
 DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900))
-DELAYS_MS = (0, 0, 0, 0, 150, 400, 900)
-FAILURES = (0, 0, 0, 1, 2, 9)
-PRIORITY_MIX = (1, 1, 1, 0, 2, 3)
+COUNTS = (1, 1, 2, 3, 4, 6)
+BACKLOG_COUNTS = (3, 4, 6, 8)
+DELAYS_MS = (0, 0, 150, 400, 900)
+FAILURES = (0, 1, 2, 9)
 WAITS_MS = (5, 20, 60, 150, 400)
 MAX_FAULTS_IN_FORCE = 3
 
@@ -72,6 +73,12 @@ class Focus:
         return WEIGHTS[action] * share
 
     @property
+    def features(self) -> tuple[bool, bool, bool]:
+        """Say whether tasks have priorities (then they pile up), delays, and failures."""
+        chosen = _spread(self.tempo + 104729)
+        return chosen % 3 == 0, chosen % 5 < 2, chosen % 7 < 3
+
+    @property
     def durations_ms(self) -> tuple[int, ...]:
         """Return how long tasks work in this schedule."""
         return DURATIONS_MS[_spread(self.tempo) % len(DURATIONS_MS)]
@@ -79,14 +86,15 @@ class Focus:
 
 def load_step(draw: Draw, focus: Focus) -> Step:
     """Return a creation of tasks."""
-    plain = _spread(draw.fourth) % 3 == 0
-    failures = 0 if plain else FAILURES[_spread(draw.third) % len(FAILURES)]
+    ranked, delayed, failing = focus.features
+    counts = BACKLOG_COUNTS if ranked else COUNTS
+    failures = FAILURES[_spread(draw.third) % len(FAILURES)] if failing else 0
     return make_step(
         "create_tasks",
-        count=1 + _spread(draw.first) % 4,
+        count=counts[_spread(draw.first) % len(counts)],
         duration_ms=focus.durations_ms[_spread(draw.second) % len(focus.durations_ms)],
-        priority=1 if plain else PRIORITY_MIX[_spread(draw.third + 1) % len(PRIORITY_MIX)],
-        delay_ms=0 if plain else DELAYS_MS[_spread(draw.fourth + 1) % len(DELAYS_MS)],
+        priority=_spread(draw.third + 1) % len(PRIORITIES) if ranked else 1,
+        delay_ms=DELAYS_MS[_spread(draw.fourth + 1) % len(DELAYS_MS)] if delayed else 0,
         failures=failures,
         strategy=_spread(draw.first + 1) % len(RETRY_STRATEGIES) if failures else 2,
         lost_reply=int(_spread(draw.choice) % 6 == 0),

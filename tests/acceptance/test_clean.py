@@ -116,7 +116,11 @@ def test_a_run_killed_anywhere_leaves_nothing_after_clean(tmp_path: Path, attemp
     assert_all_end(tmp_path, directories)
     assert run(["clean"]) == 0
     assert not directories_of(lane.pid)
-    assert shared_memory() <= before
+    # Those of live runs beside this test come and go.
+    deadline = time.monotonic() + DEADLINE_S
+    while left := shared_memory() - before:
+        assert time.monotonic() < deadline, f"{left} outlive their run"
+        time.sleep(0.05)
 
 
 def test_nothing_to_clean_in_an_empty_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

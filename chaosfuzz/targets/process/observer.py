@@ -56,6 +56,8 @@ class QueueObserver:
                         self._dsn,
                         autocommit=True,
                         connect_timeout=2,
+                        # The same two queries all the time: planned once a session.
+                        prepare_threshold=0,
                         application_name=APPLICATION_NAME,
                     )
                 return self._connection.execute(statement).fetchall()

@@ -105,13 +105,17 @@ class TestNoPhantom:
         assert finding.role == "server"
 
     def test_finds_a_cancelled_task_that_started(self, past: "Past"):
-        past.created().operated(CANCEL, 1, 5).saw(9, past.row(1, CANCELLED)).ran(1, 7, 8)
+        past.created().operated(CANCEL, 1, 5).saw(9, past.row(1, CANCELLED, 0)).ran(1, 7, 8)
         (finding,) = past.check("no_phantom")
         assert finding.message == "task 1 was cancelled and started later"
 
+    def test_holds_for_a_claim_that_was_granted_before_the_cancel(self, past: "Past"):
+        past.created().operated(CANCEL, 1, 5).saw(9, past.row(1, CANCELLED, 1)).ran(1, 7, 8)
+        assert past.check("no_phantom") == []
+
     def test_is_excused_by_a_fault_before_the_start(self, past: "Past"):
         past.created().fault(FaultKind.PAUSED, "worker-1", 2, 6).operated(CANCEL, 1, 5)
-        assert past.saw(9, past.row(1, CANCELLED)).ran(1, 7, 8).check("no_phantom") == []
+        assert past.saw(9, past.row(1, CANCELLED, 0)).ran(1, 7, 8).check("no_phantom") == []
 
     def test_does_not_judge_cancels_that_were_refused_or_taken_back(self, past: "Past"):
         past.created(1).operated(CANCEL, 1, 5, outcome=Outcome.FAILED).ran(1, 9, 10)
