@@ -12,8 +12,8 @@ def recovers_after_healing(view: View) -> Iterator[Finding]:
     if seen is not None and seen.health not in {Health.WELL, Health.UNASKED}:
         message = f"health is {seen.health} {view.contract.health_ms} ms after healing"
         yield Finding(message=message, role="server", certain=not stalled)
-    for task in view.tasks:
-        if task.creation.sent_ns > healed_ns and task.creation.outcome is not Outcome.OK:
-            message = f"after healing, creating a task gave: {task.creation.detail}"
-            late = task.creation.ended_ns - healed_ns >= view.contract.health_ms * 10**6
-            yield Finding(message=message, role="server", certain=late and not stalled)
+    asked = [task.creation for task in view.tasks if task.creation.sent_ns > healed_ns]
+    if asked and asked[-1].outcome is not Outcome.OK:
+        message = f"after healing, creating a task gave: {asked[-1].detail}"
+        late = asked[-1].ended_ns - healed_ns >= view.contract.health_ms * 10**6
+        yield Finding(message=message, role="server", certain=late and not stalled)

@@ -43,10 +43,9 @@ def make_step(name: str, **arguments: int) -> Step:
     action = find_action(name)
     for key in arguments:
         action.parameter(key)
+    values = ((p, p.check(arguments.get(p.name, p.default), name)) for p in action.parameters)
     canonical = tuple(
-        (p.name, p.check(arguments[p.name], name))
-        for p in action.parameters
-        if p.name in arguments and (arguments[p.name] != p.default or p.name in _ALWAYS_SHOWN)
+        (p.name, value) for p, value in values if value != p.default or p.name in _ALWAYS_SHOWN
     )
     return Step(action=name, arguments=canonical)
 

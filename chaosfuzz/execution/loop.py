@@ -197,17 +197,26 @@ class _Run:
         idle = self.watch(self.all_terminal, 2 * self.contract.lease_ms, progress=True)
         return Performed(applied=True, detail="" if idle else "not idle in time")
 
-    def watch(self, until: Callable[[], bool], quiet_ms: float, *, progress: bool = False) -> bool:
+    def watch(
+        self,
+        until: Callable[[], bool],
+        quiet_ms: float,
+        *,
+        progress: bool = False,
+        work_ms: float = 0.0,
+    ) -> bool:
         """Observe until a condition holds; False once the time is up.
 
-        With `progress` the time counts from the last change seen, up to SETTLE_FACTOR times it.
+        With `progress` the time counts from the last change seen, up to SETTLE_FACTOR times it
+        and the work there is to do.
         """
+        limit_ms = SETTLE_FACTOR * quiet_ms + work_ms
         began = last_change = time.monotonic()
         seen = self.progress_mark()
         while not until():
             now = time.monotonic()
             start = last_change if progress else began
-            if now - start > quiet_ms / 1000 or now - began > SETTLE_FACTOR * quiet_ms / 1000:
+            if now - start > quiet_ms / 1000 or now - began > limit_ms / 1000:
                 return False
             if self.owner.stop.wait(POLL_S):
                 raise KeyboardInterrupt
@@ -297,33 +306,40 @@ class _Run:
 
     def settle(self) -> None:
         """Wait, by progress, until the work is done or nothing moves any more."""
-        due_ms = max(
-            (
-                (c.sent_ns - time.monotonic_ns()) / 1e6 + c.request.delay_ms
-                for c in self.history.creations
-            ),
-            default=0.0,
-        )
-        quiet_ms = self.contract.recovery_ms + max(0.0, due_ms)
-        self.watch(self.all_terminal, quiet_ms, progress=True)
+        now_ns = time.monotonic_ns()
+        due_ms = longest_ms = work_ms = 0.0
+        for creation in self.history.creations:
+            request = creation.request
+            due_ms = max(due_ms, (creation.sent_ns - now_ns) / 1e6 + request.delay_ms)
+            longest_ms = max(longest_ms, request.duration_ms)
+            work_ms += request.duration_ms * self.contract.max_attempts
+        quiet_ms = self.contract.recovery_ms + due_ms + longest_ms
+        self.watch(self.all_terminal, quiet_ms, progress=True, work_ms=work_ms)
 
     def finish(self) -> None:
         """See that the healed system takes and does new work, then check everything."""
-        self.wait_until_well()
+        deadline = time.monotonic() + self.contract.health_ms / 1000
+        self.wait_until_well(deadline)
         if isinstance(self.system, TaskService) and self.all_terminal():
-            number = len(self.history.creations) + 1
-            request = TaskRequest(number=number, token=f"canary-{time.monotonic_ns()}")
-            create(request, self.system, self.history, lose=False)
+            while self.create_canary(self.system) is not Outcome.OK:
+                if time.monotonic() >= deadline:
+                    break
+                self.wait_until_well(deadline)
             self.watch(self.all_terminal, self.contract.recovery_ms, progress=True)
         self.observe(ask_health=True)
         self.check(final=True)
 
-    def wait_until_well(self) -> None:
-        """Ask for health until it is well or its bound is over."""
-        deadline = time.monotonic() + self.contract.health_ms / 1000
+    def create_canary(self, service: TaskService) -> Outcome:
+        """Ask for one plain task."""
+        number = len(self.history.creations) + 1
+        request = TaskRequest(number=number, token=f"canary-{time.monotonic_ns()}")
+        return create(request, service, self.history, lose=False)
+
+    def wait_until_well(self, deadline: float) -> None:
+        """Ask for health until it is well or the deadline is over; at least one tick passes."""
         while time.monotonic() < deadline:
+            if self.owner.stop.wait(POLL_S):
+                raise KeyboardInterrupt
             self.observe(ask_health=True)
             if self.history.observations[-1].health in {Health.WELL, Health.UNASKED}:
                 return
-            if self.owner.stop.wait(POLL_S):
-                raise KeyboardInterrupt

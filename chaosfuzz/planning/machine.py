@@ -111,7 +111,7 @@ def draw_batch(
     chosen = settings(
         max_examples=examples,
         # Rules that find no room or nothing to do leave no step, hence more rules than steps.
-        stateful_step_count=max_steps + max_steps // 2,
+        stateful_step_count=max_steps + max_steps // 2 + 1,
         phases=[Phase.generate],
         database=None,
         deadline=None,

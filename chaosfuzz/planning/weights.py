@@ -33,6 +33,8 @@ FAMILIES = (
     ("cancel_task", "retry_task"),
 )
 SHARES = (0, 1, 1, 5)
+# One schedule in so many has no faults: what breaks then needs none.
+QUIET = 8
 DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900))
 COUNTS = (1, 1, 2, 3, 4, 6)
 BACKLOG_COUNTS = (3, 4, 6, 8)
@@ -67,6 +69,8 @@ class Focus:
     def weight(self, action: str) -> int:
         """Return the weight of an action in this schedule."""
         share = 1
+        if _spread(self.swarm) % QUIET == 0 and find_action(action).role is Role.FAULT:
+            return 0
         for index, family in enumerate(FAMILIES):
             if action in family:
                 share = SHARES[_spread(self.swarm + 7919 * index) % len(SHARES)]
@@ -80,8 +84,10 @@ class Focus:
 
     @property
     def durations_ms(self) -> tuple[int, ...]:
-        """Return how long tasks work in this schedule."""
-        return DURATIONS_MS[_spread(self.tempo) % len(DURATIONS_MS)]
+        """Return how long tasks work in this schedule: long enough to pile up if they are to."""
+        ranked, _, _ = self.features
+        choices = DURATIONS_MS[1:] if ranked else DURATIONS_MS
+        return choices[_spread(self.tempo) % len(choices)]
 
 
 def load_step(draw: Draw, focus: Focus) -> Step:

@@ -15,7 +15,7 @@ COMMAND = [sys.executable, "-c", "from chaosfuzz.cli import main; main()", "benc
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_schedules_have_15_steps_with_a_server_restart_and_a_database_stop(seed: int):
+def test_schedules_have_15_steps_with_a_server_restart_and_a_database_stop(seed: int) -> None:
     schedule = compose(seed)
     actions = [step.action for step in schedule.steps]
     assert len(actions) == 15
@@ -24,7 +24,7 @@ def test_schedules_have_15_steps_with_a_server_restart_and_a_database_stop(seed:
     assert schedule == compose(seed)
 
 
-def test_throughput_prints_a_breakdown_and_json(tmp_path: Path):
+def test_throughput_prints_a_breakdown_and_json(tmp_path: Path) -> None:
     document = tmp_path / "throughput.json"
     done = subprocess.run(
         [*COMMAND, "--schedules", "2", "--json", str(document)],
@@ -44,7 +44,7 @@ def test_throughput_prints_a_breakdown_and_json(tmp_path: Path):
     assert measured["ratio"] > 0
 
 
-def test_ctrl_c_ends_it_without_a_traceback():
+def test_ctrl_c_ends_it_without_a_traceback() -> None:
     with subprocess.Popen(
         [*COMMAND, "--schedules", "100"],
         cwd=ROOT,

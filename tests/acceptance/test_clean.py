@@ -84,7 +84,7 @@ def kill(lane: subprocess.Popen[str]) -> None:
 
 def test_a_killed_run_leaves_no_process_and_clean_removes_its_directories(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     lane = start_lane(tmp_path)
     assert lane.stdout is not None
     assert lane.stdout.readline() == "open\n"
@@ -106,7 +106,7 @@ def test_a_killed_run_leaves_no_process_and_clean_removes_its_directories(
 
 
 @pytest.mark.parametrize("attempt", range(10))
-def test_a_run_killed_anywhere_leaves_nothing_after_clean(tmp_path: Path, attempt: int):
+def test_a_run_killed_anywhere_leaves_nothing_after_clean(tmp_path: Path, attempt: int) -> None:
     before = shared_memory()
     lane = start_lane(tmp_path)
     time.sleep(random.Random(attempt).uniform(0.1, 2.5))
@@ -123,14 +123,16 @@ def test_a_run_killed_anywhere_leaves_nothing_after_clean(tmp_path: Path, attemp
         time.sleep(0.05)
 
 
-def test_nothing_to_clean_in_an_empty_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_nothing_to_clean_in_an_empty_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mine = create_runtime_directory("test", tmp_path)
     assert run(["clean", "--dir", str(tmp_path)]) == 0
     assert mine.exists()
     assert str(mine) not in capsys.readouterr().out
 
 
-def test_a_directory_that_was_never_finished_is_removed_once_it_is_old(tmp_path: Path):
+def test_a_directory_that_was_never_finished_is_removed_once_it_is_old(tmp_path: Path) -> None:
     fresh, old, foreign = (tmp_path / f"chaosfuzz-{name}" for name in ("fresh", "old", "foreign"))
     for directory in (fresh, old, foreign):
         directory.mkdir()
@@ -144,7 +146,9 @@ def test_a_directory_that_was_never_finished_is_removed_once_it_is_old(tmp_path:
     assert (foreign / "precious").exists()
 
 
-def test_a_place_that_is_none_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_place_that_is_none_is_bad_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["clean", "--dir", str(tmp_path / "nowhere")]) == 2
     assert "nowhere is no directory" in capsys.readouterr().err
 

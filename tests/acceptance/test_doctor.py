@@ -16,7 +16,7 @@ from chaosfuzz.targets.postgres.locator import ENVIRONMENT_VARIABLE
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_machine_that_can_fuzz(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_a_machine_that_can_fuzz(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     document = tmp_path / "doctor.json"
     assert run(["doctor", "--json", str(document)]) == 0
     said = capsys.readouterr().out
@@ -29,7 +29,7 @@ def test_a_machine_that_can_fuzz(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert not any(left.manifest and left.manifest.pid == os.getpid() for left in find_leftovers())
 
 
-def test_json_on_stdout_is_alone_there(capsys: pytest.CaptureFixture[str]):
+def test_json_on_stdout_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json", "-"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["can_fuzz"] is True
@@ -38,7 +38,7 @@ def test_json_on_stdout_is_alone_there(capsys: pytest.CaptureFixture[str]):
 
 def test_no_postgresql_where_it_was_said_to_be(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "nowhere"))
     assert run(["doctor"]) == 3
     said = capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_commands_without_postgresql_say_so_and_leave_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-):
+) -> None:
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "nowhere"))
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 3
@@ -109,7 +109,7 @@ READ_ONLY = f"{SMALL}; mount -o remount,ro /mnt/place"
     "arguments",
     [("doctor",), ("fuzz", "--examples", "1"), ("bench", "throughput", "--schedules", "1")],
 )
-def test_no_space_is_one_clear_message(arguments: tuple[str, ...], tmp_path: Path):
+def test_no_space_is_one_clear_message(arguments: tuple[str, ...], tmp_path: Path) -> None:
     options = ("--out", str(tmp_path)) if arguments[0] != "bench" else ()
     done = in_place(SMALL, *arguments, *options)
     said = done.stdout + done.stderr
@@ -122,7 +122,9 @@ def test_no_space_is_one_clear_message(arguments: tuple[str, ...], tmp_path: Pat
 
 @mounts
 @pytest.mark.parametrize("script", [FULL, READ_ONLY])
-def test_an_unusable_tmpdir_is_named_and_another_directory_is_used(script: str, tmp_path: Path):
+def test_an_unusable_tmpdir_is_named_and_another_directory_is_used(
+    script: str, tmp_path: Path
+) -> None:
     done = in_place(script, "doctor", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "TMPDIR=/mnt/place cannot be written or is full" in done.stdout
@@ -131,7 +133,7 @@ def test_an_unusable_tmpdir_is_named_and_another_directory_is_used(script: str, 
 
 @mounts
 @pytest.mark.parametrize("script", [FULL, READ_ONLY])
-def test_results_that_cannot_be_written_are_one_clear_message(script: str):
+def test_results_that_cannot_be_written_are_one_clear_message(script: str) -> None:
     done = in_place(script, "doctor", "--out", "/mnt/place/out")
     assert done.returncode == 3
     assert "broken   results: cannot write /mnt/place" in done.stdout
