@@ -7,7 +7,7 @@ from chaosfuzz.domain.case import Case
 
 def describe_schedule(case: Case) -> tuple[str, ...]:
     """Return the schedule as a numbered list, with how often it fails without each step."""
-    without = {needed.step: needed.rate for needed in case.needed}
+    without = {needed.step: needed.rate for needed in case.needed if needed.rate.attempts}
     lines = [f"with {case.schedule.workers} worker{'s' if case.schedule.workers != 1 else ''}:"]
     width = max((len(str(step)) for step in case.schedule.steps), default=0)
     for number, step in enumerate(case.schedule.steps, 1):

@@ -13,7 +13,7 @@ from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.shrinking.candidates import without
-from chaosfuzz.shrinking.evidence import AssumedRate, passes_needed
+from chaosfuzz.shrinking.evidence import AssumedRate, passes_needed, share
 from chaosfuzz.shrinking.result import Budget, ShrinkProgress, Shrunk
 from chaosfuzz.shrinking.sweeps import Sweeps
 from chaosfuzz.shrinking.trials import BudgetSpentError, Trials
@@ -31,6 +31,10 @@ FIRST_BETA = 0.2
 LAST_BETA = 0.02
 RESULT_BETA = 0.005
 MAX_ROUNDS = 4
+# A case is steady that fails at least so often; so many times less often is a collapse.
+STEADY_SHARE = 0.8
+COLLAPSE = 4
+MAX_STEADYINGS = 2
 NOTHING_SEEN = Rate(violations=0, attempts=0)
 
 
@@ -61,6 +65,7 @@ class Reducer:
         self._sweeps = Sweeps(self._trials, schedule, failure)
         self._assumed = AssumedRate()
         self._confirmations = 0
+        self._steadyings = 0
         self._calibration = rate = NOTHING_SEEN
         needed: tuple[Needed, ...] = ()
         exhausted = False
@@ -93,7 +98,7 @@ class Reducer:
         rounds = 0
         while True:
             rounds += 1
-            self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS)
+            self._steadied(self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS))
             self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
             self._sweeps.last()
             before = self._trials.spent
@@ -104,6 +109,8 @@ class Reducer:
                     return rate, ()
                 swept_with = self._sweeps.need
                 self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
+                if self._steadied(rate) or self._steadied_in_vain(rate):
+                    continue
                 if rounds < MAX_ROUNDS and self._sweeps.need > MISJUDGED * swept_with:
                     continue
                 needed = self._find_needed()
@@ -111,6 +118,27 @@ class Reducer:
                 self._confirmations += self._trials.spent - before
             if needed is not None:
                 return rate, needed
+
+    def _steadied(self, rate: Rate) -> bool:
+        """Undo what made a failure that showed nearly always a rare one; if that helps.
+
+        Fewest steps come first, then how often they fail, then plain arguments; more steps are
+        taken back only if the rate collapsed.
+        """
+        before = share(self._calibration)
+        if self._steadyings == MAX_STEADYINGS:
+            return False
+        if before < STEADY_SHARE or share(rate) >= STEADY_SHARE:
+            return False
+        self._steadyings += 1
+        return self._sweeps.steady(longer=COLLAPSE * share(rate) <= before)
+
+    def _steadied_in_vain(self, rate: Rate) -> bool:
+        """Give up steadiness if its result has not got it: the rate falls whatever is done."""
+        if share(rate) >= STEADY_SHARE or not self._sweeps.give_up_steadiness():
+            return False
+        self._steadyings = MAX_STEADYINGS
+        return True
 
     def _measure(self, enough: int, attempts: int) -> Rate:
         """Measure the best schedule; one that never fails again gives way to those before it."""

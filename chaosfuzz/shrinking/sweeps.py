@@ -10,6 +10,9 @@ from chaosfuzz.shrinking.candidates import fewer_workers, plainer_steps, without
 from chaosfuzz.shrinking.trials import Seen, Trials
 
 UNDECIDED_RUNS = 3
+# A steady schedule fails so often before it has passed so often.
+STEADY_FAILURES = 4
+UNSTEADY_PASSES = 2
 
 
 class Sweeps:
@@ -23,6 +26,8 @@ class Sweeps:
         self.failure = failure
         self.need = 1
         self._trials = trials
+        self._careful = False
+        self._unsteady = (self.best, failure)
         self._accepted = [(self.best, failure)]
 
     def first(self) -> None:
@@ -43,6 +48,8 @@ class Sweeps:
         """Run a candidate until it fails, and keep it, or has passed too often to be believed."""
         if candidate == self.best or not candidate.steps:
             return False
+        if self._careful:
+            return self._attempt_steady(candidate)
         undecided = 0
         while self._trials.evidence.passes(candidate) < self.need and undecided < UNDECIDED_RUNS:
             seen, result = self._trials.run(candidate)
@@ -62,6 +69,52 @@ class Sweeps:
         del self._accepted[(len(self._accepted) + 1) // 2 :]
         self.best, self.failure = self._accepted[-1]
         return True
+
+    def steady(self, *, longer: bool) -> bool:
+        """Go back to a schedule that failed nearly every time, and simplify only what keeps it so.
+
+        It has the steps of the best one with other arguments or, with `longer`, more steps too.
+        False, and nothing changed, if no schedule accepted before is steady.
+        """
+        actions = [step.action for step in self.best.steps]
+        self._unsteady = (self.best, self.failure)
+        before = [
+            known
+            for known in reversed(self._accepted[:-1])
+            if longer or [step.action for step in known[0].steps] == actions
+        ]
+        for schedule, its_failure in before:
+            self.failure = its_failure
+            if self._attempt_steady(schedule):
+                self._careful = True
+                while self._simplify() | (longer and self._delete_chunks(1)):
+                    pass
+                return True
+        self.best, self.failure = self._unsteady
+        return False
+
+    def give_up_steadiness(self) -> bool:
+        """Return to what was best before steadiness was asked for; False if it was not."""
+        if not self._careful:
+            return False
+        self._careful = False
+        self.best, self.failure = self._unsteady
+        self._accepted.append(self._unsteady)
+        return True
+
+    def _attempt_steady(self, candidate: Schedule) -> bool:
+        """Run a candidate until it fails, or passes, too often for the other to be believed."""
+        undecided = failures = 0
+        while undecided < UNDECIDED_RUNS:
+            if self._trials.evidence.passes(candidate) >= UNSTEADY_PASSES:
+                return False
+            seen, result = self._trials.run(candidate)
+            failures += seen is Seen.FAILED
+            undecided += seen is Seen.UNDECIDED
+            if failures >= STEADY_FAILURES:
+                self._accept(candidate, result)
+                return True
+        return False
 
     def _accept(self, candidate: Schedule, result: RunResult) -> None:
         assert result.failure is not None
