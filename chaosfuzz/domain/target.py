@@ -31,8 +31,8 @@ class System(Protocol):
         """What the target promises."""
         ...
 
-    def observe(self, *, ask_health: bool) -> Observation:
-        """Read the queue, and the target's health if asked."""
+    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
+        """Read the queue, and the target's health and database sessions if asked."""
         ...
 
     def executions(self) -> Sequence[Execution]:

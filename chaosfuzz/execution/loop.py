@@ -244,9 +244,9 @@ class _Run:
         owed = {c.request.token for c in self.history.creations if c.acknowledged}
         return all(t.status.terminal for t in tasks) and owed <= tokens
 
-    def observe(self, *, ask_health: bool) -> None:
+    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> None:
         """Look at everything and check the every-step invariants if something changed."""
-        observation = self.system.observe(ask_health=ask_health)
+        observation = self.system.observe(ask_health=ask_health, count_sessions=count_sessions)
         # The queue is read before the ledger: an end is written before the queue is told.
         executions = tuple(self.system.executions())
         self.collect_exits()
@@ -326,7 +326,7 @@ class _Run:
                     break
                 self.wait_until_well(deadline)
             self.watch(self.all_terminal, self.contract.recovery_ms, progress=True)
-        self.observe(ask_health=True)
+        self.observe(ask_health=True, count_sessions=True)
         self.check(final=True)
 
     def create_canary(self, service: TaskService) -> Outcome:

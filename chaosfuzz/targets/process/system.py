@@ -64,20 +64,18 @@ class ReferenceSystem:
         """What the reference system promises."""
         return self._tuning.contract
 
-    def observe(self, *, ask_health: bool) -> Observation:
-        """Read the queue, and ask the server for its health if it runs."""
+    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
+        """Read the queue, and the server's health and the database's sessions if asked."""
+        asked_ns = time.monotonic_ns()
+        inquiry = self._client.ask_health() if ask_health else None
         tasks = self._observer.tasks() if self._cluster.is_running else None
-        sessions, open_transactions = 0, 0
-        asked_ns, health = time.monotonic_ns(), Health.UNASKED
-        if ask_health:
-            if tasks is not None:
-                sessions, open_transactions = self._observer.sessions()
-            asked_ns = time.monotonic_ns()
-            health = self._client.health()
+        sessions = open_transactions = 0
+        if count_sessions and tasks is not None:
+            sessions, open_transactions = self._observer.sessions()
         return Observation(
+            health=Health.UNASKED if inquiry is None else inquiry.answer(),
             at_ns=time.monotonic_ns(),
             tasks=tasks,
-            health=health,
             health_asked_ns=asked_ns,
             components_up=tuple(sorted(self._running())),
             database_sessions=sessions,

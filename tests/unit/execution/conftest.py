@@ -38,7 +38,7 @@ class FakeSystem:
         self.exited: list[Exit] = []
         self.workers = ["worker-1"]
 
-    def observe(self, *, ask_health: bool) -> Observation:
+    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
         health = Health.WELL if ask_health else Health.UNASKED
         return Observation(at_ns=0, tasks=tuple(self.rows.values()), health=health)
 
