@@ -21,12 +21,16 @@ FOUND_ONCE = Rate(violations=1, attempts=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """How much to spend on shrinking, and where cases go. `shrink` false saves as found."""
+    """How much to spend on shrinking, and where cases go.
+
+    `shrink` false saves as found. `again` is the case that is being reduced further, if one is.
+    """
 
     setup: Setup
     store: CaseStore
     budget: Budget
     shrink: bool = True
+    again: Case | None = None
 
     def reduce(self, runner: Runner, found: RunResult) -> Iterator[Event]:
         """Yield progress, then the saved case."""
@@ -62,22 +66,30 @@ class Reduction:
             found=Found(
                 date=datetime.now(UTC).date().isoformat(),
                 seed=self.setup.seed,
-                steps=len(found.schedule.steps),
+                steps=self._original_steps(found),
                 executions_to_shrink=shrunk.executions,
             ),
-            # A planted defect is meant to fail; a bug of a real system is to hold once fixed.
-            expect="violated" if self.setup.defects else "holds",
+            expect=self._expect(),
             needed=shrunk.needed,
         )
         return CaseSaved(
             case=case,
             path=self.store.save(case),
             failure=shrunk.failure,
-            original_steps=len(found.schedule.steps),
+            original_steps=self._original_steps(found),
             executions_to_shrink=shrunk.executions,
             exhausted=shrunk.exhausted,
             story=keeper.story(),
         )
+
+    def _expect(self) -> str:
+        if self.again is not None:
+            return self.again.expect
+        # A planted defect is meant to fail; a bug of a real system is to hold once fixed.
+        return "violated" if self.setup.defects else "holds"
+
+    def _original_steps(self, found: RunResult) -> int:
+        return self.again.found.steps if self.again is not None else len(found.schedule.steps)
 
 
 class _LastFailure:

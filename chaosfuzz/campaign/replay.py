@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
+from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
 from chaosfuzz.domain.fault import Journal
@@ -76,16 +78,16 @@ def replay_on(
             return
 
 
-def reproduce(
-    case: Case, setup: Setup, logs: Path, journal: Journal, stop: threading.Event
-) -> RunResult | None:
-    """Return the first run that shows the case's failure, None if none of many does."""
-    for attempt in replay(
-        case, setup, ATTEMPTS_TO_REPRODUCE, logs, journal, stop, until_violated=True
-    ):
+def shrink_again(
+    case: Case, reduction: Reduction, runner: Runner, stop: threading.Event
+) -> Iterator[Event]:
+    """Run a case until its failure shows, then reduce it; ends if none of many runs shows it."""
+    for attempt in replay_on(runner, case, ATTEMPTS_TO_REPRODUCE, stop, until_violated=True):
+        yield ScheduleDone(result=attempt.result, elapsed_s=attempt.result.duration_s)
         if attempt.violated:
-            return attempt.result
-    return None
+            assert attempt.result.failure is not None
+            yield FailureFound(failure=attempt.result.failure, schedule=case.schedule)
+            yield from reduction.reduce(runner, attempt.result)
 
 
 def rate_of(tries: Sequence[Try]) -> Rate:

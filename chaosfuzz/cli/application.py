@@ -3,7 +3,7 @@
 import click
 
 import chaosfuzz
-from chaosfuzz.cli import bench, cases, fuzz, lists, machine
+from chaosfuzz.cli import bench, fuzz, lists, machine, replay, shrink
 
 
 class _InOrder(click.Group):
@@ -25,9 +25,9 @@ def application() -> None:
 
 for command in (
     fuzz.fuzz,
-    cases.replay,
-    cases.shrink,
-    cases.list_cases,
+    replay.replay,
+    shrink.shrink,
+    lists.cases,
     lists.targets,
     lists.defects,
     lists.invariants,

@@ -1,12 +1,15 @@
-"""What there is: targets, defects, invariants, actions."""
+"""What there is: cases, targets, defects, invariants, actions."""
 
 from pathlib import Path
 
 import click
 
 from chaosfuzz.campaign.wiring import TARGETS, describe
+from chaosfuzz.cases import CaseStore
 from chaosfuzz.checking import default_directories, load_invariants
+from chaosfuzz.cli.options import DEFAULT_CASES
 from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.domain.errors import UsageError
 
 
 @click.command(short_help="List what can be fuzzed")
@@ -41,3 +44,28 @@ def actions() -> None:
         for p in action.parameters:
             allowed = "|".join(p.labels) if p.labels else f"{p.low}..{p.high}"
             click.echo(f"    {p.name}: {allowed} (default {p.show(p.default)}), {p.meaning}")
+
+
+@click.command(short_help="List saved cases")
+@click.argument("directory", default=DEFAULT_CASES, type=click.Path(path_type=Path))
+def cases(directory: Path) -> int:
+    """List saved cases: file, steps, rate when saved, what is expected now, title."""
+    store = CaseStore(directory)
+    paths = store.find()
+    if not paths:
+        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
+        return 0
+    broken = 0
+    for path in paths:
+        try:
+            case = store.load(path)
+        except UsageError as error:
+            broken += 1
+            click.echo(f"{error}", err=True)
+            continue
+        steps = len(case.schedule.steps)
+        click.echo(
+            f"{path}  {steps} step{'s' if steps != 1 else ''}, fails {case.reproduces}, "
+            f"expected: {case.expect}\n    {case.title}"
+        )
+    return 2 if broken else 0

@@ -1,4 +1,4 @@
-"""`chaosfuzz replay`, `shrink` and `cases`: work with saved cases."""
+"""`chaosfuzz replay`: run saved cases again."""
 
 import threading
 import time
@@ -9,9 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from chaosfuzz.campaign.events import CaseSaved, ShrinkingOn
-from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.replay import Try, rate_of, reproduce, setup_for, story_of
+from chaosfuzz.campaign.replay import Try, rate_of, setup_for, story_of
 from chaosfuzz.campaign.replay import replay as run_again
 from chaosfuzz.campaign.rundirectory import create_run_directory
 from chaosfuzz.cases import CaseStore, resolve
@@ -19,19 +17,17 @@ from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
     DEFAULT_CASES,
-    cases_option,
     invariants_option,
     json_option,
     out_option,
 )
-from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.cli.progress import make_console
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.reporting.description import describe_case, describe_schedule
+from chaosfuzz.reporting.description import describe_schedule
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
-from chaosfuzz.shrinking import Budget
 
 NO_DEFECT = "none"
 
@@ -76,7 +72,7 @@ def replay(
     cases = [(path, store.load(path)) for path in resolve(paths)]
     chosen = _chosen_defects(defects)
     for path, case in cases:
-        _check(path, case, chosen, invariants)
+        check(path, case, chosen, invariants)
     session = _Replay(out, make_console(to_stderr=json_to == "-"), times)
     return session.run(cases, chosen, invariants, json_to)
 
@@ -92,9 +88,7 @@ def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(defects))
 
 
-def _check(
-    path: Path, case: Case, defects: tuple[str, ...] | None, invariants: Path | None
-) -> None:
+def check(path: Path, case: Case, defects: tuple[str, ...] | None, invariants: Path | None) -> None:
     """Refuse a case that names something that is not there."""
     try:
         setup_for(case, defects, invariants).check_case(case)
@@ -231,74 +225,3 @@ def _outcome(attempt: Try) -> str:
     if result.verdict is Verdict.UNKNOWN:
         return f"unknown   {'; '.join(result.undecided)}"
     return "holds"
-
-
-@click.command(short_help="Shrink a saved case further")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "--budget",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    help="Most executions to spend.",
-)
-@cases_option
-@invariants_option
-@out_option
-def shrink(path: Path, budget: int, cases: Path, invariants: Path | None, out: Path) -> int:
-    """Shrink a saved case further, measure its rate again, and save the result beside it.
-
-    Exit code: 0 done, 1 it did not fail again, 2 bad usage or file, 3 the harness failed.
-    """
-    case = CaseStore(cases).load(resolve([path])[0])
-    _check(path, case, None, invariants)
-    setup = setup_for(case, None, invariants)
-    console = make_console(to_stderr=False)
-    directory = create_run_directory(out, "shrink")
-    log = EventLog(directory / "events.jsonl")
-    stop = threading.Event()
-    reduction = Reduction(setup=setup, store=CaseStore(cases), budget=Budget(executions=budget))
-    with closing(log), stopping(stop.set):
-        found = reproduce(case, setup, directory / "logs", log, stop)
-        if found is None:
-            console.print(f"{path}: did not fail again ({case.signature}); nothing to shrink")
-            return 1
-        runner = setup.runner(0, directory / "logs", log, stop)
-        with closing(runner), Progress(console) as progress:
-            for event in reduction.reduce(runner, found):
-                if isinstance(event, ShrinkingOn):
-                    progress.update(f"{event.steps} steps after {event.executions} executions")
-                elif isinstance(event, CaseSaved):
-                    for line in describe_case(
-                        event.case,
-                        str(event.path),
-                        original_steps=event.original_steps,
-                        exhausted=event.exhausted,
-                    ):
-                        progress.say(line)
-    return 0
-
-
-@click.command("cases", short_help="List saved cases")
-@click.argument("directory", default=DEFAULT_CASES, type=click.Path(path_type=Path))
-def list_cases(directory: Path) -> int:
-    """List saved cases: file, steps, rate when saved, what is expected now, title."""
-    store = CaseStore(directory)
-    paths = store.find()
-    if not paths:
-        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
-        return 0
-    broken = 0
-    for path in paths:
-        try:
-            case = store.load(path)
-        except UsageError as error:
-            broken += 1
-            click.echo(f"{error}", err=True)
-            continue
-        steps = len(case.schedule.steps)
-        click.echo(
-            f"{path}  {steps} step{'s' if steps != 1 else ''}, fails {case.reproduces}, "
-            f"expected: {case.expect}\n    {case.title}"
-        )
-    return 2 if broken else 0

@@ -1,0 +1,106 @@
+"""`chaosfuzz shrink`: shrink a saved case further."""
+
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
+from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.replay import setup_for, shrink_again
+from chaosfuzz.campaign.results import write_results
+from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.tally import Tally
+from chaosfuzz.cases import CaseStore, resolve
+from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.options import (
+    DEFAULT_CASES,
+    invariants_option,
+    json_option,
+    out_option,
+)
+from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.cli.replay import check
+from chaosfuzz.reporting.description import describe_case
+from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.reporting.summary import write_json
+from chaosfuzz.shrinking import Budget
+
+
+@click.command(short_help="Shrink a saved case further")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Most executions to spend.",
+)
+@click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the result is saved. Default: where the case is.",
+)
+@invariants_option
+@out_option
+@json_option
+def shrink(
+    path: Path,
+    budget: int,
+    cases: Path | None,
+    invariants: Path | None,
+    out: Path,
+    json_to: str | None,
+) -> int:
+    """Shrink a saved case further, measure its rate again, and save the result beside it.
+
+    Exit code: 0 done, 2 bad usage or file, 3 the harness failed, or the case did not fail again.
+    """
+    case = CaseStore(DEFAULT_CASES).load(resolve([path])[0])
+    check(path, case, None, invariants)
+    if cases is None:
+        folder = path.resolve().parent
+        cases = folder.parent if folder.name == case.target else folder
+    setup = setup_for(case, None, invariants)
+    tally = Tally(command="shrink", target=case.target, defects=case.defects, seed=setup.seed)
+    reduction = Reduction(
+        setup=setup, store=CaseStore(cases), budget=Budget(executions=budget), again=case
+    )
+    console = make_console(to_stderr=json_to == "-")
+    directory = create_run_directory(out, "shrink")
+    began = time.monotonic()
+    stop = threading.Event()
+    with (
+        closing(EventLog(directory / "events.jsonl")) as log,
+        stopping(stop.set),
+        closing(setup.runner(0, directory / "logs", log, stop)) as runner,
+        Progress(console) as progress,
+    ):
+        for event in shrink_again(case, reduction, runner, stop):
+            tally.observe(event)
+            _show_shrinking(event, progress)
+    summary = tally.summary(time.monotonic() - began)
+    problem = write_results(directory, summary, tally.saved)
+    console.print(f"results {directory}" if not problem else f"results: {problem}")
+    if json_to is not None:
+        write_json(summary, json_to)
+    if tally.saved is None:
+        console.print(f"{path}: {case.signature} did not show again; nothing to shrink")
+        return 3
+    return 0
+
+
+def _show_shrinking(event: Event, progress: Progress) -> None:
+    if isinstance(event, ShrinkingOn):
+        progress.update(f"{event.steps} steps after {event.executions} executions")
+    elif isinstance(event, CaseSaved):
+        for line in describe_case(
+            event.case,
+            str(event.path),
+            original_steps=event.original_steps,
+            exhausted=event.exhausted,
+        ):
+            progress.say(line)
