@@ -55,7 +55,7 @@ class Document:
 
     origin: str
     value: object
-    node: yaml.Node | None
+    node: yaml.Node
 
     def refuse(self, problem: str, path: tuple[int | str, ...] = ()) -> UsageError:
         """Return the error for a problem at a place in the document."""
@@ -90,7 +90,10 @@ def read(text: str, origin: str) -> Document:
         line, problem = _explain(error, text)
         message = f"{origin}:{line}: not YAML: {problem}; correct the line or save the case anew"
         raise UsageError(message) from error
-    return Document(origin, None if node is None else _plain(node, origin), node)
+    if node is None:
+        message = f"{origin}:1: the file is empty; give the path of a case file"
+        raise UsageError(message)
+    return Document(origin, _plain(node, origin), node)
 
 
 def write_inline(value: object) -> str:

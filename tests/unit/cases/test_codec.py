@@ -117,7 +117,7 @@ class TestReading:
 
 
 REFUSED = [
-    ("", "case.yaml:1: not a case: it has no chaosfuzz_case: 1; give the path of a case file"),
+    ("", "case.yaml:1: the file is empty; give the path of a case file"),
     ("- 1\n", "case.yaml:1: not a case"),
     ("just text", "case.yaml:1: not a case"),
     ("\0\1\2", "case.yaml:1: not YAML: unacceptable character"),
