@@ -42,6 +42,8 @@ def plainer_steps(schedule: Schedule, index: int) -> Iterator[Schedule]:
     step = schedule.steps[index]
     if step.action == "kill_server":
         yield repaired(schedule.edited({index: make_step("stop_server")}))
+    elif step.action == "pause_worker":
+        yield repaired(schedule.edited({index: make_step("kill_worker", worker=step["worker"])}))
     elif step.action == "wait" and step["ms"] >= LONG_WAIT_MS:
         for plainer in ("wait_idle", "wait_lease"):
             yield repaired(schedule.edited({index: make_step(plainer)}))

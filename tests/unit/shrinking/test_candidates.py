@@ -87,7 +87,9 @@ def test_short_waits_stay_waits() -> None:
 
 def test_a_worker_that_comes_back_is_not_left_out() -> None:
     schedule = plan(pause(1), ONE, resume(1), workers=2)
-    assert tuple(plainer_steps(schedule, 0)) == ()
+    (killed,) = plainer_steps(schedule, 0)
+    assert killed.workers == 2
+    assert [step.action for step in killed.steps] == ["kill_worker", "create_tasks"]
 
 
 def test_quick_leaves_what_takes_no_time() -> None:
