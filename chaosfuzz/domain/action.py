@@ -156,11 +156,19 @@ CATALOGUE: tuple[Action, ...] = (
     Action(
         name="terminate_backend",
         role=Role.FAULT,
-        summary="end the database sessions of one worker",
-        parameters=(_WORKER,),
+        summary="end a database session of one worker, or all it has",
+        parameters=(
+            _WORKER,
+            Parameter(name="session", low=0, high=4, default=0, meaning="oldest is 1; 0 for all"),
+        ),
     ),
     Action(name="stop_server", role=Role.FAULT, summary="end the HTTP server gracefully"),
     Action(name="kill_server", role=Role.FAULT, summary="kill the HTTP server"),
+    Action(
+        name="restart_server",
+        role=Role.FAULT,
+        summary="end the HTTP server gracefully and start it again",
+    ),
     Action(
         name="start_server", role=Role.HEAL, summary="start the HTTP server", heals="kill_server"
     ),

@@ -45,7 +45,7 @@ class PlanModel:
             return self.database_up
         if name == "start_database":
             return not self.database_up
-        if name in {"stop_server", "kill_server"}:
+        if name in {"stop_server", "kill_server", "restart_server"}:
             return self.server_up
         if name == "start_server":
             return not self.server_up

@@ -112,8 +112,8 @@ class DatabaseStoppable(Protocol):
 class BackendTerminable(Protocol):
     """Can lose single database sessions."""
 
-    def terminate_backend(self, component: str) -> bool:
-        """End the sessions of a component; False if it had none."""
+    def terminate_backend(self, component: str, session: int) -> bool:
+        """End a session of a component (1 is the oldest, 0 all); False if there is none."""
         ...
 
 

@@ -38,9 +38,9 @@ class DatabaseStop:
 
 
 class ServerStop:
-    """stop_server and kill_server; healed by starting it."""
+    """stop_server, kill_server and restart_server; healed by starting it."""
 
-    actions = ("stop_server", "kill_server", "start_server")
+    actions = ("stop_server", "kill_server", "restart_server", "start_server")
 
     def perform(self, step: Step, system: System, history: History) -> Performed:
         """End or start the HTTP server."""
@@ -53,7 +53,10 @@ class ServerStop:
         if history.fault_in_force(FaultKind.SERVER_DOWN):
             return NOT_APPLICABLE
         begin(history, FaultKind.SERVER_DOWN, SERVER)
-        system.kill(SERVER, graceful=step.action == "stop_server")
+        system.kill(SERVER, graceful=step.action != "kill_server")
+        if step.action == "restart_server":
+            system.start(SERVER)
+            end(history, FaultKind.SERVER_DOWN, SERVER)
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:

@@ -91,12 +91,12 @@ class BackendTermination:
     actions = ("terminate_backend",)
 
     def perform(self, step: Step, system: System, history: History) -> Performed:
-        """End the sessions of a worker."""
+        """End one or all sessions of a worker."""
         if not isinstance(system, BackendTerminable):
             raise lacks(step.action)
         name = worker_name(step["worker"])
         begin(history, FaultKind.CUT_OFF, name)
-        applied = system.terminate_backend(name)
+        applied = system.terminate_backend(name, step["session"])
         end(history, FaultKind.CUT_OFF, name)
         return Performed(applied=True) if applied else NOT_APPLICABLE
 

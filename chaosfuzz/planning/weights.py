@@ -18,7 +18,8 @@ WEIGHTS = {
     "start_database": 12,
     "terminate_backend": 3,
     "stop_server": 1,
-    "kill_server": 2,
+    "kill_server": 1,
+    "restart_server": 1,
     "start_server": 8,
     "wait": 3,
     "wait_idle": 2,
@@ -29,7 +30,7 @@ FAMILIES = (
     ("kill_worker", "start_worker", "scale_workers"),
     ("pause_worker", "resume_worker"),
     ("stop_database", "start_database", "terminate_backend"),
-    ("stop_server", "kill_server", "start_server"),
+    ("stop_server", "kill_server", "restart_server", "start_server"),
     ("cancel_task", "retry_task"),
 )
 SHARES = (0, 1, 1, 5)
@@ -40,6 +41,8 @@ COUNTS = (1, 1, 2, 3, 4, 6)
 BACKLOG_COUNTS = (3, 4, 6, 8)
 DELAYS_MS = (0, 0, 150, 400, 900)
 FAILURES = (0, 1, 2, 9)
+# All sessions of a worker, or one of the first so many.
+SESSIONS = 4
 WAITS_MS = (5, 20, 60, 150, 400)
 MAX_FAULTS_IN_FORCE = 3
 
@@ -177,6 +180,8 @@ def _arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:
     slot = slots[draw.first % len(slots)]
     if name == "kill_worker":
         return make_step(name, worker=slot, signal=int(draw.second % 4 == 0))
+    if name == "terminate_backend":
+        return make_step(name, worker=slot, session=draw.second % SESSIONS)
     return make_step(name, worker=slot)
 
 

@@ -40,7 +40,7 @@ def plainer_steps(schedule: Schedule, index: int) -> Iterator[Schedule]:
     settling on one of them lets the steps that only the others need go.
     """
     step = schedule.steps[index]
-    if step.action == "kill_server":
+    if step.action in {"kill_server", "restart_server"}:
         yield repaired(schedule.edited({index: make_step("stop_server")}))
     elif step.action == "pause_worker":
         yield repaired(schedule.edited({index: make_step("kill_worker", worker=step["worker"])}))

@@ -3,12 +3,14 @@
 from chaosfuzz.targets.postgres.cluster import Cluster, StopMode
 from chaosfuzz.targets.postgres.leftovers import Leftover, find_leftovers, remove_leftover
 from chaosfuzz.targets.postgres.locator import Installation, locate_postgres
+from chaosfuzz.targets.postgres.ports import ReservedPort
 from chaosfuzz.targets.postgres.runtime_directory import create_runtime_directory, runtime_root
 
 __all__ = [
     "Cluster",
     "Installation",
     "Leftover",
+    "ReservedPort",
     "StopMode",
     "create_runtime_directory",
     "find_leftovers",

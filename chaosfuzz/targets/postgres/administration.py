@@ -73,18 +73,22 @@ class Administrator:
         # A backend outlives its connection a little; copying would retry every 100 ms.
         self.execute(sql.SQL(_WAIT_FOR_NO_BACKEND).format(name=sql.Literal(name)))
 
-    def terminate_backends(self, application_name: str) -> int:
-        """Cut off all sessions of an application; return how many.
+    def terminate_backends(self, application_name: str, session: int = 0) -> int:
+        """Cut off a session of an application (1 is the oldest, 0 all); return how many.
 
         Raises:
             InfrastructureError: the server is gone.
 
         """
         statement = sql.SQL(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
-            " where application_name = {} and pid <> pg_backend_pid()"
+            "select count(pg_terminate_backend(pid)) from ("
+            " select pid, row_number() over (order by backend_start, pid) as number"
+            " from pg_stat_activity"
+            " where application_name = {} and pid <> pg_backend_pid()) sessions"
+            " where {} in (0, number)"
         )
-        rows = self.execute(statement.format(sql.Literal(application_name)))
+        chosen = statement.format(sql.Literal(application_name), sql.Literal(session))
+        rows = self.execute(chosen)
         return int(rows[0][0])
 
     def execute(self, statement: sql.Composed) -> list[tuple[Any, ...]]:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from chaosfuzz.domain.outcome import Reply
 from chaosfuzz.domain.target import Exit
 from chaosfuzz.domain.task import Execution, TaskRequest
 from chaosfuzz.targets.keeper import Child, Keeper
-from chaosfuzz.targets.postgres import Cluster
+from chaosfuzz.targets.postgres import Cluster, ReservedPort
 from chaosfuzz.targets.process.client import ApiClient
 from chaosfuzz.targets.process.ledger import Ledger
 from chaosfuzz.targets.process.observer import QueueObserver
@@ -47,7 +46,8 @@ class ReferenceSystem:
         self._ordered: set[str] = set()
         self._paused: set[str] = set()
         self._exits: list[Exit] = []
-        self._port = _free_port()
+        self._reserved = ReservedPort()
+        self._port = self._reserved.number
         self._ledger_path = directory / f"ledger-{database}.jsonl"
         self._ledger = Ledger(self._ledger_path)
         exactly_once = tuning.mode == "exactly-once-effect"
@@ -167,9 +167,11 @@ class ReferenceSystem:
         self._cluster.start(READY_TIMEOUT_S)
         return True
 
-    def terminate_backend(self, component: str) -> bool:
-        """End the database sessions of a component."""
-        return self._cluster.is_running and self._cluster.terminate_backends(component) > 0
+    def terminate_backend(self, component: str, session: int) -> bool:
+        """End a database session of a component (1 is the oldest), or all of them (0)."""
+        if not self._cluster.is_running:
+            return False
+        return self._cluster.terminate_backends(component, session) > 0
 
     def close(self) -> None:
         """Kill everything; drop the database."""
@@ -181,6 +183,7 @@ class ReferenceSystem:
             child.close()
         self._children.clear()
         self._observer.close()
+        self._reserved.close()
         if not self._cluster.is_running:
             self._cluster.start(READY_TIMEOUT_S)
         self._cluster.drop_database(self._database)
@@ -219,10 +222,3 @@ class ReferenceSystem:
         self._paused.discard(component)
         child.close()
         del self._children[component]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -49,8 +49,9 @@ def perform(world: World, step: Step) -> None:
             _lose_unflushed(world, killed=step["mode"] == 2)
     elif name == "start_database":
         start_database(world)
-    elif name in {"stop_server", "kill_server"}:
-        world.server_up = False
+    elif name in {"stop_server", "kill_server", "restart_server"}:
+        world.server_restarted |= world.server_up and name == "restart_server"
+        world.server_up &= name == "restart_server"
         world.drop_buffer()
     elif name == "start_server":
         world.server_restarted |= not world.server_up
