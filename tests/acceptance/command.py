@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT_S = 240
+TIMEOUT_S = 420
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,70 @@
+"""What README.md tells a newcomer to type works."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from acceptance.command import chaosfuzz
+
+TOP = Path(__file__).parents[2]
+README = (TOP / "README.md").read_text()
+CASE = "shrunk_cases/reference/lost-respond-before-commit.yaml"
+# A newcomer has ten minutes; a test has seconds.
+SHORTER = {
+    "--time 10m": "--examples 2 --seed 1",
+    "simulated --examples 2000": "simulated --examples 50",
+    "--times 20": "--times 2",
+    "shrink CASE": "shrink CASE --budget 40",
+    "bench throughput": "bench throughput --schedules 1",
+}
+EXITS = {"fuzz --defect": 1, "replay CASE": 1}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[str]:
+    (listed,) = (block for block in blocks("") if block.startswith("chaosfuzz fuzz --time"))
+    found = []
+    for line in listed.splitlines():
+        command = re.split(r"\s{2,}", line)[0].removeprefix("chaosfuzz ")
+        found += command.split(" | ")
+    return found
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_works(tmp_path: Path, command: str) -> None:
+    shutil.copytree(TOP / "shrunk_cases", tmp_path / "shrunk_cases")
+    typed = command
+    for long, short in SHORTER.items():
+        typed = typed.replace(long, short)
+    done = chaosfuzz(tmp_path, *typed.replace("CASE", CASE).split())
+    expected = next((code for start, code in EXITS.items() if command.startswith(start)), 0)
+    assert done.code == expected, done.out + done.err
+    assert done.out
+
+
+def test_the_two_commands_are_what_ci_runs() -> None:
+    start, tests = (block.strip() for block in blocks("")[:2])
+    assert start == "pip install -e . && chaosfuzz fuzz"
+    assert tests == "pip install -e '.[test]' && pytest"
+    script = (TOP / ".ci" / "run").read_text()
+    assert "-e '.[test]' && pytest" in script
+
+
+def test_invariant_shown_can_be_dropped_in(tmp_path: Path) -> None:
+    (text,) = blocks("python")
+    name = re.findall(r"# (invariants/\w+\.py)", text)[0]
+    (tmp_path / "invariants").mkdir()
+    (tmp_path / name).write_text(text)
+    listed = chaosfuzz(tmp_path, "invariants")
+    assert Path(name).stem in listed.out
+    done = chaosfuzz(tmp_path, "fuzz", "--examples", "2", "--seed", "1")
+    assert done.code == 0, done.out + done.err
+
+
+def test_defects_it_counts_are_there(tmp_path: Path) -> None:
+    listed = [line for line in chaosfuzz(tmp_path, "defects").out.splitlines() if line[0] != " "]
+    assert f"{len(listed)} realistic defects" in README.replace("\n", " ")
