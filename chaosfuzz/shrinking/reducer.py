@@ -128,14 +128,17 @@ class Reducer:
         before = share(self._calibration)
         if self._steadyings == MAX_STEADYINGS:
             return False
-        if before < STEADY_SHARE or share(rate) >= STEADY_SHARE:
+        collapsed = COLLAPSE * share(rate) <= before
+        shaken = before >= STEADY_SHARE > share(rate)
+        if not collapsed and not shaken:
             return False
         self._steadyings += 1
-        return self._sweeps.steady(longer=COLLAPSE * share(rate) <= before)
+        return self._sweeps.steady(before, longer=collapsed)
 
     def _steadied_in_vain(self, rate: Rate) -> bool:
         """Give up steadiness if its result has not got it: the rate falls whatever is done."""
-        if share(rate) >= STEADY_SHARE or not self._sweeps.give_up_steadiness():
+        wanted = STEADY_SHARE * share(self._calibration)
+        if share(rate) >= wanted or not self._sweeps.give_up_steadiness():
             return False
         self._steadyings = MAX_STEADYINGS
         return True
@@ -166,7 +169,10 @@ class Reducer:
             candidate = without(self._sweeps.best, index, index + 1)
             if self._sweeps.attempt(candidate):
                 return None
-            seen = self._trials.evidence.rate(candidate) if candidate.steps else NOTHING_SEEN
+            if not candidate.steps:
+                runs = self._sweeps.need
+                self._trials.measure(candidate, enough=1, attempts=runs, patience=runs)
+            seen = self._trials.evidence.rate(candidate)
             needed.append(Needed(step=index + 1, rate=seen))
         return tuple(needed)
 

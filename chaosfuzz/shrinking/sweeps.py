@@ -10,9 +10,8 @@ from chaosfuzz.shrinking.candidates import fewer_workers, plainer_steps, without
 from chaosfuzz.shrinking.trials import Seen, Trials
 
 UNDECIDED_RUNS = 3
-# A steady schedule fails so often before it has passed so often.
+# A steady schedule fails so often before it has passed more often than it should.
 STEADY_FAILURES = 4
-UNSTEADY_PASSES = 2
 
 
 class Sweeps:
@@ -27,6 +26,7 @@ class Sweeps:
         self.need = 1
         self._trials = trials
         self._careful = False
+        self._most_passes = 1
         self._unsteady = (self.best, failure)
         self._accepted = [(self.best, failure)]
 
@@ -70,14 +70,15 @@ class Sweeps:
         self.best, self.failure = self._accepted[-1]
         return True
 
-    def steady(self, *, longer: bool) -> bool:
-        """Go back to a schedule that failed nearly every time, and simplify only what keeps it so.
+    def steady(self, share: float, *, longer: bool) -> bool:
+        """Go back to a schedule that failed in such a share of runs; simplify what keeps it so.
 
         It has the steps of the best one with other arguments or, with `longer`, more steps too.
         False, and nothing changed, if no schedule accepted before is steady.
         """
         actions = [step.action for step in self.best.steps]
         self._unsteady = (self.best, self.failure)
+        self._most_passes = 1 + round(STEADY_FAILURES * (1 - share) / share)
         before = [
             known
             for known in reversed(self._accepted[:-1])
@@ -106,7 +107,7 @@ class Sweeps:
         """Run a candidate until it fails, or passes, too often for the other to be believed."""
         undecided = failures = 0
         while undecided < UNDECIDED_RUNS:
-            if self._trials.evidence.passes(candidate) >= UNSTEADY_PASSES:
+            if self._trials.evidence.passes(candidate) > self._most_passes:
                 return False
             seen, result = self._trials.run(candidate)
             failures += seen is Seen.FAILED
