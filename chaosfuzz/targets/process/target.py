@@ -1,6 +1,7 @@
 """The reference target: lanes with a warm cluster and a prepared process to fork from."""
 
 import itertools
+import os
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,8 @@ from chaosfuzz.targets.process.system import READY_TIMEOUT_S, ReferenceSystem
 from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning
 
 TEMPLATE = "reference_template"
+# A log that has grown beyond this is emptied before the next schedule.
+MAX_LOG_BYTES = 4 * 1024 * 1024
 
 
 def known_defects() -> tuple[Defect, ...]:
@@ -75,6 +78,7 @@ class ProcessLane:
 
     def open(self, workers: int) -> ReferenceSystem:
         """Return a fresh system on a database cloned from the template."""
+        self._trim_logs()
         database = f"schedule_{next(self._numbers)}"
         self._cluster.create_database(database, TEMPLATE)
         return ReferenceSystem(
@@ -85,6 +89,11 @@ class ProcessLane:
             tuning=self._tuning,
             workers=workers,
         )
+
+    def _trim_logs(self) -> None:
+        for log in (*self._logs.glob("*.log"), *self._runtime.glob("*.log")):
+            if log.stat().st_size > MAX_LOG_BYTES:
+                os.truncate(log, 0)
 
     def close(self) -> None:
         """Dispose of the cluster and end the keeper."""
