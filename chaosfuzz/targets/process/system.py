@@ -97,6 +97,10 @@ class ReferenceSystem:
         """Return the workers that run, frozen ones included."""
         return sorted(name for name in self._running() if name != SERVER)
 
+    def pid(self, component: str) -> int:
+        """Return the process id of a component that runs."""
+        return self._children[component].pid
+
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
         """Create a task over HTTP."""
         return self._client.create(request, due_ns)
