@@ -6,7 +6,7 @@ from pathlib import Path
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
-from chaosfuzz.domain.verdict import Failure
+from chaosfuzz.domain.verdict import Failure, Signature
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,10 @@ class ShrinkingOn:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseSaved:
-    """The failure with its smallest schedule known, saved."""
+    """The failure with its smallest schedule known, saved.
+
+    `others` are signatures of other failures met while shrinking.
+    """
 
     case: Case
     path: Path
@@ -51,6 +54,7 @@ class CaseSaved:
     executions_to_shrink: int
     exhausted: bool
     story: tuple[str, ...]
+    others: tuple[Signature, ...] = ()
 
 
 Event = ScheduleDone | Waiting | FailureFound | ShrinkingOn | CaseSaved

@@ -80,6 +80,7 @@ class Reduction:
             executions_to_shrink=shrunk.executions,
             exhausted=shrunk.exhausted,
             story=keeper.story(),
+            others=tuple(signature for signature, _ in shrunk.others),
         )
 
     def _expect(self) -> str:

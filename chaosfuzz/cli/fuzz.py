@@ -229,6 +229,8 @@ class _Session:
         progress.say(lines[0], style="bold red")
         for line in lines[1:]:
             progress.say(line)
+        if saved.others:
+            progress.say(f"also seen while shrinking: {', '.join(map(str, saved.others))}")
 
     def _finish(self, error: str, *, interrupted: bool) -> int:
         summary = self.tally.summary(time.monotonic() - self.began, error)

@@ -1,0 +1,175 @@
+"""The campaign over test doubles: no target, no clock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from chaosfuzz.campaign.events import CaseSaved, FailureFound, ScheduleDone
+from chaosfuzz.campaign.fuzz import UNDECIDED_RERUNS, FuzzCampaign, FuzzPlan
+from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.tally import Tally
+from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cases import CaseStore
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.fault import Journal
+from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.domain.verdict import Failure, Signature, Verdict
+from chaosfuzz.shrinking import Budget
+
+LOST = Signature(invariant="no_lost_tasks", kind="LOST", role="server")
+LONG = Schedule(
+    workers=1,
+    steps=(make_step("create_tasks"), make_step("kill_worker"), make_step("start_worker")),
+)
+
+
+def failed(schedule: Schedule) -> RunResult:
+    failure = Failure(signature=LOST, message="task 1 is nowhere", tasks=(1,), step=None)
+    return RunResult(schedule=schedule, verdict=Verdict.VIOLATED, failure=failure)
+
+
+def held(schedule: Schedule) -> RunResult:
+    return RunResult(schedule=schedule, verdict=Verdict.HOLDS)
+
+
+def undecided(schedule: Schedule) -> RunResult:
+    return RunResult(schedule=schedule, verdict=Verdict.UNKNOWN, undecided=("asleep",))
+
+
+@dataclass
+class FakeRunner:
+    """Answers by a function; breaks after so many runs if told to."""
+
+    answer: Callable[[Schedule], RunResult]
+    breaks_after: int | None = None
+    error: type[BaseException] = InfrastructureError
+    runs: int = 0
+    closed: bool = False
+
+    def run(self, schedule: Schedule) -> RunResult:
+        if self.runs == self.breaks_after:
+            raise self.error("broken")
+        self.runs += 1
+        return self.answer(schedule)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeJournal:
+    def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeSetup(Setup):
+    runners: list[FakeRunner] = field(default_factory=list)
+
+    def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
+        return self.runners[lane]
+
+
+def reduction(directory: Path) -> Reduction:
+    return Reduction(setup=Setup(), store=CaseStore(directory), budget=Budget())
+
+
+def campaign(directory: Path, *runners: FakeRunner, examples: int = 3) -> FuzzCampaign:
+    plan = FuzzPlan(
+        setup=FakeSetup(runners=list(runners)),
+        examples=examples,
+        time_s=None,
+        max_steps=5,
+        lanes=len(runners),
+        reduction=reduction(directory),
+        out=directory,
+    )
+    return FuzzCampaign(plan, FakeJournal())
+
+
+def test_all_examples_are_run_and_counted(tmp_path: Path) -> None:
+    runners = FakeRunner(held), FakeRunner(held)
+    tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
+    for event in campaign(tmp_path, *runners, examples=7).run():
+        tally.observe(event)
+    assert tally.schedules == sum(runner.runs for runner in runners) == 7
+    assert tally.verdict == "holds"
+    assert all(runner.closed for runner in runners)
+
+
+def test_undecided_schedule_is_run_again_and_told(tmp_path: Path) -> None:
+    runner = FakeRunner(undecided)
+    tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
+    for event in campaign(tmp_path, runner, examples=1).run():
+        tally.observe(event)
+    assert runner.runs == 1 + UNDECIDED_RERUNS
+    assert (tally.verdict, tally.undecided) == ("unknown", 1)
+    assert tally.summary(1.0).message == "asleep"
+
+
+def test_nothing_run_is_not_a_pass() -> None:
+    assert Tally(command="fuzz", target="reference", defects=(), seed=0).verdict == "unknown"
+
+
+def test_error_of_the_harness_is_no_verdict(tmp_path: Path) -> None:
+    tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
+    events = campaign(tmp_path, FakeRunner(held, breaks_after=1)).run()
+    with pytest.raises(InfrastructureError, match="broken"):
+        list(events)
+    assert tally.summary(1.0, "broken").verdict == "infrastructure"
+
+
+def test_first_failure_ends_the_search_and_is_saved(tmp_path: Path) -> None:
+    events = list(campaign(tmp_path, FakeRunner(failed), examples=50).run())
+    assert sum(isinstance(event, ScheduleDone) for event in events) == 1
+    assert sum(isinstance(event, FailureFound) for event in events) == 1
+    saved = events[-1]
+    assert isinstance(saved, CaseSaved)
+    assert saved.path.exists()
+    assert saved.case.reproduces.violations == saved.case.reproduces.attempts
+
+
+def test_stop_ends_the_search(tmp_path: Path) -> None:
+    running = campaign(tmp_path, FakeRunner(held), examples=10_000)
+    done = 0
+    for event in running.run():
+        done += isinstance(event, ScheduleDone)
+        running.stop()
+    assert done <= 2
+
+
+def saved_by(reduced: Iterator[object]) -> CaseSaved:
+    for event in reduced:
+        if isinstance(event, CaseSaved):
+            return event
+    raise AssertionError("nothing was saved")
+
+
+@pytest.mark.parametrize("runs", [0, 1, 5])
+def test_harness_that_breaks_while_shrinking_loses_nothing(tmp_path: Path, runs: int) -> None:
+    runner = FakeRunner(failed, breaks_after=runs)
+    events = reduction(tmp_path).reduce(runner, failed(LONG))
+    saved = saved_by(events)
+    assert saved.path.exists()
+    assert saved.exhausted
+    assert saved.case.reproduces.violations >= 1
+    with pytest.raises(InfrastructureError, match="broken"):
+        next(events)
+
+
+def test_interrupt_while_shrinking_saves_the_best_so_far(tmp_path: Path) -> None:
+    runner = FakeRunner(failed, breaks_after=6, error=KeyboardInterrupt)
+    saved = saved_by(reduction(tmp_path).reduce(runner, failed(LONG)))
+    assert len(saved.case.schedule.steps) < len(LONG.steps)
+    assert saved.case.reproduces.violations >= 1
+
+
+def test_reducing_a_case_again_keeps_where_it_came_from(tmp_path: Path) -> None:
+    first = saved_by(reduction(tmp_path).reduce(FakeRunner(failed), failed(LONG))).case
+    again = Reduction(
+        setup=Setup(), store=CaseStore(tmp_path), budget=Budget(), again=first
+    ).reduce(FakeRunner(failed), failed(first.schedule))
+    assert saved_by(again).case.found.steps == len(LONG.steps)
