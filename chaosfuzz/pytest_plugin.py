@@ -108,8 +108,8 @@ class CaseItem(pytest.Item):
                 )
 
     def _shown(self, case: "Case", broken: "Try", tries: int) -> str:
-        from chaosfuzz.campaign.replay import story_of
         from chaosfuzz.reporting.description import describe_schedule
+        from chaosfuzz.reporting.story import story_of
 
         failure = broken.result.failure
         assert failure is not None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.case import Case, Rate
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Signature
@@ -26,10 +26,11 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureFound:
-    """A schedule broke a promise; shrinking begins unless it is switched off."""
+    """A schedule broke a promise, in so many of the runs of it so far."""
 
     failure: Failure
     schedule: Schedule
+    rate: Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class ShrinkingOn:
 class CaseSaved:
     """The failure with its smallest schedule known, saved.
 
-    `others` are signatures of other failures met while shrinking.
+    `others` are signatures of other failures met while shrinking. A rare failure is saved as it
+    was found, and once more if it is shrunk after all.
     """
 
     case: Case

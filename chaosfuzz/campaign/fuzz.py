@@ -3,14 +3,15 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone, Waiting
-from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction
+from chaosfuzz.campaign.sighting import Sighting, look_again
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule
@@ -20,6 +21,8 @@ from chaosfuzz.planning import schedules
 
 TICK_S = 0.25
 UNDECIDED_RERUNS = 2
+# So many failures that do not show again are enough.
+MAX_RARE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class FuzzPlan:
     time_s: float | None
     max_steps: int
     lanes: int
-    reduction: Reduction | None
+    reduction: Reduction
     out: Path
 
 
@@ -48,7 +51,11 @@ class FuzzCampaign:
         self._stop.set()
 
     def run(self) -> Iterator[Event]:
-        """Yield events until a failure is dealt with or the limits are reached."""
+        """Yield events until a failure is dealt with or the limits are reached.
+
+        A failure that does not show again is saved and the search goes on: the next one may
+        shrink and replay better.
+        """
         description = self._plan.setup.check()
         drawn = schedules(description.actions, self._plan.max_steps, self._plan.setup.seed)
         if self._plan.examples is not None:
@@ -58,17 +65,41 @@ class FuzzCampaign:
             pool = stack.enter_context(ThreadPoolExecutor(self._plan.lanes, "lane"))
             runners = self._start(pool, stack)
             began = time.monotonic()
-            failed = None
-            for event in self._search(pool, runners, drawn, began):
-                yield event
-                if isinstance(event, ScheduleDone) and event.result.failure is not None:
-                    failed = event.result
-            if failed is None:
-                return
-            assert failed.failure is not None
-            yield FailureFound(failure=failed.failure, schedule=failed.schedule)
-            if self._plan.reduction is not None:
-                yield from self._plan.reduction.reduce(runners[0], failed)
+            rare: list[Sighting] = []
+            while len(rare) < MAX_RARE:
+                found = yield from self._until_failure(pool, runners, drawn, began)
+                if found is None:
+                    break
+                sighting = self._look_at(runners[0], found)
+                yield _told(sighting)
+                if not sighting.rare or not self._plan.reduction.shrink:
+                    yield from self._plan.reduction.reduce(runners[0], sighting)
+                    return
+                yield self._plan.reduction.save_unshrunk(sighting)
+                rare.append(sighting)
+            # Nothing better came along: as small as a rare failure can be made.
+            for sighting in rare[:1]:
+                yield from self._plan.reduction.reduce(runners[0], sighting)
+
+    def _look_at(self, runner: Runner, found: RunResult) -> Sighting:
+        if self._plan.reduction.shrink:
+            return look_again(runner, found, self._stop)
+        return Sighting(result=found, rate=FOUND_ONCE)
+
+    def _until_failure(
+        self,
+        pool: ThreadPoolExecutor,
+        runners: list[Runner],
+        drawn: Iterator[Schedule],
+        began: float,
+    ) -> Generator[Event, None, RunResult | None]:
+        """Search on; return the first failing result, None if the limits came first."""
+        found = None
+        for event in self._search(pool, runners, drawn, began):
+            yield event
+            if isinstance(event, ScheduleDone) and event.result.failure is not None:
+                found = event.result
+        return found
 
     def _start(self, pool: ThreadPoolExecutor, stack: ExitStack) -> list[Runner]:
         logs = self._plan.out / "logs"
@@ -119,6 +150,12 @@ class FuzzCampaign:
                 yield ScheduleDone(result=result, elapsed_s=time.monotonic() - began)
             if not done:
                 yield Waiting(elapsed_s=time.monotonic() - began)
+
+
+def _told(sighting: Sighting) -> FailureFound:
+    failure = sighting.result.failure
+    assert failure is not None
+    return FailureFound(failure=failure, schedule=sighting.result.schedule, rate=sighting.rate)
 
 
 def _run_decided(runner: Runner, schedule: Schedule) -> RunResult:

@@ -3,17 +3,18 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
+from chaosfuzz.campaign.sighting import Sighting
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Case, Found, Rate
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
-from chaosfuzz.reporting.story import tell
+from chaosfuzz.reporting.story import story_of
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
 FOUND_ONCE = Rate(violations=1, attempts=1)
@@ -32,10 +33,27 @@ class Reduction:
     shrink: bool = True
     again: Case | None = None
 
-    def reduce(self, runner: Runner, found: RunResult) -> Iterator[Event]:
+    def save_unshrunk(self, sighting: Sighting) -> CaseSaved:
+        """Save a schedule as it was found, with how often it failed."""
+        failure = sighting.result.failure
+        assert failure is not None
+        shrunk = Shrunk(
+            schedule=sighting.result.schedule,
+            failure=failure,
+            rate=sighting.rate,
+            calibration=sighting.rate,
+            needed=(),
+            executions=0,
+            confirmations=0,
+            exhausted=True,
+        )
+        return self._save(shrunk, sighting.result, story_of(sighting.result))
+
+    def reduce(self, runner: Runner, sighting: Sighting) -> Iterator[Event]:
         """Yield progress, then the saved case."""
+        found = sighting.result
         assert found.failure is not None
-        keeper = _LastFailure(runner, found)
+        keeper = _LastFailure(runner.run, found)
         progress: queue.SimpleQueue[ShrinkProgress | None] = queue.SimpleQueue()
         reducer = Reducer(
             keeper,
@@ -49,11 +67,13 @@ class Reduction:
         try:
             shrunk = worker.result()
         except InfrastructureError:
-            yield self._save(keeper.unshrunk(), found, keeper)
+            yield self._save(keeper.unshrunk(), found, story_of(keeper.kept))
             raise
-        yield self._save(shrunk, found, keeper)
+        looks = sighting.rate.attempts - 1
+        shrunk = replace(shrunk, executions=shrunk.executions + looks)
+        yield self._save(shrunk, found, story_of(keeper.kept))
 
-    def _save(self, shrunk: Shrunk, found: RunResult, keeper: "_LastFailure") -> CaseSaved:
+    def _save(self, shrunk: Shrunk, found: RunResult, story: tuple[str, ...]) -> CaseSaved:
         case = Case(
             title=shrunk.failure.message,
             target=self.setup.target,
@@ -79,7 +99,7 @@ class Reduction:
             original_steps=self._original_steps(found),
             executions_to_shrink=shrunk.executions,
             exhausted=shrunk.exhausted,
-            story=keeper.story(),
+            story=story,
             others=tuple(signature for signature, _ in shrunk.others),
         )
 
@@ -96,27 +116,27 @@ class Reduction:
 class _LastFailure:
     """Runs schedules and remembers the newest failing result of the signature, for its story."""
 
-    def __init__(self, runner: Runner, found: RunResult) -> None:
+    def __init__(self, run: Callable[[Schedule], RunResult], found: RunResult) -> None:
         assert found.failure is not None
-        self._runner = runner
+        self._run = run
         self.failure = found.failure
-        self._kept = found
+        self.kept = found
         self.executions = 0
 
     def __call__(self, schedule: Schedule) -> RunResult:
         self.executions += 1
-        result = self._runner.run(schedule)
+        result = self._run(schedule)
         if result.failure is not None and result.failure.signature == self.failure.signature:
-            shorter = len(schedule.steps) <= len(self._kept.schedule.steps)
-            self._kept = result if shorter else self._kept
+            shorter = len(schedule.steps) <= len(self.kept.schedule.steps)
+            self.kept = result if shorter else self.kept
         return result
 
     def unshrunk(self) -> Shrunk:
         """Return the shortest schedule that failed so far, for when reduction broke off."""
-        assert self._kept.failure is not None
+        assert self.kept.failure is not None
         return Shrunk(
-            schedule=self._kept.schedule,
-            failure=self._kept.failure,
+            schedule=self.kept.schedule,
+            failure=self.kept.failure,
             rate=FOUND_ONCE,
             calibration=FOUND_ONCE,
             needed=(),
@@ -124,13 +144,6 @@ class _LastFailure:
             confirmations=0,
             exhausted=True,
         )
-
-    def story(self) -> tuple[str, ...]:
-        """Tell what happened in the shortest failing run."""
-        failure = self._kept.failure
-        if self._kept.history is None or failure is None:
-            return self._kept.story
-        return tell(self._kept.history, failure, failure.tasks)
 
 
 class _Background(threading.Thread):

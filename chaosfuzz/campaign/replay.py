@@ -8,12 +8,12 @@ from pathlib import Path
 
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
 from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.sighting import Sighting
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.reporting.story import tell
 
 ATTEMPTS_TO_REPRODUCE = 20
 
@@ -86,18 +86,12 @@ def shrink_again(
         yield ScheduleDone(result=attempt.result, elapsed_s=attempt.result.duration_s)
         if attempt.violated:
             assert attempt.result.failure is not None
-            yield FailureFound(failure=attempt.result.failure, schedule=case.schedule)
-            yield from reduction.reduce(runner, attempt.result)
+            rate = Rate(violations=1, attempts=attempt.number)
+            yield FailureFound(failure=attempt.result.failure, schedule=case.schedule, rate=rate)
+            sighting = Sighting(result=attempt.result, rate=rate)
+            yield from reduction.reduce(runner, sighting)
 
 
 def rate_of(tries: Sequence[Try]) -> Rate:
     """Count the tries that showed the case's failure."""
     return Rate(violations=sum(t.violated for t in tries), attempts=len(tries))
-
-
-def story_of(result: RunResult) -> tuple[str, ...]:
-    """Tell what happened in a run."""
-    if result.history is None:
-        return result.story
-    tasks = result.failure.tasks if result.failure is not None else ()
-    return tell(result.history, result.failure, tasks)

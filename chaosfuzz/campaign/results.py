@@ -1,5 +1,6 @@
 """What a run directory holds at the end: run.json, junit.xml, report.html."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from chaosfuzz.campaign.events import CaseSaved
@@ -11,12 +12,12 @@ from chaosfuzz.reporting.junit import write_junit
 from chaosfuzz.reporting.summary import Summary
 
 
-def write_results(directory: Path, summary: Summary, saved: CaseSaved | None) -> str:
+def write_results(directory: Path, summary: Summary, saved: Iterable[CaseSaved]) -> str:
     """Write the reports of a run; return what went wrong with that, or an empty string.
 
     A report that cannot be written must not hide what was found, which is on screen already.
     """
-    failures = (_reported(saved),) if saved is not None else ()
+    failures = tuple(_reported(case) for case in saved)
     try:
         (directory / "run.json").write_text(summary.to_json(), encoding="utf-8")
         write_junit(directory / "junit.xml", summary, failures)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone
-from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary
 
 
@@ -21,8 +21,8 @@ class Tally:
     undecided: int = 0
     states: set[str] = field(default_factory=set)
     reasons: dict[str, None] = field(default_factory=dict)
-    found: FailureFound | None = None
-    saved: CaseSaved | None = None
+    found: dict[Signature, FailureFound] = field(default_factory=dict)
+    saved: dict[Signature, CaseSaved] = field(default_factory=dict)
 
     def observe(self, event: Event) -> None:
         """Take an event into account."""
@@ -35,14 +35,14 @@ class Tally:
                 self.undecided += 1
                 self.reasons.update(dict.fromkeys(event.result.undecided))
         elif isinstance(event, FailureFound):
-            self.found = event
+            self.found[event.failure.signature] = event
         elif isinstance(event, CaseSaved):
-            self.saved = event
+            self.saved[event.failure.signature] = event
 
     @property
     def verdict(self) -> str:
         """Return violated, unknown or holds. Nothing run, or something undecided, is unknown."""
-        if self.found is not None:
+        if self.found:
             return Verdict.VIOLATED.value
         if self.undecided or not self.schedules:
             return Verdict.UNKNOWN.value
@@ -54,7 +54,7 @@ class Tally:
             command=self.command,
             target=self.target,
             defects=self.defects,
-            verdict="infrastructure" if error and self.found is None else self.verdict,
+            verdict="infrastructure" if error and not self.found else self.verdict,
             seed=self.seed,
             schedules=self.schedules,
             steps=self.steps,
@@ -67,30 +67,35 @@ class Tally:
         )
 
     def _failures(self) -> tuple[FailureSummary, ...]:
-        if self.saved is not None:
-            case = self.saved.case
-            return (
-                FailureSummary(
-                    signature=case.signature,
-                    case=str(self.saved.path),
-                    steps=len(case.schedule.steps),
-                    original_steps=self.saved.original_steps,
-                    violations=case.reproduces.violations,
-                    attempts=case.reproduces.attempts,
-                    executions_to_shrink=self.saved.executions_to_shrink,
-                ),
-            )
-        if self.found is not None:
-            length = len(self.found.schedule.steps)
-            return (
-                FailureSummary(
-                    signature=self.found.failure.signature,
-                    case=None,
-                    steps=length,
-                    original_steps=length,
-                    violations=1,
-                    attempts=1,
-                    executions_to_shrink=0,
-                ),
-            )
-        return ()
+        return tuple(
+            _saved_failure(self.saved[signature])
+            if signature in self.saved
+            else _unsaved_failure(found)
+            for signature, found in self.found.items()
+        )
+
+
+def _saved_failure(saved: CaseSaved) -> FailureSummary:
+    case = saved.case
+    return FailureSummary(
+        signature=case.signature,
+        case=str(saved.path),
+        steps=len(case.schedule.steps),
+        original_steps=saved.original_steps,
+        violations=case.reproduces.violations,
+        attempts=case.reproduces.attempts,
+        executions_to_shrink=saved.executions_to_shrink,
+    )
+
+
+def _unsaved_failure(found: FailureFound) -> FailureSummary:
+    length = len(found.schedule.steps)
+    return FailureSummary(
+        signature=found.failure.signature,
+        case=None,
+        steps=length,
+        original_steps=length,
+        violations=found.rate.violations,
+        attempts=found.rate.attempts,
+        executions_to_shrink=0,
+    )

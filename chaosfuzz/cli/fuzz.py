@@ -190,7 +190,7 @@ class _Session:
             signature = event.failure.signature
             progress.say(
                 f"schedule {self.tally.schedules} broke {signature.invariant} "
-                f"({signature.kind}): {event.failure.message}",
+                f"({signature.kind}) in {event.rate} runs: {event.failure.message}",
                 style="bold red",
             )
         elif isinstance(event, CaseSaved):
@@ -243,7 +243,7 @@ class _Session:
         )
         if summary.message and not error:
             console.print(f"undecided because: {summary.message}")
-        problem = write_results(self.plan.out, summary, self.tally.saved)
+        problem = write_results(self.plan.out, summary, self.tally.saved.values())
         console.print(f"results {self.plan.out}" if not problem else f"results: {problem}")
         if self.json_to is not None:
             write_json(summary, self.json_to)

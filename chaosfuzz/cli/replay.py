@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from chaosfuzz.campaign.replay import Try, rate_of, setup_for, story_of
+from chaosfuzz.campaign.replay import Try, rate_of, setup_for
 from chaosfuzz.campaign.replay import replay as run_again
 from chaosfuzz.campaign.rundirectory import create_run_directory
 from chaosfuzz.cases import CaseStore, resolve
@@ -27,6 +27,7 @@ from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.description import describe_schedule
 from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.reporting.story import story_of
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
 
 NO_DEFECT = "none"

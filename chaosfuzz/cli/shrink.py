@@ -83,11 +83,11 @@ def shrink(
             tally.observe(event)
             _show_shrinking(event, progress)
     summary = tally.summary(time.monotonic() - began)
-    problem = write_results(directory, summary, tally.saved)
+    problem = write_results(directory, summary, tally.saved.values())
     console.print(f"results {directory}" if not problem else f"results: {problem}")
     if json_to is not None:
         write_json(summary, json_to)
-    if tally.saved is None:
+    if not tally.saved:
         console.print(f"{path}: {case.signature} did not show again; nothing to shrink")
         return 3
     return 0

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 
 from chaosfuzz.domain.history import History
+from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
 
 MAX_LINES = 200
+
+
+def story_of(result: RunResult) -> tuple[str, ...]:
+    """Tell what happened in a run, or what its runner told of it."""
+    if result.history is None:
+        return result.story
+    tasks = result.failure.tasks if result.failure is not None else ()
+    return tell(result.history, result.failure, tasks)
 
 
 def tell(history: History, failure: Failure | None, tasks: Sequence[int]) -> tuple[str, ...]:

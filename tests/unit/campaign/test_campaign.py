@@ -10,9 +10,11 @@ import pytest
 from chaosfuzz.campaign.events import CaseSaved, FailureFound, ScheduleDone
 from chaosfuzz.campaign.fuzz import UNDECIDED_RERUNS, FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.sighting import RUNS, Sighting, look_again
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
+from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule, make_step
@@ -30,6 +32,10 @@ LONG = Schedule(
 def failed(schedule: Schedule) -> RunResult:
     failure = Failure(signature=LOST, message="task 1 is nowhere", tasks=(1,), step=None)
     return RunResult(schedule=schedule, verdict=Verdict.VIOLATED, failure=failure)
+
+
+def sighted(schedule: Schedule) -> Sighting:
+    return Sighting(result=failed(schedule), rate=Rate(violations=2, attempts=2))
 
 
 def held(schedule: Schedule) -> RunResult:
@@ -151,7 +157,7 @@ def saved_by(reduced: Iterator[object]) -> CaseSaved:
 @pytest.mark.parametrize("runs", [0, 1, 5])
 def test_harness_that_breaks_while_shrinking_loses_nothing(tmp_path: Path, runs: int) -> None:
     runner = FakeRunner(failed, breaks_after=runs)
-    events = reduction(tmp_path).reduce(runner, failed(LONG))
+    events = reduction(tmp_path).reduce(runner, sighted(LONG))
     saved = saved_by(events)
     assert saved.path.exists()
     assert saved.exhausted
@@ -162,14 +168,68 @@ def test_harness_that_breaks_while_shrinking_loses_nothing(tmp_path: Path, runs:
 
 def test_interrupt_while_shrinking_saves_the_best_so_far(tmp_path: Path) -> None:
     runner = FakeRunner(failed, breaks_after=6, error=KeyboardInterrupt)
-    saved = saved_by(reduction(tmp_path).reduce(runner, failed(LONG)))
+    saved = saved_by(reduction(tmp_path).reduce(runner, sighted(LONG)))
     assert len(saved.case.schedule.steps) < len(LONG.steps)
     assert saved.case.reproduces.violations >= 1
 
 
 def test_reducing_a_case_again_keeps_where_it_came_from(tmp_path: Path) -> None:
-    first = saved_by(reduction(tmp_path).reduce(FakeRunner(failed), failed(LONG))).case
+    first = saved_by(reduction(tmp_path).reduce(FakeRunner(failed), sighted(LONG))).case
     again = Reduction(
         setup=Setup(), store=CaseStore(tmp_path), budget=Budget(), again=first
-    ).reduce(FakeRunner(failed), failed(first.schedule))
+    ).reduce(FakeRunner(failed), sighted(first.schedule))
     assert saved_by(again).case.found.steps == len(LONG.steps)
+
+
+def in_turn(*results: Callable[[Schedule], RunResult]) -> Callable[[Schedule], RunResult]:
+    """Answer one after the other, the last one for ever."""
+    left = list(results)
+
+    def answer(schedule: Schedule) -> RunResult:
+        return (left.pop(0) if len(left) > 1 else left[0])(schedule)
+
+    return answer
+
+
+def stuck(schedule: Schedule) -> RunResult:
+    signature = Signature(invariant="eventual_completion", kind="STUCK", role="worker")
+    failure = Failure(signature=signature, message="task 1 is stuck", tasks=(1,), step=None)
+    return RunResult(schedule=schedule, verdict=Verdict.VIOLATED, failure=failure)
+
+
+def test_failure_that_shows_again_is_taken_at_once() -> None:
+    runner = FakeRunner(failed)
+    sighting = look_again(runner, failed(LONG), threading.Event())
+    assert (str(sighting.rate), sighting.rare, runner.runs) == ("2 of 2", False, 1)
+
+
+def test_failure_that_shows_more_is_preferred_to_the_one_found() -> None:
+    sighting = look_again(FakeRunner(stuck), failed(LONG), threading.Event())
+    assert sighting.result.failure is not None
+    assert sighting.result.failure.signature.kind == "STUCK"
+    assert (str(sighting.rate), sighting.rare, sighting.others) == ("3 of 4", False, (LOST,))
+
+
+def test_failure_that_does_not_show_again_is_rare() -> None:
+    sighting = look_again(FakeRunner(held), failed(LONG), threading.Event())
+    assert (sighting.rare, sighting.rate) == (True, Rate(violations=1, attempts=1 + RUNS))
+
+
+def test_rare_failure_is_saved_and_the_search_goes_on(tmp_path: Path) -> None:
+    answers = in_turn(failed, *[held] * RUNS, held, stuck)
+    tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
+    events = list(campaign(tmp_path, FakeRunner(answers), examples=50).run())
+    for event in events:
+        tally.observe(event)
+    lost, stuck_too = tally.summary(1.0).failures
+    assert (lost.signature, lost.violations, lost.attempts) == (LOST, 1, 1 + RUNS)
+    assert stuck_too.violations == stuck_too.attempts > 1
+    assert all(Path(failure.case or "").exists() for failure in (lost, stuck_too))
+
+
+def test_rare_failure_is_shrunk_if_nothing_better_comes(tmp_path: Path) -> None:
+    answers = in_turn(failed, *[held] * (RUNS + 2), failed)
+    events = list(campaign(tmp_path, FakeRunner(answers), examples=2).run())
+    saved = [event for event in events if isinstance(event, CaseSaved)]
+    assert len(saved) == 2
+    assert len(saved[1].case.schedule.steps) < len(saved[0].case.schedule.steps)
