@@ -13,7 +13,8 @@ from chaosfuzz.planning.weights import Draw, Focus, load_step, next_step
 
 # One step in so many creates tasks, and one more.
 LOAD_SHARE = 3
-_INTEGER = st.integers(min_value=0, max_value=9999)
+# One draw a step: each costs as much as running it on a simulated system.
+_INTEGER = st.integers(min_value=0, max_value=2**64 - 1)
 
 
 def machine_type(
@@ -57,39 +58,35 @@ def machine_type(
             before = self.steps[-1] if self.steps else None
             self.add(next_step(self.model, draw, actions, roles, self.focus, before))
 
-        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER, d=_INTEGER, e=_INTEGER)
-        def work(self, a: int, b: int, c: int, d: int, e: int) -> None:
+        @rule(n=_INTEGER)
+        def work(self, n: int) -> None:
             """Create tasks."""
-            draw = Draw(choice=a, first=b, second=c, third=d, fourth=e)
+            draw = Draw.of(n)
             if self.loads > self.length // LOAD_SHARE:
                 self.pick(draw, frozenset(Role))
                 return
             self.loads += 1
             self.add(load_step(draw, self.focus))
 
-        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
-        def break_something(self, a: int, b: int, c: int) -> None:
+        @rule(n=_INTEGER)
+        def break_something(self, n: int) -> None:
             """Inject a fault."""
-            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
-            self.pick(draw, frozenset({Role.FAULT}))
+            self.pick(Draw.of(n), frozenset({Role.FAULT}))
 
-        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
-        def go_on(self, a: int, b: int, c: int) -> None:
+        @rule(n=_INTEGER)
+        def go_on(self, n: int) -> None:
             """Wait, heal, or operate on a task."""
-            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
-            self.pick(draw, frozenset({Role.HEAL, Role.WAIT, Role.LOAD}))
+            self.pick(Draw.of(n), frozenset({Role.HEAL, Role.WAIT, Role.LOAD}))
 
-        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
-        def mend(self, a: int, b: int, c: int) -> None:
+        @rule(n=_INTEGER)
+        def mend(self, n: int) -> None:
             """Heal something, or wait."""
-            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
-            self.pick(draw, frozenset({Role.HEAL, Role.WAIT}))
+            self.pick(Draw.of(n), frozenset({Role.HEAL, Role.WAIT}))
 
-        @rule(a=_INTEGER, b=_INTEGER, c=_INTEGER)
-        def anything(self, a: int, b: int, c: int) -> None:
+        @rule(n=_INTEGER)
+        def anything(self, n: int) -> None:
             """Do whatever the weights say."""
-            draw = Draw(choice=a, first=b, second=c, third=0, fourth=0)
-            self.pick(draw, frozenset(Role))
+            self.pick(Draw.of(n), frozenset(Role))
 
         def planned(self) -> Schedule:
             """Return what was planned."""

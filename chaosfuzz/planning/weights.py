@@ -46,6 +46,7 @@ FAILURES = (0, 1, 2, 9)
 SESSIONS = 4
 WAITS_MS = (5, 20, 60, 150, 400)
 MAX_FAULTS_IN_FORCE = 3
+_MASK = 2**64 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,12 @@ class Draw:
     second: int
     third: int
     fourth: int
+
+    @classmethod
+    def of(cls, number: int) -> "Draw":
+        """Return the draw that one integer stands for."""
+        first, second, third, fourth = (_spread(number * 5 + k) for k in range(1, 5))
+        return cls(choice=number, first=first, second=second, third=third, fourth=fourth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +171,14 @@ def _urgency(name: str, model: PlanModel, before: Step | None) -> int:
 
 
 def _spread(value: int) -> int:
-    """Spread an integer evenly: Hypothesis likes small ones, weights want all alike."""
-    return (value * 2654435761 + 40503) % 2**32 >> 7
+    """Spread an integer evenly: Hypothesis likes small ones, weights want all alike.
+
+    The finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+    """
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EB & _MASK
+    return value ^ (value >> 31)
 
 
 def _arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:

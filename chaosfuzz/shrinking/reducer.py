@@ -94,6 +94,7 @@ class Reducer:
         if not self._calibration.violations:
             return self._calibration, ()
         self._sweeps.need = passes_needed(self._assumed.value, FIRST_BETA)
+        self._sweeps.reliable = share(self._calibration) >= STEADY_SHARE
         self._sweeps.first()
         rounds = 0
         while True:

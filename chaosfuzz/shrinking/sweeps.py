@@ -12,18 +12,23 @@ from chaosfuzz.shrinking.trials import Seen, Trials
 UNDECIDED_RUNS = 3
 # A steady schedule fails so often before it has passed more often than it should.
 STEADY_FAILURES = 4
+# So often a candidate with other arguments has to fail where the schedule fails nearly always:
+# an argument that narrows the window of a race costs more runs later than it saves.
+ARGUMENT_FAILURES = 2
 
 
 class Sweeps:
     """Holds the smallest schedule known to fail, and makes it smaller.
 
-    A candidate is accepted at its first failure and given up after `need` passes.
+    A candidate is accepted at its first failure and given up after `need` passes. While the
+    schedule is `reliable`, other arguments are accepted at their second failure.
     """
 
     def __init__(self, trials: Trials, schedule: Schedule, failure: Failure) -> None:
         self.best = schedule if failure.step is None else schedule.prefix(failure.step + 1)
         self.failure = failure
         self.need = 1
+        self.reliable = False
         self._trials = trials
         self._careful = False
         self._most_passes = 1
@@ -32,7 +37,7 @@ class Sweeps:
 
     def first(self) -> None:
         """Take away what can go cheaply, in chunks from large to small, then simplify."""
-        self.attempt(quick(self.best))
+        self._attempt_arguments((quick(self.best),))
         size = max(1, len(self.best.steps) // 2)
         while size:
             self._delete_chunks(size)
@@ -44,19 +49,20 @@ class Sweeps:
         while self._simplify() | self._delete_chunks(1):
             pass
 
-    def attempt(self, candidate: Schedule) -> bool:
-        """Run a candidate until it fails, and keep it, or has passed too often to be believed."""
+    def attempt(self, candidate: Schedule, enough: int = 1) -> bool:
+        """Run a candidate until it failed so often, and keep it, or has passed too often."""
         if candidate == self.best or not candidate.steps:
             return False
         if self._careful:
             return self._attempt_steady(candidate)
-        undecided = 0
+        undecided = failures = 0
         while self._trials.evidence.passes(candidate) < self.need and undecided < UNDECIDED_RUNS:
             seen, result = self._trials.run(candidate)
-            if seen is Seen.FAILED:
+            failures += seen is Seen.FAILED
+            undecided += seen is Seen.UNDECIDED
+            if failures >= enough:
                 self._accept(candidate, result)
                 return True
-            undecided += seen is Seen.UNDECIDED
         return False
 
     def step_back(self) -> bool:
@@ -134,17 +140,17 @@ class Sweeps:
         return changed
 
     def _simplify(self) -> bool:
-        changed = self._attempt_any(least(self.best))
-        changed |= self._attempt_any(fewer_workers(self.best))
+        changed = self._attempt_arguments(least(self.best))
+        changed |= any(map(self.attempt, fewer_workers(self.best)))
         index = 0
         while index < len(self.best.steps):
-            if self._attempt_any(plainer_steps(self.best, index)) or self._attempt_any(
-                simpler(self.best, index)
-            ):
+            plainer = map(self.attempt, plainer_steps(self.best, index))
+            if any(plainer) or self._attempt_arguments(simpler(self.best, index)):
                 changed = True
             else:
                 index += 1
         return changed
 
-    def _attempt_any(self, candidates: Iterable[Schedule]) -> bool:
-        return any(self.attempt(candidate) for candidate in candidates)
+    def _attempt_arguments(self, candidates: Iterable[Schedule]) -> bool:
+        enough = ARGUMENT_FAILURES if self.reliable else 1
+        return any(self.attempt(candidate, enough) for candidate in candidates)

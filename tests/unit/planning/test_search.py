@@ -6,6 +6,8 @@ from chaosfuzz.domain.action import CATALOGUE, Role, find_action
 from chaosfuzz.domain.plan import PlanModel, repaired
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import schedules
+from chaosfuzz.planning.machine import draw_batch
+from chaosfuzz.planning.search import BATCH
 
 ACTIONS = tuple(action.name for action in CATALOGUE)
 MAX_STEPS = 12
@@ -18,6 +20,11 @@ def drawn() -> list[Schedule]:
 
 def test_the_same_seed_gives_the_same_schedules(drawn: list[Schedule]):
     assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 30)) == drawn
+
+
+def test_hardly_any_draw_is_a_repetition():
+    batch = draw_batch(ACTIONS, MAX_STEPS, 5, BATCH)
+    assert len(set(batch)) >= 0.9 * len(batch)
 
 
 def test_another_seed_gives_others(drawn: list[Schedule]):

@@ -66,7 +66,7 @@ def test_reaches_the_minimum() -> None:
     shrunk = Reducer(runner, AMPLE).shrink(LONG, found())
     assert shrunk.schedule == MINIMUM
     assert shrunk.executions + shrunk.confirmations == len(runner.ran)
-    assert shrunk.executions <= 20
+    assert shrunk.executions <= 24
     assert not shrunk.exhausted
     assert shrunk.calibration == Rate(violations=3, attempts=3)
     assert shrunk.rate == Rate(violations=10, attempts=10)
