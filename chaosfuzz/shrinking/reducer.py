@@ -31,9 +31,10 @@ FIRST_BETA = 0.2
 LAST_BETA = 0.02
 RESULT_BETA = 0.005
 MAX_ROUNDS = 4
-# A case is steady that fails at least so often; so many times less often is a collapse.
+# A case is steady that fails at least so often. So many times less often is a collapse: fewer
+# times where it was steady, as low rates are measured too coarsely for that.
 STEADY_SHARE = 0.8
-COLLAPSE = 4
+COLLAPSE_OF_STEADY, COLLAPSE = 1.6, 4
 MAX_STEADYINGS = 2
 NOTHING_SEEN = Rate(violations=0, attempts=0)
 
@@ -129,8 +130,9 @@ class Reducer:
         before = share(self._calibration)
         if self._steadyings == MAX_STEADYINGS:
             return False
-        collapsed = COLLAPSE * share(rate) <= before
-        shaken = before >= STEADY_SHARE > share(rate)
+        steady = before >= STEADY_SHARE
+        collapsed = (COLLAPSE_OF_STEADY if steady else COLLAPSE) * share(rate) <= before
+        shaken = steady and share(rate) < STEADY_SHARE
         if not collapsed and not shaken:
             return False
         self._steadyings += 1
