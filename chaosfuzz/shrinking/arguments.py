@@ -35,11 +35,38 @@ def least(schedule: Schedule) -> Iterator[Schedule]:
 def simpler(schedule: Schedule, index: int) -> Iterator[Schedule]:
     """Yield the schedule with one argument of one step simpler, the greatest change first."""
     step = schedule.steps[index]
+    if step.action == "create_tasks" and step["count"] > 1:
+        alone = _one_task(schedule, index)
+        if alone != repaired(schedule.edited({index: step.having(count=1)})):
+            yield alone
     for name, value in step.arguments:
         if name in RENAMED:
             continue
         for smaller in _values_below(find_action(step.action).parameter(name), value):
-            yield repaired(schedule.edited({index: step.having(**{name: smaller})}))
+            yield repaired(schedule.edited({index: _plain(step.having(**{name: smaller}))}))
+
+
+def _one_task(schedule: Schedule, index: int) -> Schedule:
+    """Return the schedule with one task for those a step creates; who named one names that."""
+    count = schedule.steps[index]["count"]
+    first = 1 + sum(s["count"] for s in schedule.steps[:index] if s.action == "create_tasks")
+    named: dict[int, Step | None] = {
+        later: step.having(task=first)
+        for later, step in enumerate(schedule.steps)
+        if first <= dict(step.arguments).get("task", 0) < first + count
+    }
+    fewer = schedule.edited(named)
+    return repaired(fewer.edited({index: schedule.steps[index].having(count=1)}))
+
+
+def _plain(step: Step) -> Step:
+    """Return the step without what says nothing: how to retry what does not fail."""
+    idle = step.action == "create_tasks" and not step["failures"]
+    return (
+        step.having(strategy=find_action(step.action).parameter("strategy").default)
+        if idle
+        else step
+    )
 
 
 def _at_least(schedule: Schedule, names: frozenset[str]) -> Schedule:
@@ -50,7 +77,7 @@ def _at_least(schedule: Schedule, names: frozenset[str]) -> Schedule:
             name: _floor(action.parameter(name)) for name, _ in step.arguments if name in names
         }
         if changes:
-            edits[index] = step.having(**changes)
+            edits[index] = _plain(step.having(**changes))
     return repaired(schedule.edited(edits))
 
 

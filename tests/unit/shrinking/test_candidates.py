@@ -130,6 +130,19 @@ def test_simpler_values(step: Step, name: str, expected: list[int]) -> None:
     assert values(simpler(plan(step), 0), 0, name) == expected
 
 
+def test_the_task_that_is_named_is_the_one_that_is_kept() -> None:
+    six = make_step("create_tasks", count=6)
+    schedule = plan(ONE, six, make_step("cancel_task", task=7), make_step("cancel_task", task=1))
+    kept = plan(ONE, ONE, make_step("cancel_task", task=2), make_step("cancel_task", task=1))
+    assert next(simpler(schedule, 1)) == kept
+
+
+def test_how_to_retry_goes_with_the_failures() -> None:
+    failing = make_step("create_tasks", count=1, failures=2, strategy=1)
+    assert plan(ONE) in tuple(simpler(plan(failing), 0))
+    assert quick(plan(failing)) == plan(ONE)
+
+
 def test_slots_and_defaults_are_left_alone() -> None:
     assert tuple(simpler(plan(kill(2), workers=2), 0)) == ()
     assert tuple(simpler(plan(ONE), 0)) == ()
