@@ -14,7 +14,8 @@ RENAMED = frozenset({"worker"})
 LEAST_IS_LOWEST = frozenset({"count", "ms", "mode", "task", "workers"})
 COSTLY = frozenset({"duration_ms", "delay_ms", "failures", "ms"})
 FEW_VALUES = 10
-ROUND_NUMBERS = tuple(lead * 10**zeros for zeros in range(4) for lead in (1, 2, 5))
+# Few and coarse: the least time that still fails would be one that fails now and then.
+TIMES_MS = (50, 200, 500, 1000, 2000)
 
 
 def quick(schedule: Schedule) -> Schedule:
@@ -86,7 +87,7 @@ def _floor(parameter: Parameter) -> int:
 
 
 def _values_below(parameter: Parameter, value: int) -> Iterator[int]:
-    """Yield values to try: the least, one halfway, the next smaller; round ones if there are many.
+    """Yield values to try: the least, one halfway, the next smaller; of times, round ones.
 
     Tried again after each success, they end at a value whose next smaller one does not fail.
     """
@@ -98,6 +99,6 @@ def _values_below(parameter: Parameter, value: int) -> Iterator[int]:
         low, high = sorted((floor, value))
         between = sorted(range(low + 1, high), key=lambda v: abs(v - floor))
     else:
-        between = [number for number in ROUND_NUMBERS if floor < number < value]
+        between = [time for time in TIMES_MS if floor < time < value]
     picked = (between[(len(between) - 1) // 2], between[-1]) if between else ()
     yield from dict.fromkeys((floor, *picked))
