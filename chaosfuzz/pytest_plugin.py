@@ -81,6 +81,8 @@ class CaseItem(pytest.Item):
         broken = next((t for t in tries if t.result.failure is not None), None)
         if broken is not None:
             raise CaseFailedError(self._shown(case, broken, len(tries)))
+        if all(t.result.missed for t in tries):
+            pytest.skip("the moment never came: the system no longer makes that request")
         if undecided:
             pytest.skip(f"undecided: {undecided[0].result.undecided[0]}")
 

@@ -11,6 +11,6 @@ def health_tells_the_truth(view: View) -> Iterator[Finding]:
         return
     for fault in view.history.faults:
         over = fault.ended_ns is not None and fault.ended_ns <= seen.at_ns
-        asked_during = fault.began_ns < seen.health_asked_ns and not over
-        if fault.kind is FaultKind.DATABASE_DOWN and asked_during:
+        certain = fault.certain_ns is not None and fault.certain_ns < seen.health_asked_ns
+        if fault.kind is FaultKind.DATABASE_DOWN and certain and not over:
             yield Finding(message="health says well while the database is down", role="server")

@@ -6,7 +6,7 @@ from chaosfuzz.domain import Finding, Kind, OperationKind, View, invariant
 
 @invariant(kind=Kind.STATE_REGRESSION)
 def no_state_regression(view: View) -> Iterator[Finding]:
-    """Terminal states stay, attempts never fall or pass their limit, no row disappears."""
+    """Terminal states stay, attempts and leases never go back, nothing passes its limit or goes."""
     for task in view.tasks:
         if task.tried(OperationKind.RETRY):
             continue
@@ -19,6 +19,12 @@ def no_state_regression(view: View) -> Iterator[Finding]:
             if after.attempts < before.attempts:
                 message = (
                     f"attempts of task {task.number} fell: {before.attempts} to {after.attempts}"
+                )
+                yield Finding(message=message, tasks=(task.number,))
+            if after.fence < before.fence:
+                message = (
+                    f"lease {after.fence} of task {task.number} is back in force after lease "
+                    f"{before.fence}: its holder's result will be refused"
                 )
                 yield Finding(message=message, tasks=(task.number,))
         limit = task.request.max_attempts

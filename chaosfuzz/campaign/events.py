@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.case import Case, Rate
+from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Signature
@@ -15,6 +16,13 @@ class ScheduleDone:
 
     result: RunResult
     elapsed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """The requests that moments are made of are known."""
+
+    alphabet: Alphabet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,4 +67,4 @@ class CaseSaved:
     others: tuple[Signature, ...] = ()
 
 
-Event = ScheduleDone | Waiting | FailureFound | ShrinkingOn | CaseSaved
+Event = Learned | ScheduleDone | Waiting | FailureFound | ShrinkingOn | CaseSaved

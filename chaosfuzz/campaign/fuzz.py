@@ -9,15 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone, Waiting
+from chaosfuzz.campaign.events import Event, FailureFound, Learned, ScheduleDone, Waiting
+from chaosfuzz.campaign.learning import learn_at_once, save
 from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction
 from chaosfuzz.campaign.sighting import Sighting, look_again
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule
-from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.planning import schedules
+from chaosfuzz.planning import Moments, Pinning, schedules
 
 TICK_S = 0.25
 UNDECIDED_RERUNS = 2
@@ -36,6 +37,7 @@ class FuzzPlan:
     lanes: int
     reduction: Reduction
     out: Path
+    moments: Moments = Moments.CLOCK
 
 
 class FuzzCampaign:
@@ -57,13 +59,16 @@ class FuzzCampaign:
         shrink and replay better.
         """
         description = self._plan.setup.check()
-        drawn = schedules(description.actions, self._plan.max_steps, self._plan.setup.seed)
-        if self._plan.examples is not None:
-            drawn = itertools.islice(drawn, self._plan.examples)
         with ExitStack() as stack:
             stack.callback(self.stop)
             pool = stack.enter_context(ThreadPoolExecutor(self._plan.lanes, "lane"))
             runners = self._start(pool, stack)
+            pinning = yield from self._learn(runners[0])
+            drawn = schedules(
+                description.actions, self._plan.max_steps, self._plan.setup.seed, pinning
+            )
+            if self._plan.examples is not None:
+                drawn = itertools.islice(drawn, self._plan.examples)
             began = time.monotonic()
             rare: list[Sighting] = []
             while len(rare) < MAX_RARE:
@@ -73,13 +78,27 @@ class FuzzCampaign:
                 sighting = self._look_at(runners[0], found)
                 yield _told(sighting)
                 if not sighting.rare or not self._plan.reduction.shrink:
-                    yield from self._plan.reduction.reduce(runners[0], sighting)
+                    yield from self._plan.reduction.reduce(runners[0], sighting, pinning.alphabet)
                     return
                 yield self._plan.reduction.save_unshrunk(sighting)
                 rare.append(sighting)
             # Nothing better came along: as small as a rare failure can be made.
             for sighting in rare[:1]:
-                yield from self._plan.reduction.reduce(runners[0], sighting)
+                yield from self._plan.reduction.reduce(runners[0], sighting, pinning.alphabet)
+
+    def _learn(self, runner: Runner) -> Generator[Event, None, Pinning]:
+        """Learn what requests there are; a target without moments is fuzzed by the clock."""
+        if self._plan.moments is Moments.CLOCK or not isinstance(runner, TracingRunner):
+            return Pinning()
+        try:
+            alphabet = learn_at_once(runner)
+        except KeyboardInterrupt:
+            if self._stop.is_set():
+                return Pinning()
+            raise
+        save(alphabet, self._plan.out)
+        yield Learned(alphabet=alphabet)
+        return Pinning(alphabet=alphabet, moments=self._plan.moments)
 
     def _look_at(self, runner: Runner, found: RunResult) -> Sighting:
         if self._plan.reduction.shrink:

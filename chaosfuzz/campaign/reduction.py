@@ -12,6 +12,7 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Case, Found, Rate
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.reporting.story import story_of
@@ -49,8 +50,10 @@ class Reduction:
         )
         return self._save(shrunk, sighting.result, story_of(sighting.result))
 
-    def reduce(self, runner: Runner, sighting: Sighting) -> Iterator[Event]:
-        """Yield progress, then the saved case."""
+    def reduce(
+        self, runner: Runner, sighting: Sighting, alphabet: Alphabet | None = None
+    ) -> Iterator[Event]:
+        """Yield progress, then the saved case; with an alphabet, faults may be pinned to it."""
         found = sighting.result
         assert found.failure is not None
         keeper = _LastFailure(runner.run, found)
@@ -59,6 +62,7 @@ class Reduction:
             keeper,
             self.budget if self.shrink else Budget(executions=0, time_s=0),
             on_progress=progress.put,
+            alphabet=alphabet,
         )
         worker = _Background(lambda: reducer.shrink(found.schedule, keeper.failure), progress)
         worker.start()

@@ -18,6 +18,8 @@ class Tally:
     schedules: int = 0
     steps: int = 0
     faults: int = 0
+    moments_came: int = 0
+    moments_never_came: int = 0
     undecided: int = 0
     states: set[str] = field(default_factory=set)
     reasons: dict[str, None] = field(default_factory=dict)
@@ -30,6 +32,8 @@ class Tally:
             self.schedules += 1
             self.steps += event.result.steps_run
             self.faults += event.result.faults
+            self.moments_came += event.result.moments
+            self.moments_never_came += len(event.result.missed)
             self.states |= event.result.states_seen
             if event.result.verdict is Verdict.UNKNOWN:
                 self.undecided += 1
@@ -63,6 +67,8 @@ class Tally:
             unknown_schedules=self.undecided,
             states_seen=len(self.states),
             faults=self.faults,
+            moments_came=self.moments_came,
+            moments_never_came=self.moments_never_came,
             message=error or "; ".join(self.reasons),
         )
 

@@ -15,6 +15,7 @@ from chaosfuzz.faults import standard_injectors
 from chaosfuzz.targets.process import ReferenceTarget
 from chaosfuzz.targets.process.target import describe as describe_reference
 from chaosfuzz.targets.simulated import SimulatedTarget
+from chaosfuzz.wire import LaneWire
 
 TARGETS = ("reference", "simulated")
 
@@ -77,5 +78,5 @@ class Setup:
         if self.target == "simulated":
             return SimulatedTarget().runner(self.defects, self.seed)
         judge = InvariantJudge(self.chosen_invariants())
-        target = ReferenceTarget(self.defects, self.mode)
+        target = ReferenceTarget(self.defects, self.mode, LaneWire)
         return ScheduleRunner(target.lane(lane, logs), standard_injectors, judge, journal, stop)

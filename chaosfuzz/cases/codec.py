@@ -9,10 +9,12 @@ from chaosfuzz.domain.action import find_action
 from chaosfuzz.domain.case import Case, Found, Needed, Rate
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 from chaosfuzz.domain.verdict import Kind, Signature
 
 VERSION = 1
+AT = "at"
 MAX_STEPS = 1000
 _SHOWN = 80
 
@@ -199,21 +201,45 @@ def _read_step(entry: object, document: Document, index: int) -> Step:
     if not isinstance(shown, dict):
         problem = f"{name[:_SHOWN]}: {_brief(shown)} are no arguments; write {{argument: value}}"
         raise document.refuse(problem, path)
-    if "at" in shown:
-        problem = (
-            f"{name[:_SHOWN]}: moments (at:) are not supported by this version; remove the key"
-        )
-        raise document.refuse(problem, path)
     try:
         action = find_action(name)
-        return make_step(name, **{k: action.parameter(k).read(v, name) for k, v in shown.items()})
+        arguments = {k: action.parameter(k).read(v, name) for k, v in shown.items() if k != AT}
+        return make_step(name, **arguments).pinned(_read_moment(shown.get(AT), name))
     except UsageError as error:
         raise document.refuse(_brief_text(str(error)), path) from error
 
 
-def _show_arguments(step: Step) -> dict[str, int | str]:
+def _read_moment(shown: object, name: str) -> Moment | None:
+    """Return the moment in `{after: EVENT, nth: 1, on: worker-1}`; raises UsageError."""
+    if shown is None:
+        return None
+    sides = [side for side in Side if isinstance(shown, dict) and side.value in shown]
+    if not isinstance(shown, dict) or len(sides) != 1:
+        problem = f"{name}: at={_brief(shown)} is no moment; write {{after: EVENT, nth: 1}}"
+        raise UsageError(problem)
+    event, nth, on = shown[sides[0].value], shown.get("nth", 1), shown.get("on", "")
+    unknown = [key for key in shown if key not in {sides[0].value, "nth", "on"}]
+    if unknown:
+        problem = f"{name}: at: unknown key {_brief(unknown[0])}; there are before, after, nth, on"
+        raise UsageError(problem)
+    if not isinstance(event, str) or not isinstance(on, str):
+        problem = f"{name}: at={_brief(shown)}: event and component are text; quote them"
+        raise UsageError(problem)
+    if isinstance(nth, bool) or not isinstance(nth, int):
+        problem = f"{name}: at: nth={_brief(nth)} is not a whole number"
+        raise UsageError(problem)
+    return Moment(event=event, nth=nth, side=sides[0], component=on)
+
+
+def _show_moment(moment: Moment) -> dict[str, int | str]:
+    shown: dict[str, int | str] = {moment.side.value: moment.event, "nth": moment.nth}
+    return shown | ({"on": moment.component} if moment.component else {})
+
+
+def _show_arguments(step: Step) -> dict[str, object]:
     action = find_action(step.action)
-    return {name: action.parameter(name).show(value) for name, value in step.arguments}
+    shown: dict[str, object] = {n: action.parameter(n).show(v) for n, v in step.arguments}
+    return shown if step.at is None else shown | {AT: _show_moment(step.at)}
 
 
 def _show_rate(rate: Rate) -> dict[str, int]:

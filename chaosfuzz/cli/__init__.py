@@ -1,6 +1,7 @@
 """Arguments, printing and exit codes; nothing else."""
 
 import sys
+import traceback
 
 import click
 
@@ -30,5 +31,9 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except OSError as error:
         print(f"chaosfuzz: the environment failed: {error}", file=sys.stderr)
+        return 3
+    except Exception:  # noqa: BLE001 - uncaught it would end with 1, which says violated
+        traceback.print_exc()
+        print("chaosfuzz: a fault of chaosfuzz itself; please report it", file=sys.stderr)
         return 3
     return int(code or 0)

@@ -3,7 +3,7 @@
 import click
 
 import chaosfuzz
-from chaosfuzz.cli import bench, fuzz, lists, machine, replay, shrink
+from chaosfuzz.cli import bench, fuzz, lists, machine, replay, shrink, sweep
 
 
 class _InOrder(click.Group):
@@ -25,6 +25,7 @@ def application() -> None:
 
 for command in (
     fuzz.fuzz,
+    sweep.sweep,
     replay.replay,
     shrink.shrink,
     lists.cases,

@@ -4,11 +4,13 @@ import threading
 
 import click
 
+from chaosfuzz.campaign.momentbench import NARROW, MomentBench, document
 from chaosfuzz.campaign.throughput import PHASES, Arm, Comparison, Sample, Throughput
-from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
+from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED, MAX_LANES
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
-from chaosfuzz.cli.options import json_option
+from chaosfuzz.cli.options import default_lanes, json_option
 from chaosfuzz.cli.progress import Progress, make_console
 
 
@@ -51,6 +53,57 @@ def throughput(schedules: int, json_to: str | None) -> int:
         console.print(line)
     if json_to is not None:
         write_document(comparison.document(), json_to)
+    return 0
+
+
+@bench.command()
+@click.option(
+    "--schedules",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Schedules of each arm, for each defect.",
+)
+@click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME",
+    help="Measure this one (repeatable). Default: narrow ones.",
+)
+@click.option("--lanes", type=click.IntRange(1, MAX_LANES), help="Copies run side by side.")
+@json_option
+def moments(
+    schedules: int, defects: tuple[str, ...], lanes: int | None, json_to: str | None
+) -> int:
+    """How often narrow defects show: faults by the clock against faults at a request.
+
+    Both arms do the same in turns: a task, and a worker killed or cut off in its life.
+
+    \b
+    chaosfuzz bench moments --schedules 20
+    """  # noqa: D301 - click reads the escape
+    chosen = tuple(dict.fromkeys(defects)) or NARROW
+    Setup(defects=chosen).check()
+    console = make_console(to_stderr=json_to == "-")
+    stop = threading.Event()
+    measured = MomentBench(chosen, schedules, lanes or default_lanes(), stop)
+    with stopping(stop.set), Progress(console) as progress:
+        console.print(f"{len(chosen)} defects, {schedules} schedules by clock and by moment each")
+        try:
+            for count, sample in enumerate(measured.run(), start=1):
+                progress.update(f"{count}/{2 * schedules * len(chosen)}: {sample.defect}")
+        except KeyboardInterrupt:
+            progress.say("interrupted; nothing is left running")
+            return EXIT_INTERRUPTED
+    console.print(f"{'defect':40}{'by clock':>14}{'by moment':>14}{'ratio':>8}")
+    for shown in measured.shown():
+        clock = f"{shown.clock} of {shown.clock_schedules}"
+        moment = f"{shown.moment} of {shown.moment_schedules}"
+        at_least = "" if shown.clock else ">"
+        console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{at_least + str(shown.ratio):>8}")
+    if json_to is not None:
+        write_document(document(measured.shown()), json_to)
     return 0
 
 

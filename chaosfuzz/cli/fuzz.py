@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone, ShrinkingOn
+from chaosfuzz.campaign.events import (
+    CaseSaved,
+    Event,
+    FailureFound,
+    Learned,
+    ScheduleDone,
+    ShrinkingOn,
+)
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.results import write_results
@@ -27,6 +34,7 @@ from chaosfuzz.cli.options import (
 )
 from chaosfuzz.cli.progress import Progress, clock, make_console
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.planning import Moments
 from chaosfuzz.reporting.description import describe_case
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import write_json
@@ -75,6 +83,13 @@ MAX_LANES = 8
     type=click.IntRange(1, MAX_LANES),
     help="Copies of the target run side by side. Default: as many as this machine carries.",
 )
+@click.option(
+    "--moments",
+    type=click.Choice([m.value for m in Moments]),
+    default=Moments.BOTH.value,
+    show_default=True,
+    help="Pin faults to requests (logical), to the clock, or now one and now the other.",
+)
 @invariants_option
 @click.option(
     "--invariant",
@@ -96,6 +111,7 @@ def fuzz(
     defects: tuple[str, ...],
     contract: str,
     lanes: int | None,
+    moments: str,
     invariants: Path | None,
     only: tuple[str, ...],
     cases: Path,
@@ -138,6 +154,7 @@ def fuzz(
             setup=setup, store=CaseStore(cases), budget=Budget(), shrink=not no_shrink
         ),
         out=out_directory,
+        moments=Moments(moments),
     )
     return _Session(plan, json_to).run()
 
@@ -184,7 +201,11 @@ class _Session:
         return ", ".join(limits)
 
     def _show(self, event: Event, progress: Progress) -> None:
-        if isinstance(event, ShrinkingOn):
+        if isinstance(event, Learned):
+            kinds = len(event.alphabet.events)
+            background = sum(e.background for e in event.alphabet.events)
+            progress.say(f"learned {kinds} kinds of requests, {background} of them background")
+        elif isinstance(event, ShrinkingOn):
             progress.update(f"shrinking: {event.steps} steps after {event.executions} executions")
         elif isinstance(event, FailureFound):
             signature = event.failure.signature
@@ -210,6 +231,9 @@ class _Session:
             f"{tally.faults} faults",
             f"{len(tally.states)} states",
         ]
+        if tally.moments_came or tally.moments_never_came:
+            waited = tally.moments_came + tally.moments_never_came
+            parts.append(f"{tally.moments_came} of {waited} moments came")
         if tally.undecided:
             parts.append(f"{tally.undecided} undecided")
         if self.plan.time_s is not None:

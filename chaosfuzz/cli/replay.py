@@ -192,7 +192,11 @@ class _Replay:
         duration_s: float,
         error: str,
     ) -> Summary:
-        undecided = sum(t.result.verdict is Verdict.UNKNOWN for t in self.tries)
+        undecided = sum(
+            t.result.failure is None
+            and (t.result.verdict is Verdict.UNKNOWN or bool(t.result.missed))
+            for t in self.tries
+        )
         verdict = "holds"
         if self.failures:
             verdict = "violated"
@@ -225,4 +229,7 @@ def _outcome(attempt: Try) -> str:
         return f"violated  {result.failure.signature}{note}: {result.failure.message}"
     if result.verdict is Verdict.UNKNOWN:
         return f"unknown   {'; '.join(result.undecided)}"
+    if result.missed:
+        steps = ", ".join(str(index + 1) for index in result.missed)
+        return f"never came: the moment of step {steps}; the case proves nothing in this try"
     return "holds"

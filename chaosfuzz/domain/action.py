@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import Side
 
 
 class Role(StrEnum):
@@ -55,13 +56,25 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One kind of step. `heals` names the action whose effect it undoes."""
+    """One kind of step. `heals` names the action whose effect it undoes.
+
+    With `strikes_client` it strikes the client's own connection, in one of its HTTP requests;
+    `side` is the only side of a moment on which it can strike, None if both will do.
+    """
 
     name: str
     role: Role
     summary: str
     parameters: tuple[Parameter, ...] = ()
     heals: str | None = None
+    needs_moment: bool = False
+    strikes_client: bool = False
+    side: Side | None = None
+
+    @property
+    def pinnable(self) -> bool:
+        """Say whether it can strike at a moment: faults can, and what releases a held request."""
+        return self.role is Role.FAULT or self.name == "release_connection"
 
     def parameter(self, name: str) -> Parameter:
         """Return a parameter by name; raise UsageError if the action has none of that name."""
@@ -161,6 +174,67 @@ CATALOGUE: tuple[Action, ...] = (
             _WORKER,
             Parameter(name="session", low=0, high=4, default=0, meaning="oldest is 1; 0 for all"),
         ),
+    ),
+    Action(
+        name="cut_connection",
+        role=Role.FAULT,
+        summary="cut a worker off from the database for an instant; it lives on",
+        parameters=(_WORKER,),
+    ),
+    Action(
+        name="hold_connection",
+        role=Role.FAULT,
+        summary="let nothing pass between a worker and the database for a while",
+        parameters=(
+            _WORKER,
+            Parameter(name="ms", low=0, high=5000, default=0, meaning="0: until released"),
+        ),
+    ),
+    Action(
+        name="release_connection",
+        role=Role.HEAL,
+        summary="let pass again what a worker and the database have to say",
+        parameters=(_WORKER,),
+        heals="hold_connection",
+    ),
+    Action(
+        name="strand_session",
+        role=Role.FAULT,
+        summary="cut a worker off in a request; the database keeps the session and hears nothing",
+        parameters=(_WORKER,),
+        needs_moment=True,
+    ),
+    Action(
+        name="cut_server",
+        role=Role.FAULT,
+        summary="cut the HTTP server off from the database for an instant; it lives on",
+    ),
+    Action(
+        name="lose_reply",
+        role=Role.FAULT,
+        summary="lose the server's reply: the request took effect, the client never hears of it",
+        needs_moment=True,
+        strikes_client=True,
+        side=Side.AFTER,
+    ),
+    Action(
+        name="reset_request",
+        role=Role.FAULT,
+        summary="reset the client's connection before its request reaches the server",
+        needs_moment=True,
+        strikes_client=True,
+        side=Side.BEFORE,
+    ),
+    Action(
+        name="delay_reply",
+        role=Role.FAULT,
+        summary="deliver the server's reply late",
+        parameters=(
+            Parameter(name="ms", low=1, high=5000, default=100, meaning="milliseconds late"),
+        ),
+        needs_moment=True,
+        strikes_client=True,
+        side=Side.AFTER,
     ),
     Action(name="stop_server", role=Role.FAULT, summary="end the HTTP server gracefully"),
     Action(name="kill_server", role=Role.FAULT, summary="kill the HTTP server"),

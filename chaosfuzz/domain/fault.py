@@ -1,7 +1,7 @@
 """What performs a step, and what judges a view: the seams that `campaign` wires together."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chaosfuzz.domain.history import History
 from chaosfuzz.domain.outcome import Outcome
@@ -9,6 +9,7 @@ from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.target import System
 from chaosfuzz.domain.verdict import Failure, Verdict
 from chaosfuzz.domain.view import View
+from chaosfuzz.domain.wire import Grip, Trap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,19 @@ class Injector(Protocol):
 
     def heal(self, system: System, history: History) -> None:
         """Undo whatever of this kind is in force; safe to call when nothing is."""
+        ...
+
+
+@runtime_checkable
+class GripInjector(Protocol):
+    """An injector of faults that the wire itself commits at a moment."""
+
+    def grip(self, step: Step) -> Grip:
+        """What the wire does at the step's moment."""
+        ...
+
+    def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
+        """Record the fault, which is in force since the trap has sprung."""
         ...
 
 

@@ -49,18 +49,23 @@ class FaultKind(StrEnum):
     KILLED = "killed"
     PAUSED = "paused"
     CUT_OFF = "cut-off"
+    KEPT_STILL = "kept-still"
     DATABASE_DOWN = "database-down"
     SERVER_DOWN = "server-down"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault in force from one instant to another (None: still)."""
+    """A fault in force from one instant to another (None: still).
+
+    It may take effect a little after it began; at `certain_ns` it certainly had.
+    """
 
     kind: FaultKind
     component: str
     began_ns: int
     ended_ns: int | None = None
+    certain_ns: int | None = None
 
     def touches(self, start_ns: int, end_ns: int) -> bool:
         """Say whether the fault was in force at some time of the interval."""
@@ -132,6 +137,12 @@ class History:
     def begin_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that a fault is in force from now on."""
         self.faults.append(Fault(kind=kind, component=component, began_ns=at_ns))
+
+    def confirm_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
+        """Record that a fault that is in force has taken effect."""
+        for index, fault in enumerate(self.faults):
+            if fault.kind is kind and fault.component == component and fault.ended_ns is None:
+                self.faults[index] = replace(fault, certain_ns=at_ns)
 
     def end_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that all faults of this kind on the component are over."""

@@ -5,6 +5,13 @@ from dataclasses import dataclass, field
 from chaosfuzz.domain.action import MAX_WORKERS
 from chaosfuzz.domain.schedule import Schedule, Step
 
+_NEEDING_SERVER = frozenset(
+    {
+        *("stop_server", "kill_server", "restart_server", "cut_server"),
+        *("lose_reply", "reset_request", "delay_reply"),
+    }
+)
+
 
 @dataclass(kw_only=True)
 class PlanModel:
@@ -16,6 +23,7 @@ class PlanModel:
 
     workers_up: set[int]
     workers_paused: set[int] = field(default_factory=set)
+    workers_held: set[int] = field(default_factory=set)
     database_up: bool = True
     server_up: bool = True
     tasks_created: int = 0
@@ -28,28 +36,32 @@ class PlanModel:
     def possible(self, step: Step) -> bool:
         """Say whether the step does anything here."""
         name = step.action
+        if "worker" in dict(step.arguments):
+            return self._possible_for(step["worker"], name)
         if name in {"cancel_task", "retry_task"}:
             return self.server_up and step["task"] <= self.tasks_created
-        if name in {"kill_worker", "terminate_backend"}:
-            alive = step["worker"] in self.workers_up
-            return alive and (name == "kill_worker" or self.database_up)
-        if name == "start_worker":
-            return step["worker"] not in self.workers_up
-        if name == "pause_worker":
-            return step["worker"] in self.workers_up - self.workers_paused
-        if name == "resume_worker":
-            return step["worker"] in self.workers_paused
         if name == "scale_workers":
             return set(range(1, step["workers"] + 1)) != self.workers_up
-        if name == "stop_database":
-            return self.database_up
-        if name == "start_database":
-            return not self.database_up
-        if name in {"stop_server", "kill_server", "restart_server"}:
+        if name in {"stop_database", "start_database"}:
+            return self.database_up is (name == "stop_database")
+        if name in _NEEDING_SERVER:
             return self.server_up
-        if name == "start_server":
-            return not self.server_up
-        return True
+        return name != "start_server" or not self.server_up
+
+    def _possible_for(self, worker: int, name: str) -> bool:
+        """Say whether an action does anything to a worker."""
+        up = worker in self.workers_up
+        if name in {"terminate_backend", "cut_connection", "strand_session"}:
+            return up and self.database_up
+        possible = {
+            "kill_worker": up,
+            "start_worker": not up,
+            "pause_worker": up and worker not in self.workers_paused,
+            "resume_worker": worker in self.workers_paused,
+            "hold_connection": up and worker not in self.workers_held,
+            "release_connection": worker in self.workers_held,
+        }
+        return possible[name]
 
     def apply(self, step: Step) -> None:
         """Advance by a possible step."""
@@ -60,6 +72,7 @@ class PlanModel:
         elif name == "kill_worker":
             self.workers_up.discard(step["worker"])
             self.workers_paused.discard(step["worker"])
+            self.workers_held.discard(step["worker"])
         elif name == "start_worker":
             self.workers_up.add(step["worker"])
         elif name == "pause_worker":
@@ -69,16 +82,23 @@ class PlanModel:
         elif name == "scale_workers":
             self.workers_up = set(range(1, step["workers"] + 1))
             self.workers_paused &= self.workers_up
+            self.workers_held &= self.workers_up
+        elif name == "hold_connection" and not step["ms"]:
+            self.workers_held.add(step["worker"])
+        elif name == "release_connection":
+            self.workers_held.discard(step["worker"])
         elif name in {"stop_database", "start_database"}:
             self.database_up = name == "start_database"
         elif name in {"stop_server", "kill_server", "start_server"}:
             self.server_up = name == "start_server"
         assert self.workers_up <= set(range(1, MAX_WORKERS + 1))
         assert self.workers_paused <= self.workers_up
+        assert self.workers_held <= self.workers_up
 
     def faults_in_force(self) -> int:
         """Return how many things are broken now."""
-        return len(self.workers_paused) + (not self.database_up) + (not self.server_up)
+        kept_still = len(self.workers_paused) + len(self.workers_held)
+        return kept_still + (not self.database_up) + (not self.server_up)
 
 
 def repaired(schedule: Schedule) -> Schedule:

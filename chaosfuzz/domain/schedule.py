@@ -5,14 +5,19 @@ from dataclasses import dataclass, replace
 
 from chaosfuzz.domain.action import MAX_WORKERS, find_action
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import CLIENT, Moment
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One action with its arguments; arguments left out have their defaults."""
+    """One action with its arguments; arguments left out have their defaults.
+
+    With a moment it strikes then, and not when its turn comes; see Moment.
+    """
 
     action: str
     arguments: tuple[tuple[str, int], ...] = ()
+    at: Moment | None = None
 
     def __getitem__(self, name: str) -> int:
         """Return an argument, or its default."""
@@ -24,7 +29,27 @@ class Step:
     def having(self, **changes: int) -> "Step":
         """Return the step with these arguments changed."""
         merged = dict(self.arguments) | changes
-        return make_step(self.action, **merged)
+        return make_step(self.action, **merged).pinned(self.at)
+
+    def pinned(self, moment: Moment | None) -> "Step":
+        """Return the step with this moment, or with none.
+
+        Raises UsageError if the action cannot strike at a moment, not at this, or not without.
+        """
+        action = find_action(self.action)
+        if moment is not None and not action.pinnable:
+            message = f"{self.action}: it cannot strike at a moment; remove `at`"
+            raise UsageError(message)
+        if moment is None and action.needs_moment:
+            message = f"{self.action}: it strikes in a request only; say which with `at`"
+            raise UsageError(message)
+        if moment is not None and action.side not in {None, moment.side}:
+            message = f"{self.action}: it strikes {action.side} a request; write `{action.side}:`"
+            raise UsageError(message)
+        if moment is not None and action.strikes_client and moment.component not in {"", CLIENT}:
+            message = f"{self.action}: it strikes {CLIENT}, not {moment.component}; remove `on`"
+            raise UsageError(message)
+        return replace(self, at=moment)
 
     def __str__(self) -> str:
         """Show the step as a person would write it."""
@@ -32,7 +57,7 @@ class Step:
         shown = ", ".join(
             f"{name}={action.parameter(name).show(value)}" for name, value in self.arguments
         )
-        return f"{self.action}({shown})"
+        return f"{self.action}({shown})" + (f" {self.at}" if self.at is not None else "")
 
 
 def make_step(name: str, **arguments: int) -> Step:

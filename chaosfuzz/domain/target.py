@@ -11,6 +11,7 @@ from chaosfuzz.domain.outcome import Reply
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.task import Execution, TaskRequest
 from chaosfuzz.domain.verdict import Failure, Verdict
+from chaosfuzz.domain.wire import Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,11 @@ class Lane(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What became of one schedule."""
+    """What became of one schedule.
+
+    `moments` is how many of its moments came, `missed` the steps (from 0) whose moment never did:
+    a run with one of those proves neither that a promise holds nor that it is broken.
+    """
 
     schedule: Schedule
     verdict: Verdict
@@ -141,6 +146,8 @@ class RunResult:
     waited_s: float = 0.0
     states_seen: frozenset[str] = frozenset()
     faults: int = 0
+    moments: int = 0
+    missed: tuple[int, ...] = ()
     undecided: tuple[str, ...] = ()
     story: tuple[str, ...] = ()
     phases_s: tuple[tuple[str, float], ...] = field(default=())
@@ -156,6 +163,15 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Free what the runner holds."""
+        ...
+
+
+@runtime_checkable
+class TracingRunner(Protocol):
+    """Can tell what components asked their database in a run."""
+
+    def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
+        """Run without judging; also return the requests, in order."""
         ...
 
 

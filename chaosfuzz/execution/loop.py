@@ -13,7 +13,10 @@ from chaosfuzz.domain.target import Lane, RunResult, System, TaskService
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Failure, Verdict
 from chaosfuzz.domain.view import View
+from chaosfuzz.domain.wire import Request, Trappable
 from chaosfuzz.execution.stalls import StallMonitor
+from chaosfuzz.execution.strikes import NOT_COME, Strikes
+from chaosfuzz.execution.unjudging import Unjudging
 from chaosfuzz.execution.work import WORK_ACTIONS, create, perform_work
 
 POLL_S = 0.008
@@ -50,13 +53,26 @@ class ScheduleRunner:
 
     def run(self, schedule: Schedule) -> RunResult:
         """Run and judge one schedule on a fresh system."""
+        result, _ = self._run(schedule)
+        return result
+
+    def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
+        """Run without judging, and return what components asked their database as well."""
+        return self._run(schedule, traced=True)
+
+    def _run(
+        self, schedule: Schedule, *, traced: bool = False
+    ) -> tuple[RunResult, tuple[Request, ...]]:
+        requests: tuple[Request, ...] = ()
         began = time.monotonic()
         self.journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps))
         system = self.lane.open(schedule.workers)
         opened = time.monotonic()
         try:
-            run = _Run(self, system, schedule)
+            run = _Run(self, system, schedule, Unjudging() if traced else self.judge)
             result = run.execute(began)
+            if traced and isinstance(system, Trappable):
+                requests = tuple(system.requests())
         finally:
             closing = time.monotonic()
             system.close()
@@ -67,7 +83,7 @@ class ScheduleRunner:
             ("close", closed - closing),
         )
         self.journal.write("verdict", verdict=result.verdict.value, steps=result.steps_run)
-        return _with_phases(result, phases, closed - began)
+        return _with_phases(result, phases, closed - began), requests
 
     def close(self) -> None:
         """End the lane."""
@@ -84,14 +100,18 @@ def _with_phases(
 class _Run:
     """One schedule's run."""
 
-    def __init__(self, owner: ScheduleRunner, system: System, schedule: Schedule) -> None:
+    def __init__(
+        self, owner: ScheduleRunner, system: System, schedule: Schedule, judge: Judge
+    ) -> None:
         self.owner = owner
+        self.judge = judge
         self.system = system
         self.schedule = schedule
         self.contract = system.contract
         self.injectors = tuple(owner.injectors(max(1, schedule.workers)))
         self.by_action = {name: i for i in self.injectors for name in i.actions}
         self.history = History(began_ns=time.monotonic_ns())
+        self.strikes = Strikes(system, self.history, self.by_action, owner.journal)
         self.undecided: dict[str, None] = {}
         self.states_seen: set[str] = set()
         self.step_index: int | None = None
@@ -105,8 +125,11 @@ class _Run:
         failure: Failure | None = None
         try:
             self.observe(ask_health=True)
+            self.arm(0)
             for index, step in enumerate(self.schedule.steps):
                 self.step_index = index
+                if step.at is None:
+                    self.arm(index + 1)
                 self.perform(step)
             self.step_index = None
             settled = time.monotonic()
@@ -118,6 +141,8 @@ class _Run:
                 self.settle_s = time.monotonic() - settled
         except ViolationSeenError as seen:
             failure = seen.failure
+        finally:
+            self.strikes.disarm()
         verdict = Verdict.HOLDS
         if failure is not None:
             verdict = Verdict.VIOLATED
@@ -131,6 +156,8 @@ class _Run:
             waited_s=self.wait_s + self.settle_s,
             states_seen=frozenset(self.states_seen),
             faults=len(self.history.faults),
+            moments=len(self.strikes.armed) - len(self.strikes.missed()),
+            missed=self.strikes.missed(),
             undecided=tuple(self.undecided),
             history=self.history,
         )
@@ -162,8 +189,25 @@ class _Run:
         )
         self.observe(ask_health=True)
 
+    def arm(self, index: int) -> None:
+        """Arm the steps with moments that follow one another from here on."""
+        for later in range(index, len(self.schedule.steps)):
+            step = self.schedule.steps[later]
+            if step.at is None:
+                return
+            self.strikes.arm(later, step)
+
+    def wait_moment(self) -> Performed:
+        """Wait until a step's moment has come, as long as there is progress."""
+        assert self.step_index is not None
+        armed = self.strikes.armed[self.step_index]
+        self.watch(lambda: armed.performed is not None, self.contract.lease_ms, progress=True)
+        return armed.performed or NOT_COME
+
     def dispatch(self, step: Step) -> Performed:
         """Hand the step to whoever performs it."""
+        if step.at is not None:
+            return self.wait_moment()
         if step.action in WORK_ACTIONS:
             return perform_work(step, self.system, self.history)
         if step.action in self.by_action:
@@ -250,6 +294,7 @@ class _Run:
         # The queue is read before the ledger: an end is written before the queue is told.
         executions = tuple(self.system.executions())
         self.collect_exits()
+        self.strikes.check()
         before = self.history.observations[-1] if self.history.observations else None
         changed = (
             ask_health
@@ -281,7 +326,11 @@ class _Run:
         now_ns = time.monotonic_ns()
         self.history.stalls = self.owner.stalls.since(self.history.began_ns)
         view = View(self.history, self.contract, final, now_ns)
-        judgement = self.owner.judge.judge(view, self.step_index)
+        # A step that struck ahead of its turn belongs to what the failure needs.
+        step = self.step_index
+        if step is not None and self.strikes.latest is not None:
+            step = max(step, self.strikes.latest)
+        judgement = self.judge.judge(view, step)
         for reason in judgement.undecided:
             self.undecided[reason] = None
         if judgement.failures:
@@ -298,8 +347,9 @@ class _Run:
         )
 
     def heal(self) -> None:
-        """Undo every fault."""
+        """Undo every fault; moments that have not come by now never will."""
         self.owner.journal.write("heal")
+        self.strikes.disarm()
         for injector in self.injectors:
             injector.heal(self.system, self.history)
         self.history.healed_ns = time.monotonic_ns()

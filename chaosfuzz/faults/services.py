@@ -1,5 +1,7 @@
 """The database and the HTTP server going away."""
 
+import time
+
 from chaosfuzz.domain.action import STOP_MODES
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind, History
@@ -28,6 +30,7 @@ class DatabaseStop:
             return NOT_APPLICABLE
         begin(history, FaultKind.DATABASE_DOWN, DATABASE)
         system.stop_database(STOP_MODES[step["mode"]])
+        history.confirm_fault(FaultKind.DATABASE_DOWN, DATABASE, time.monotonic_ns())
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:

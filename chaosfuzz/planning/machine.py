@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.planning.weights import Draw, Focus, load_step, next_step
+from chaosfuzz.planning.pinning import Pinning
+from chaosfuzz.planning.weights import Draw, Focus, load_step, next_steps
 
 # One step in so many creates tasks, and one more.
 LOAD_SHARE = 3
@@ -18,7 +19,10 @@ _INTEGER = st.integers(min_value=0, max_value=2**64 - 1)
 
 
 def machine_type(
-    actions: tuple[str, ...], max_steps: int, finished: Callable[[Schedule], None]
+    actions: tuple[str, ...],
+    max_steps: int,
+    finished: Callable[[Schedule], None],
+    pinning: Pinning,
 ) -> type[RuleBasedStateMachine]:
     """Return a machine class whose rules plan steps and whose teardown hands over the schedule.
 
@@ -46,9 +50,9 @@ def machine_type(
             self.length = min(max_steps, 3 + length % max(1, max_steps - 2))
             self.model = PlanModel.of(workers)
 
-        def add(self, step: Step | None) -> None:
+        def add(self, step: Step) -> None:
             """Append a step if there is room and it does something."""
-            if step is None or len(self.steps) >= self.length or not self.model.possible(step):
+            if len(self.steps) >= self.length or not self.model.possible(step):
                 return
             self.model.apply(step)
             self.steps.append(step)
@@ -56,7 +60,8 @@ def machine_type(
         def pick(self, draw: Draw, roles: frozenset[Role]) -> None:
             """Append a weighted choice among what is possible."""
             before = self.steps[-1] if self.steps else None
-            self.add(next_step(self.model, draw, actions, roles, self.focus, before))
+            for step in next_steps(self.model, draw, actions, roles, self.focus, before, pinning):
+                self.add(step)
 
         @rule(n=_INTEGER)
         def work(self, n: int) -> None:
@@ -88,23 +93,23 @@ def machine_type(
             """Do whatever the weights say."""
             self.pick(Draw.of(n), frozenset(Role))
 
-        def planned(self) -> Schedule:
-            """Return what was planned."""
-            return Schedule(workers=self.workers, steps=tuple(self.steps))
-
         def teardown(self) -> None:
             """Hand over the finished plan; `finished` ignores it if the draw was cut short."""
-            finished(self.planned())
+            finished(Schedule(workers=self.workers, steps=tuple(self.steps)))
 
     return ScheduleMachine
 
 
 def draw_batch(
-    actions: tuple[str, ...], max_steps: int, batch_seed: int, examples: int
+    actions: tuple[str, ...],
+    max_steps: int,
+    batch_seed: int,
+    examples: int,
+    pinning: Pinning = Pinning(),  # noqa: B008 - frozen
 ) -> list[Schedule]:
     """Draw a batch of schedules; the same seed gives the same batch."""
     drawn: list[Schedule] = []
-    machine = machine_type(actions, max_steps, drawn.append)
+    machine = machine_type(actions, max_steps, drawn.append, pinning)
     chosen = settings(
         max_examples=examples,
         # Rules that find no room or nothing to do leave no step, hence more rules than steps.

@@ -108,6 +108,46 @@ DEFECTS: dict[str, Defect] = dict(
             "Health is reported without asking the database.",
             "A health endpoint that returns a constant.",
         ),
+        _defect(
+            "effect-then-complete-in-two-commits",
+            "The effect of a task commits first, its completion in a second transaction.",
+            "A consumer that writes its result, then acknowledges: a crash between doubles it.",
+        ),
+        _defect(
+            "commit-reply-lost-reruns",
+            "A completion whose reply is lost counts as not written, and the task is put back.",
+            "A client takes a connection lost during COMMIT for a rollback and does it all again.",
+        ),
+        _defect(
+            "heartbeat-revives-lost-lease",
+            "A heartbeat writes owner, fence and expiry of the lease, whoever holds it by then.",
+            "A lock that is refreshed by SET, not compare-and-set, is taken from its next holder.",
+        ),
+        _defect(
+            "claim-two-statements",
+            "A task is looked up under a lock that ends at once, then taken if nobody holds it.",
+            "SELECT FOR UPDATE in autocommit: a late claim takes what was done in the meantime.",
+        ),
+        _defect(
+            "result-written-after-lease-lost-by-late-commit",
+            "The lease is looked at first, and the result written by the task's id alone.",
+            "Check, then act: a worker held up between the two overwrites its successor.",
+        ),
+        _defect(
+            "retry-counts-twice-on-lost-reply",
+            "Failures are counted by a statement that is sent again when its reply is lost.",
+            "An increment repeated after a lost reply uses up the retries of a task.",
+        ),
+        _defect(
+            "cut-connection-forgets-task",
+            "A worker that loses the connection over a result drops the task; its heartbeat stays.",
+            "The timer of a lease is not stopped on the path of an error: it is held for ever.",
+        ),
+        _defect(
+            "transaction-left-open-after-error",
+            "A result refused in mid-transaction leaves transaction and lock on the connection.",
+            "A connection goes back to its pool without a rollback: others wait for its locks.",
+        ),
     )
 )
 

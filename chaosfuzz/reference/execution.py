@@ -11,7 +11,7 @@ from chaosfuzz.reference.database import Connection, Database
 from chaosfuzz.reference.handlers import HANDLERS, HandlerError, Work
 from chaosfuzz.reference.lease import Lease
 from chaosfuzz.reference.ledger import Ledger, LedgerEntry
-from chaosfuzz.reference.results import complete, extend_lease, fail, release
+from chaosfuzz.reference.results import complete, extend_lease, fail, put_back, release
 from chaosfuzz.reference.settings import Settings
 
 RETRY_PAUSE_S = 0.02
@@ -19,6 +19,10 @@ RETRY_PAUSE_S = 0.02
 
 class LeaseLostError(Exception):
     """The lease ended before the handler was started."""
+
+
+class ConnectionLostError(Exception):
+    """The connection broke while a result was written on it."""
 
 
 class Execution:
@@ -48,6 +52,13 @@ class Execution:
         beating = None
         if not acknowledged and not self._settings.has("no-heartbeat"):
             beating = asyncio.create_task(self._keep_lease(self._handling))
+        # DEFECT cut-connection-forgets-task: the heartbeat goes on until the result is written,
+        # and for ever if that fails.
+        if beating is not None and self._settings.has("cut-connection-forgets-task"):
+            await asyncio.wait({self._handling})
+            await self._report(self._handling)
+            beating.cancel()
+            return
         try:
             await asyncio.wait({self._handling})
         finally:
@@ -120,14 +131,26 @@ class Execution:
         error = handling.exception()
         if isinstance(error, LeaseLostError):
             return
-        if error is None:
+        # DEFECT commit-reply-lost-reruns: no reply is taken for no result.
+        if error is None and settings.has("commit-reply-lost-reruns"):
+            await self._complete_or_put_back()
+        elif error is None:
             await self._tell(lambda each: complete(each, claim, settings))
         else:
             await self._tell(lambda each: fail(each, claim, settings, _storable(error)))
 
+    async def _complete_or_put_back(self) -> None:
+        try:
+            await self._database.run(lambda each: complete(each, self._claim, self._settings))
+        except psycopg.OperationalError:
+            await asyncio.sleep(RETRY_PAUSE_S)
+            await self._tell(lambda each: put_back(each, self._claim))
+
     async def _tell(self, write: Callable[[Connection], Awaitable[bool]]) -> None:
         # Through an outage the result is worth repeating for as long as the lease holds; the
         # fence makes the repetition harmless.
+        if self._settings.has("cut-connection-forgets-task"):
+            write = _giving_up(write)
         while self._lease.holds() and not self._database.closed:
             try:
                 await self._database.run(write)
@@ -137,6 +160,18 @@ class Execution:
                 return
             else:
                 return
+
+
+def _giving_up(
+    write: Callable[[Connection], Awaitable[bool]],
+) -> Callable[[Connection], Awaitable[bool]]:
+    async def once(connection: Connection) -> bool:
+        try:
+            return await write(connection)
+        except psycopg.OperationalError as error:
+            raise ConnectionLostError(str(error)) from error
+
+    return once
 
 
 def _storable(error: BaseException) -> str:

@@ -16,10 +16,15 @@ def _target(settings: Settings) -> str:
 
 async def extend_lease(connection: Connection, claim: Claim, settings: Settings) -> bool:
     """Extend the lease; False if somebody else holds the task or nobody does."""
+    lock, held = "", f"{_HELD} AND locked_by = %(worker)s"
+    # DEFECT heartbeat-revives-lost-lease: the whole lock is written, whoever has it by then.
+    if settings.has("heartbeat-revives-lost-lease"):
+        lock = "locked_by = %(worker)s, fence = %(fence)s, "
+        held = "id = %(id)s AND status = 'running'"
     cursor = await connection.execute(
-        "UPDATE tasks SET lease_until ="
+        f"UPDATE tasks SET {lock}lease_until ="
         " clock_timestamp() + %(lease_ms)s * interval '1 millisecond'"
-        f" WHERE {_HELD} AND locked_by = %(worker)s",
+        f" WHERE {held}",
         {**claim.keys(), "lease_ms": settings.lease_ms},
     )
     return cursor.rowcount == 1
@@ -27,14 +32,52 @@ async def extend_lease(connection: Connection, claim: Claim, settings: Settings)
 
 async def complete(connection: Connection, claim: Claim, settings: Settings) -> bool:
     """Mark the task completed, in exactly-once-effect mode together with its effect."""
+    if settings.has("transaction-left-open-after-error"):
+        return await _complete_in_turn(connection, claim, settings)
+    # DEFECT result-written-after-lease-lost-by-late-commit: the write may come much later than
+    # the look at the lease, and does not look again.
+    if settings.has("result-written-after-lease-lost-by-late-commit"):
+        held = await _is_held(connection, claim)
+        return held and await _complete(connection, claim, settings, "id = %(id)s")
+    return await _complete(connection, claim, settings, _target(settings))
+
+
+async def _complete_in_turn(connection: Connection, claim: Claim, settings: Settings) -> bool:
+    await connection.execute("BEGIN")
+    await connection.execute(
+        "SELECT name FROM task_types WHERE name = %s FOR UPDATE", (claim.task_type,)
+    )
+    held = await _is_held(connection, claim)
+    if held and not await _complete(connection, claim, settings, _HELD):
+        # DEFECT transaction-left-open-after-error: somebody was quicker, which is dealt with like
+        # any refusal; but the connection goes back to the pool in its transaction, with its lock.
+        return False
+    await connection.execute("COMMIT")
+    return held
+
+
+async def _is_held(connection: Connection, claim: Claim) -> bool:
+    cursor = await connection.execute(f"SELECT id FROM tasks WHERE {_HELD}", claim.keys())
+    return await cursor.fetchone() is not None
+
+
+async def _complete(connection: Connection, claim: Claim, settings: Settings, target: str) -> bool:
     # DEFECT recovery-requeues-finished: the lease of a finished task stays in place.
     leave_lease = settings.has("recovery-requeues-finished")
     unlock = "updated_at = clock_timestamp()" if leave_lease else _UNLOCK
     statement = (
         f"UPDATE tasks SET status = 'completed', completed_at = clock_timestamp(), {unlock},"
-        f" last_error = NULL, completed_fence = %(fence)s WHERE {_target(settings)}"
+        f" last_error = NULL, completed_fence = %(fence)s WHERE {target}"
     )
-    if settings.mode == "exactly-once-effect":
+    # DEFECT effect-then-complete-in-two-commits: the effect is there before the task is done.
+    if settings.has("effect-then-complete-in-two-commits"):
+        if settings.mode == "exactly-once-effect":
+            await connection.execute(
+                "INSERT INTO effects (task_id, fence)"
+                f" SELECT id, %(fence)s FROM tasks WHERE {target}",
+                claim.keys(),
+            )
+    elif settings.mode == "exactly-once-effect":
         statement = (
             f"WITH done AS ({statement} RETURNING id)"
             " INSERT INTO effects (task_id, fence) SELECT id, %(fence)s FROM done"
@@ -48,6 +91,10 @@ async def fail(connection: Connection, claim: Claim, settings: Settings, error: 
     delay_ms = backoff_ms(claim.retry_strategy, claim.attempt, settings)
     again = delay_ms is not None and claim.attempt < claim.max_attempts
     attempt = claim.attempt
+    # DEFECT retry-counts-twice-on-lost-reply: failures have a count of their own, which goes up
+    # once more whenever the whole has to be repeated.
+    if settings.has("retry-counts-twice-on-lost-reply"):
+        again = again and await _count_failure(connection, claim) < claim.max_attempts
     # DEFECT retry-never: no failure is ever tried again.
     if settings.has("retry-never"):
         again = False
@@ -62,6 +109,32 @@ async def fail(connection: Connection, claim: Claim, settings: Settings, error: 
         " ready_at = clock_timestamp() + %(delay_ms)s * interval '1 millisecond',"
         f" {_UNLOCK} WHERE {_target(settings)}",
         {**claim.keys(), "error": error, "attempt": attempt, "delay_ms": delay_ms},
+    )
+    return cursor.rowcount == 1
+
+
+async def _count_failure(connection: Connection, claim: Claim) -> int:
+    failures = "COALESCE((metadata ->> 'failures')::integer, 0)"
+    cursor = await connection.execute(
+        "UPDATE tasks SET metadata = COALESCE(metadata, '{}')"
+        f" || jsonb_build_object('failures', {failures} + 1)"
+        f" WHERE {_HELD} RETURNING {failures} AS failures",
+        claim.keys(),
+    )
+    row = await cursor.fetchone()
+    return row["failures"] if row else 0
+
+
+async def put_back(connection: Connection, claim: Claim) -> bool:
+    """Queue a task again whose result could not be written, or so it seemed."""
+    cursor = await connection.execute(
+        "UPDATE tasks SET"
+        " status = CASE WHEN current_attempt < max_attempts THEN 'retrying' ELSE 'failed' END,"
+        " completed_at = CASE WHEN current_attempt < max_attempts THEN NULL"
+        " ELSE clock_timestamp() END,"
+        f" last_error = 'the result was not written', ready_at = clock_timestamp(), {_UNLOCK}"
+        " WHERE id = %(id)s AND fence = %(fence)s",
+        claim.keys(),
     )
     return cursor.rowcount == 1
 

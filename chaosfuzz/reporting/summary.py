@@ -25,8 +25,29 @@ class FailureSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MomentSummary:
+    """One moment that was tried, and what became of it: a verdict, or `never came`.
+
+    Without an action it is a life that nothing disturbed.
+    """
+
+    life: str
+    action: str
+    moment: str
+    side: str
+    nth: int
+    verdict: str
+    signature: Signature | None
+    violations: int
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a command did and found. `verdict` is holds, violated, unknown or infrastructure."""
+    """What a command did and found. `verdict` is holds, violated, unknown or infrastructure.
+
+    `moments_never_came` counts runs in which a moment was waited for in vain; they are no passes.
+    """
 
     command: str
     target: str
@@ -40,6 +61,9 @@ class Summary:
     unknown_schedules: int = 0
     states_seen: int = 0
     faults: int = 0
+    moments_came: int = 0
+    moments_never_came: int = 0
+    moments: tuple[MomentSummary, ...] = ()
     message: str = ""
 
     def to_json(self) -> str:

@@ -41,13 +41,14 @@ def plainer_steps(schedule: Schedule, index: int) -> Iterator[Schedule]:
     """
     step = schedule.steps[index]
     if step.action in {"kill_server", "restart_server"}:
-        yield repaired(schedule.edited({index: make_step("stop_server")}))
+        yield repaired(schedule.edited({index: make_step("stop_server").pinned(step.at)}))
     elif step.action == "pause_worker":
-        yield repaired(schedule.edited({index: make_step("kill_worker", worker=step["worker"])}))
+        killed = make_step("kill_worker", worker=step["worker"]).pinned(step.at)
+        yield repaired(schedule.edited({index: killed}))
     elif step.action == "wait" and step["ms"] >= LONG_WAIT_MS:
         for plainer in ("wait_idle", "wait_lease"):
             yield repaired(schedule.edited({index: make_step(plainer)}))
-    elif step.action == "scale_workers" and step["workers"] < MAX_WORKERS:
+    elif step.action == "scale_workers" and step["workers"] < MAX_WORKERS and step.at is None:
         up = _workers_up(schedule, index)
         if any(slot > step["workers"] for slot in up):
             slot = min(slot for slot in up if slot > step["workers"])

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from chaosfuzz.domain.case import Needed, Rate
+from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
@@ -48,11 +49,13 @@ class Reducer:
         budget: Budget,
         on_progress: Callable[[ShrinkProgress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        alphabet: Alphabet | None = None,
     ) -> None:
         self._runner = runner
         self._budget = budget
         self._report = on_progress or (lambda _progress: None)
         self._clock = clock
+        self._alphabet = alphabet or Alphabet()
 
     def shrink(self, schedule: Schedule, failure: Failure) -> Shrunk:
         """Return the smallest schedule found within the budget, confirmed as far as it allows.
@@ -67,6 +70,7 @@ class Reducer:
         self._assumed = AssumedRate()
         self._confirmations = 0
         self._steadyings = 0
+        self._has_pinned = False
         self._calibration = rate = NOTHING_SEEN
         needed: tuple[Needed, ...] = ()
         exhausted = False
@@ -111,7 +115,7 @@ class Reducer:
                     return rate, ()
                 swept_with = self._sweeps.need
                 self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
-                if self._steadied(rate) or self._steadied_in_vain(rate):
+                if self._steadied(rate) or self._steadied_in_vain(rate) or self._pinned(rate):
                     continue
                 if rounds < MAX_ROUNDS and self._sweeps.need > MISJUDGED * swept_with:
                     continue
@@ -145,6 +149,13 @@ class Reducer:
             return False
         self._steadyings = MAX_STEADYINGS
         return True
+
+    def _pinned(self, rate: Rate) -> bool:
+        """Turn a fault by the clock into one at a moment, if the schedule fails steadily then."""
+        if share(rate) >= STEADY_SHARE or self._has_pinned:
+            return False
+        self._has_pinned = True
+        return self._sweeps.pin(self._alphabet)
 
     def _measure(self, enough: int, attempts: int) -> Rate:
         """Measure the best schedule; one that never fails again gives way to those before it."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.shrinking.arguments import least, quick, simpler
 from chaosfuzz.shrinking.candidates import fewer_workers, plainer_steps, without
+from chaosfuzz.shrinking.moments import earlier, pinnings, unpinned
 from chaosfuzz.shrinking.trials import Seen, Trials
 
 UNDECIDED_RUNS = 3
@@ -144,12 +146,26 @@ class Sweeps:
         changed |= any(map(self.attempt, fewer_workers(self.best)))
         index = 0
         while index < len(self.best.steps):
-            plainer = map(self.attempt, plainer_steps(self.best, index))
-            if any(plainer) or self._attempt_arguments(simpler(self.best, index)):
+            if self._simplify_step(index):
                 changed = True
             else:
                 index += 1
         return changed
+
+    def _simplify_step(self, index: int) -> bool:
+        # By the clock a fault is worth having only if it strikes as well as at its moment.
+        by_clock = (self.attempt(c, STEADY_FAILURES) for c in unpinned(self.best, index))
+        return (
+            any(map(self.attempt, plainer_steps(self.best, index)))
+            or any(by_clock)
+            or self._attempt_arguments(earlier(self.best, index))
+            or self._attempt_arguments(simpler(self.best, index))
+        )
+
+    def pin(self, alphabet: Alphabet) -> bool:
+        """Pin a fault to the first moment at which it strikes steadily; False if there is none."""
+        self._most_passes = 0
+        return any(map(self._attempt_steady, pinnings(self.best, alphabet)))
 
     def _attempt_arguments(self, candidates: Iterable[Schedule]) -> bool:
         enough = ARGUMENT_FAILURES if self.reliable else 1

@@ -73,7 +73,8 @@ class Trials:
         if result.failure is not None:
             self.others.setdefault(result.failure.signature, schedule)
             return Seen.UNDECIDED, result
-        if result.verdict is Verdict.UNKNOWN:
+        # A moment that never came proves nothing either.
+        if result.verdict is Verdict.UNKNOWN or result.missed:
             return Seen.UNDECIDED, result
         self.evidence.add_pass(schedule)
         return Seen.PASSED, result

@@ -17,7 +17,10 @@ SHORTER = {
     "--times 20": "--times 2",
     "shrink CASE": "shrink CASE --budget 40",
     "bench throughput": "bench throughput --schedules 1",
+    "bench moments": "bench moments --schedules 1",
 }
+# Each is run by another test as well, with more to say about it.
+TAKE_LONG = ("bench", "sweep", "fuzz --defect", "shrink")
 EXITS = {"fuzz --defect": 1, "replay CASE": 1}
 
 
@@ -31,10 +34,18 @@ def commands() -> list[str]:
     for line in listed.splitlines():
         command = re.split(r"\s{2,}", line)[0].removeprefix("chaosfuzz ")
         found += command.split(" | ")
+    assert len(found) >= 12
     return found
 
 
-@pytest.mark.parametrize("command", commands())
+def parameters() -> list[object]:
+    return [
+        pytest.param(command, marks=pytest.mark.long) if command.startswith(TAKE_LONG) else command
+        for command in commands()
+    ]
+
+
+@pytest.mark.parametrize("command", parameters())
 def test_command_works(tmp_path: Path, command: str) -> None:
     shutil.copytree(TOP / "shrunk_cases", tmp_path / "shrunk_cases")
     typed = command

@@ -77,6 +77,11 @@ class Cluster:
         return self._reservation.number
 
     @property
+    def socket_path(self) -> Path:
+        """The unix socket that the server listens on while it runs."""
+        return self._socket_directory / f".s.PGSQL.{self.port}"
+
+    @property
     def pid(self) -> int | None:
         """The pid of the postmaster, None while stopped."""
         return self._server.pid if self._server is not None and self.is_running else None

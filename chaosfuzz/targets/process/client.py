@@ -3,7 +3,7 @@
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,11 +30,16 @@ class ApiClient:
     """Speaks the task API of one server; every request has a deadline and is never retried.
 
     Each has a connection of its own: one kept alive over a restart would blur what was sent.
+    `has_refused` tells, by the client's port, that a connection which was made led nowhere: a
+    proxy accepts before it knows whether the server does.
     """
 
-    def __init__(self, port: int, timeout_ms: int) -> None:
+    def __init__(
+        self, port: int, timeout_ms: int, has_refused: Callable[[int], bool] = lambda _port: False
+    ) -> None:
         self._port = port
         self._timeout_s = timeout_ms / 1000
+        self._has_refused = has_refused
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
         """Create a task; its token is the idempotency key."""
@@ -95,11 +100,19 @@ class ApiClient:
                 connection.connect()
             except OSError as error:
                 raise _NeverSentError from error
+            client_port = connection.sock.getsockname()[1]
             content = None if body is None else json.dumps(body).encode()
             kind = {} if body is None else {"Content-Type": "application/json"}
-            connection.request(method, path, content, {**kind, **headers, "Connection": "close"})
-            response = connection.getresponse()
-            return _Response(status=response.status, body=response.read())
+            try:
+                connection.request(
+                    method, path, content, {**kind, **headers, "Connection": "close"}
+                )
+                response = connection.getresponse()
+                return _Response(status=response.status, body=response.read())
+            except ConnectionError as error:
+                if self._has_refused(client_port):
+                    raise _NeverSentError from error
+                raise
         finally:
             connection.close()
 

@@ -2,16 +2,22 @@
 
 import json
 import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
 
 from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.history import Health, Observation
+from chaosfuzz.domain.moment import CLIENT, Moment
 from chaosfuzz.domain.outcome import Reply
 from chaosfuzz.domain.target import Exit
 from chaosfuzz.domain.task import Execution, TaskRequest
+from chaosfuzz.domain.wire import Grip, Request, Trap, Wire
 from chaosfuzz.targets.keeper import Child, Keeper
 from chaosfuzz.targets.postgres import Cluster, ReservedPort
 from chaosfuzz.targets.process.client import ApiClient
@@ -25,7 +31,12 @@ EXIT_TIMEOUT_S = 10.0
 
 
 class ReferenceSystem:
-    """Implements System and all its optional abilities over processes of a keeper."""
+    """Implements System and all its optional abilities over processes of a keeper.
+
+    Faults may be injected from a second thread, when a moment comes: what changes processes is
+    under one lock. Without a wire components reach the database, and the client the server,
+    directly, and no moment comes.
+    """
 
     def __init__(
         self,
@@ -36,8 +47,13 @@ class ReferenceSystem:
         directory: Path,
         tuning: Tuning,
         workers: int,
+        wire: Wire | None = None,
     ) -> None:
         self._keeper = keeper
+        self._wire = wire
+        self._lock = threading.RLock()
+        self._frozen: set[str] = set()
+        self._held: set[str] = set()
         self._cluster = cluster
         self._database = database
         self._directory = directory
@@ -53,7 +69,9 @@ class ReferenceSystem:
         exactly_once = tuning.mode == "exactly-once-effect"
         dsn = cluster.dsn(database, over="unix")
         self._observer = QueueObserver(dsn, effects=exactly_once)
-        self._client = ApiClient(self._port, tuning.contract.request_timeout_ms)
+        self._client = self._make_client(wire)
+        if wire is not None:
+            wire.begin()
         for name in (SERVER, *(f"worker-{slot}" for slot in range(1, workers + 1))):
             self._launch(name)
         for child in self._children.values():
@@ -87,10 +105,13 @@ class ReferenceSystem:
         return self._ledger.executions()
 
     def exits(self) -> Sequence[Exit]:
-        """Return what ended since the last call."""
-        for name in list(self._children):
-            self._collect(name)
-        gone, self._exits = self._exits, []
+        """Return what ended since the last call; raises InfrastructureError for the wire's own."""
+        if self._wire is not None:
+            self._wire.check()
+        with self._lock:
+            for name in list(self._children):
+                self._collect(name)
+            gone, self._exits = self._exits, []
         return gone
 
     def worker_names(self) -> Sequence[str]:
@@ -115,67 +136,140 @@ class ReferenceSystem:
 
     def kill(self, component: str, *, graceful: bool) -> bool:
         """End a component by SIGTERM or SIGKILL and wait until it is gone."""
-        child = self._children.get(component)
-        if child is None or child.exit_code is not None:
-            return False
-        self._ordered.add(component)
-        self.resume(component)
-        if graceful:
-            child.signal(signal.SIGTERM)
-            if child.wait(EXIT_TIMEOUT_S) is None:
+        with self._lock:
+            child = self._children.get(component)
+            if child is None or child.exit_code is not None:
+                return False
+            self._ordered.add(component)
+            if graceful:
+                child.signal(signal.SIGTERM)
+                # It cannot end in order while it is frozen or waits for an answer.
+                self.resume(component)
+                self.release(component)
+                self._thaw(component)
+                if child.wait(EXIT_TIMEOUT_S) is None:
+                    child.kill_tree()
+            else:
                 child.kill_tree()
-        else:
-            child.kill_tree()
-        if child.wait(EXIT_TIMEOUT_S) is None:
-            message = f"{component} (pid {child.pid}) is still there after SIGKILL"
-            raise InfrastructureError(message)
-        self._collect(component)
+            if child.wait(EXIT_TIMEOUT_S) is None:
+                message = f"{component} (pid {child.pid}) is still there after SIGKILL"
+                raise InfrastructureError(message)
+            self._collect(component)
+            if self._wire is not None:
+                # What it sent and nobody forwarded never reaches the database.
+                self._wire.cut(component)
+                self._thaw(component)
+                if component == SERVER and CLIENT in self._frozen:
+                    # Nor does the client hear what it was kept from hearing.
+                    self._wire.cut(CLIENT)
         return True
 
     def start(self, component: str) -> bool:
         """Start a component; waits until it is ready."""
-        if component in self._running():
-            return False
-        self._collect(component)
-        self._launch(component)
-        self._children[component].wait_ready(READY_TIMEOUT_S)
+        with self._lock:
+            if component in self._running():
+                return False
+            self._collect(component)
+            self._launch(component)
+            self._children[component].wait_ready(READY_TIMEOUT_S)
         return True
 
     def pause(self, component: str) -> bool:
         """Freeze a component by SIGSTOP."""
-        child = self._children.get(component)
-        if child is None or component in self._paused or not child.signal(signal.SIGSTOP):
-            return False
-        self._paused.add(component)
+        with self._lock:
+            child = self._children.get(component)
+            if child is None or component in self._paused or not child.signal(signal.SIGSTOP):
+                return False
+            self._paused.add(component)
         return True
 
     def resume(self, component: str) -> bool:
         """Let a frozen component go on by SIGCONT."""
-        if component not in self._paused:
-            return False
-        self._paused.discard(component)
-        return self._children[component].signal(signal.SIGCONT)
+        with self._lock:
+            if component not in self._paused:
+                return False
+            self._paused.discard(component)
+            self._thaw(component)
+            return self._children[component].signal(signal.SIGCONT)
 
     def stop_database(self, mode: str) -> bool:
         """Stop PostgreSQL."""
-        if not self._cluster.is_running:
-            return False
-        self._observer.close()
-        self._cluster.stop(mode)  # type: ignore[arg-type]
+        with self._lock:
+            if not self._cluster.is_running:
+                return False
+            self._cluster.stop(mode)  # type: ignore[arg-type]
         return True
 
     def start_database(self) -> bool:
         """Start PostgreSQL."""
-        if self._cluster.is_running:
-            return False
-        self._cluster.start(READY_TIMEOUT_S)
+        with self._lock:
+            if self._cluster.is_running:
+                return False
+            self._cluster.start(READY_TIMEOUT_S)
         return True
+
+    def cut(self, component: str) -> bool:
+        """Break all connections of a component to the database."""
+        if self._wire is None or component not in self._running():
+            return False
+        self._wire.cut(component)
+        return True
+
+    def hold(self, component: str) -> bool:
+        """Let nothing pass between a component and the database."""
+        with self._lock:
+            if self._wire is None or component not in self._running() or component in self._held:
+                return False
+            self._held.add(component)
+            self._wire.freeze(component)
+        return True
+
+    def release(self, component: str) -> bool:
+        """Let pass again."""
+        with self._lock:
+            if component not in self._held:
+                return False
+            self._held.discard(component)
+            if self._wire is not None and component not in self._frozen:
+                self._wire.thaw(component)
+        return True
+
+    def set_trap(
+        self,
+        component: str,
+        moment: Moment,
+        grip: Grip,
+        sprung: Callable[[], None],
+        *,
+        hold_ms: int,
+    ) -> Trap | None:
+        """Wait for a moment; None if there is no wire to wait at."""
+        if self._wire is None:
+            return None
+
+        def note() -> None:
+            if grip is Grip.FREEZE:
+                self._frozen.add(component)
+            sprung()
+
+        return self._wire.set_trap(component, moment, grip, note, hold_ms=hold_ms)
+
+    def let_go(self, component: str) -> None:
+        """Thaw what a trap froze, unless it has been paused since: then when it is resumed."""
+        with self._lock:
+            if component not in self._paused:
+                self._thaw(component)
+
+    def requests(self) -> Sequence[Request]:
+        """Return what components asked the database so far."""
+        return self._wire.requests() if self._wire is not None else ()
 
     def terminate_backend(self, component: str, session: int) -> bool:
         """End a database session of a component (1 is the oldest), or all of them (0)."""
-        if not self._cluster.is_running:
-            return False
-        return self._cluster.terminate_backends(component, session) > 0
+        with self._lock:
+            if not self._cluster.is_running:
+                return False
+            return self._cluster.terminate_backends(component, session) > 0
 
     def close(self) -> None:
         """Kill everything; drop the database."""
@@ -198,17 +292,40 @@ class ReferenceSystem:
         entry = SERVER_ENTRY if component == SERVER else WORKER_ENTRY
         return self._keeper.fork(entry, settings, self._directory / f"{component}.log")
 
+    def _make_client(self, wire: Wire | None) -> ApiClient:
+        timeout_ms = self._tuning.contract.request_timeout_ms
+        if wire is None:
+            return ApiClient(self._port, timeout_ms)
+        port = wire.route_http(CLIENT, self._port)
+        return ApiClient(port, timeout_ms, partial(wire.has_refused, CLIENT))
+
     def _running(self) -> set[str]:
-        return {name for name, child in self._children.items() if child.exit_code is None}
+        children = tuple(self._children.items())
+        return {name for name, child in children if child.exit_code is None}
+
+    def _thaw(self, component: str) -> None:
+        if component in self._frozen:
+            self._frozen.discard(component)
+            if self._wire is not None and component not in self._held:
+                self._wire.thaw(component)
+
+    def _dsn(self, component: str) -> str:
+        dsn = self._cluster.dsn(self._database, over="tcp")
+        if self._wire is None:
+            return dsn
+        port = self._wire.route(component, str(self._cluster.socket_path))
+        return make_conninfo(dsn, port=port)
 
     def _launch(self, component: str) -> None:
         settings = self._tuning.settings(
-            dsn=self._cluster.dsn(self._database, over="tcp"),
+            dsn=self._dsn(component),
             component=component,
             port=self._port,
             ledger_path=self._ledger_path,
         )
         self._ordered.discard(component)
+        if self._wire is not None:
+            self._wire.started(component)
         self._children[component] = self.spawn(component, json.dumps(settings))
 
     def _collect(self, component: str) -> None:

@@ -3,12 +3,14 @@
 import itertools
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from chaosfuzz.domain.action import CATALOGUE
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.target import Defect, TargetDescription
+from chaosfuzz.domain.wire import Wire
 from chaosfuzz.reference.defects import DEFECTS
 from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.targets.keeper import Keeper
@@ -40,26 +42,38 @@ def describe() -> TargetDescription:
 
 
 class ReferenceTarget:
-    """Implements Target."""
+    """Implements Target. Without `make_wire` there is no proxy, and no moment comes."""
 
-    def __init__(self, defects: tuple[str, ...] = (), mode: str = "at-least-once") -> None:
+    def __init__(
+        self,
+        defects: tuple[str, ...] = (),
+        mode: str = "at-least-once",
+        make_wire: Callable[[], Wire] | None = None,
+    ) -> None:
         known = [defect.name for defect in known_defects()]
         for name in defects:
             if name not in known:
                 message = f"unknown defect {name!r}; defects are: {', '.join(known)}"
                 raise UsageError(message)
         self._tuning = Tuning(defects=tuple(defects), mode=mode)
+        self._make_wire = make_wire
         self.description = describe()
 
     def lane(self, index: int, directory: Path) -> "ProcessLane":
         """Start a lane: a keeper and a cluster with the schema in a template."""
-        return ProcessLane(index, directory, self._tuning)
+        return ProcessLane(index, directory, self._tuning, self._make_wire)
 
 
 class ProcessLane:
     """A keeper and a warm cluster; each schedule gets a fresh database (implements Lane)."""
 
-    def __init__(self, index: int, directory: Path, tuning: Tuning) -> None:
+    def __init__(
+        self,
+        index: int,
+        directory: Path,
+        tuning: Tuning,
+        make_wire: Callable[[], Wire] | None = None,
+    ) -> None:
         self._numbers = itertools.count(1)
         self._index = index
         self._tuning = tuning
@@ -74,6 +88,9 @@ class ProcessLane:
             undo.callback(self._cluster.dispose)
             self._cluster.start(READY_TIMEOUT_S)
             self._cluster.prepare_template(TEMPLATE, SCHEMA)
+            self._wire = make_wire() if make_wire is not None else None
+            if self._wire is not None:
+                undo.callback(self._wire.close)
             self._undo = undo.pop_all()
 
     def open(self, workers: int) -> ReferenceSystem:
@@ -88,6 +105,7 @@ class ProcessLane:
             directory=self._logs,
             tuning=self._tuning,
             workers=workers,
+            wire=self._wire,
         )
 
     def _trim_logs(self) -> None:

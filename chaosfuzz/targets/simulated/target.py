@@ -12,7 +12,13 @@ from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS
 DESCRIPTION = TargetDescription(
     name="simulated",
     summary="a job queue in logical time: no processes, thousands of schedules a second",
-    actions=tuple(action.name for action in CATALOGUE),
+    actions=tuple(
+        action.name
+        for action in CATALOGUE
+        if "connection" not in action.name
+        and action.name != "cut_server"
+        and not action.needs_moment
+    ),
     contract=Contract(
         guarantee=Guarantee.AT_LEAST_ONCE,
         lease_ms=LEASE_MS,

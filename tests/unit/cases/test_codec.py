@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chaosfuzz.cases import dump_case, load_case
-from chaosfuzz.domain.action import CATALOGUE, MAX_WORKERS
+from chaosfuzz.domain.action import CATALOGUE, MAX_WORKERS, Action
 from chaosfuzz.domain.case import Case, Found, Needed, Rate
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import CLIENT, MAX_EVENT_LENGTH, MAX_NTH, Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 from chaosfuzz.domain.verdict import Kind, Signature
 
@@ -34,12 +35,28 @@ SCRAPS = ["", "\n", " ", ":", "{", "}", "[]", "null", "-1", "'", "? ", "\t"]
 
 
 @st.composite
+def moments(draw: st.DrawFn, action: Action) -> Moment:
+    events = st.text(min_size=1, max_size=MAX_EVENT_LENGTH)
+    return Moment(
+        event=draw(events.filter(lambda text: text.isprintable() and bool(text.strip()))),
+        nth=draw(st.integers(1, MAX_NTH)),
+        side=draw(st.sampled_from(Side)) if action.side is None else action.side,
+        component=draw(
+            st.sampled_from(["", CLIENT] if action.strikes_client else ["", "worker-2", "server-1"])
+        ),
+    )
+
+
+@st.composite
 def steps(draw: st.DrawFn) -> Step:
     action = draw(st.sampled_from(CATALOGUE))
     arguments = {
         p.name: draw(st.integers(p.low, p.high)) for p in action.parameters if draw(st.booleans())
     }
-    return make_step(action.name, **arguments)
+    step = make_step(action.name, **arguments)
+    if action.needs_moment or (action.pinnable and draw(st.booleans())):
+        return step.pinned(draw(moments(action)))
+    return step
 
 
 @st.composite
@@ -166,8 +183,21 @@ CHANGED = [
     (
         "{worker: 1}",
         "{worker: 1, at: {nth: 1}}",
-        "case.yaml:12: kill_worker: moments (at:) are not",
+        "case.yaml:12: kill_worker: at={'nth': 1} is no moment; write {after: EVENT, nth: 1}",
     ),
+    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, nth: 0}}", "case.yaml:12: at: nth=0 is out"),
+    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, on: me}}", "case.yaml:12: at: on='me' is no"),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: UPDATE, how: 1}}",
+        "case.yaml:12: kill_worker: at: un",
+    ),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: 7}}",
+        "case.yaml:12: kill_worker: at={'after': 7}: ev",
+    ),
+    ("{count: 1", "{at: {after: UPDATE}, count: 1", "case.yaml:11: create_tasks: it cannot strike"),
     ("{worker: 1}", "{worker: 1}\n    wait: {ms: 1}", "case.yaml:12: step 2 has 2 actions ("),
     ("kill_worker: {worker: 1}", "kill_worker", "case.yaml:12: step 2 is 'kill_worker'; write it"),
     ("{worker: 1}", "1", "case.yaml:12: kill_worker: 1 are no arguments; write {argument: value}"),

@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaosfuzz.domain.action import CATALOGUE, MAX_WORKERS
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import CLIENT, Moment, Side
 from chaosfuzz.domain.plan import PlanModel, repaired
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 
+BEFORE = Moment(event="POST /tasks", side=Side.BEFORE)
+AFTER = Moment(event="POST /tasks", side=Side.AFTER)
 MANY = settings(max_examples=200, deadline=None, derandomize=True)
 
 
@@ -58,6 +63,33 @@ class TestSteps:
     @given(steps())
     def test_making_a_step_of_a_step_changes_nothing(self, step: Step):
         assert make_step(step.action, **dict(step.arguments)) == step
+
+    @pytest.mark.parametrize(
+        ("action", "moment", "problem"),
+        [
+            ("lose_reply", None, "lose_reply: it strikes in a request only; say which with `at`"),
+            ("lose_reply", BEFORE, "lose_reply: it strikes after a request; write `after:`"),
+            ("delay_reply", BEFORE, "delay_reply: it strikes after a request; write `after:`"),
+            ("reset_request", AFTER, "reset_request: it strikes before a request; write `before:`"),
+            (
+                "lose_reply",
+                replace(AFTER, component="worker-1"),
+                "lose_reply: it strikes client-1, not worker-1; remove `on`",
+            ),
+        ],
+    )
+    def test_a_moment_at_which_it_cannot_strike_is_refused(
+        self, action: str, moment: Moment | None, problem: str
+    ):
+        with pytest.raises(UsageError, match=problem):
+            make_step(action).pinned(moment)
+
+    def test_what_strikes_the_client_needs_a_server(self):
+        model = PlanModel.of(1)
+        lose = make_step("lose_reply").pinned(replace(AFTER, component=CLIENT))
+        assert model.possible(lose)
+        model.apply(make_step("kill_server"))
+        assert not model.possible(lose)
 
 
 class TestSchedules:

@@ -34,7 +34,7 @@ class FakeSystem:
         )
         self.rows: dict[str, TaskState] = {}
         self.replies: list[Reply] = []
-        self.requests: list[TaskRequest] = []
+        self.asked: list[TaskRequest] = []
         self.exited: list[Exit] = []
         self.workers = ["worker-1"]
 
@@ -54,7 +54,7 @@ class FakeSystem:
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
         self.log.append(f"create {request.number}")
-        self.requests.append(request)
+        self.asked.append(request)
         reply = self.replies.pop(0) if self.replies else OK
         if reply.status != 200:
             return reply

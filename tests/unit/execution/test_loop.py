@@ -40,7 +40,7 @@ class TestOrder:
 
     def test_a_healed_system_is_given_new_work(self, stage: "Stage"):
         stage.run(CREATE)
-        assert [request.number for request in stage.system.requests] == [1, 2]
+        assert [request.number for request in stage.system.asked] == [1, 2]
         assert stage.log.index("create 2") > stage.log.index("heal")
 
     def test_the_whole_is_judged_once_at_the_end(self, stage: "Stage"):
@@ -99,7 +99,7 @@ class TestVerdicts:
         with pytest.raises(KeyboardInterrupt):
             stage.run(CREATE)
         assert stage.log[-1] == "close"
-        assert stage.system.requests == []
+        assert stage.system.asked == []
 
     def test_an_action_that_the_target_lacks_is_told(self, stage: "Stage"):
         stage.take_no_tasks()

@@ -31,7 +31,7 @@ def test_tasks_are_numbered_from_one_and_have_tokens_of_their_own(stage: "Stage"
 def test_a_lost_reply_is_followed_by_the_same_key(stage: "Stage"):
     history = History(began_ns=0)
     perform_work(LOST, stage.system, history)
-    first, second = stage.system.requests
+    first, second = stage.system.asked
     assert first == second
     assert len(history.creations) == 1
 
@@ -39,7 +39,7 @@ def test_a_lost_reply_is_followed_by_the_same_key(stage: "Stage"):
 def test_what_was_never_sent_is_not_sent_again(stage: "Stage"):
     stage.system.replies = [NEVER]
     perform_work(LOST, stage.system, History(began_ns=0))
-    assert len(stage.system.requests) == 1
+    assert len(stage.system.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -102,11 +102,21 @@ class Past:
         return self
 
     def fault(
-        self, kind: FaultKind, component: str, began: int, ended: int | None = None
+        self,
+        kind: FaultKind,
+        component: str,
+        began: int,
+        ended: int | None = None,
+        certain: int | None = None,
     ) -> "Past":
-        ended_ns = None if ended is None else ended * MS
         self.history.faults.append(
-            Fault(kind=kind, component=component, began_ns=began * MS, ended_ns=ended_ns)
+            Fault(
+                kind=kind,
+                component=component,
+                began_ns=began * MS,
+                ended_ns=None if ended is None else ended * MS,
+                certain_ns=(began if certain is None else certain) * MS,
+            )
         )
         return self
 

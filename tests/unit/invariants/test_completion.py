@@ -145,6 +145,19 @@ class TestEffectHappensOnce:
         (finding,) = past.check("effect_happens_once")
         assert finding.message == "task 1 is completed and has 2 effects"
 
+    def test_holds_for_an_effect_just_ahead_of_the_completion(self, past: "Past"):
+        past.created().saw(9, past.row(1, RUNNING, effects=1))
+        assert past.check("effect_happens_once", final=False) == []
+
+    def test_finds_a_second_effect_ahead_of_the_completion(self, past: "Past"):
+        past.created().saw(9, past.row(1, RUNNING, 2, effects=2))
+        (finding,) = past.check("effect_happens_once", final=False)
+        assert finding.message == "task 1 is running and has 2 effects"
+
+    def test_finds_a_completion_without_its_effect(self, past: "Past"):
+        past.created().saw(9, past.row(1, COMPLETED, effects=0))
+        assert len(past.check("effect_happens_once")) == 1
+
     def test_finds_an_effect_of_a_failed_task(self, past: "Past"):
         past.created().saw(9, past.row(1, FAILED, effects=1))
         (finding,) = past.check("effect_happens_once")

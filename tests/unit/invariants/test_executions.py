@@ -155,6 +155,11 @@ class TestNoStateRegression:
         (finding,) = past.check("no_state_regression")
         assert finding.message == "attempts of task 1 fell: 2 to 0"
 
+    def test_finds_a_lease_that_came_back(self, past: "Past"):
+        past.created().saw(1, past.row(1, RUNNING, 2, fence=2))
+        (finding,) = past.saw(2, past.row(1, RUNNING, 2, fence=1)).check("no_state_regression")
+        assert finding.message.startswith("lease 1 of task 1 is back in force after lease 2")
+
     def test_finds_attempts_above_the_limit(self, past: "Past"):
         (finding,) = past.created().saw(1, past.row(1, RUNNING, 4)).check("no_state_regression")
         assert finding.message == "task 1 was tried 4 times, its limit is 3"

@@ -68,6 +68,11 @@ class TestHealthTellsTheTruth:
         past.fault(FaultKind.DATABASE_DOWN, "database", 1).saw(9, health=Health.UNWELL)
         assert past.check("health_tells_the_truth") == []
 
+    def test_a_database_that_is_just_going_down_may_have_been_up(self, past: "Past"):
+        past.fault(FaultKind.DATABASE_DOWN, "database", 1, certain=10)
+        past.saw(9, health=Health.WELL)
+        assert past.check("health_tells_the_truth") == []
+
     def test_finds_health_that_pretends(self, past: "Past"):
         past.fault(FaultKind.DATABASE_DOWN, "database", 1).saw(9, health=Health.WELL)
         (finding,) = past.check("health_tells_the_truth")

@@ -15,11 +15,11 @@ MAX_STEPS = 12
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Schedule]:
-    return list(islice(schedules(ACTIONS, MAX_STEPS, 42), 30))
+    return list(islice(schedules(ACTIONS, MAX_STEPS, 42), 60))
 
 
 def test_the_same_seed_gives_the_same_schedules(drawn: list[Schedule]):
-    assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 30)) == drawn
+    assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 60)) == drawn
 
 
 def test_hardly_any_draw_is_a_repetition():

@@ -1,0 +1,235 @@
+"""`chaosfuzz sweep`: every moment of one task's life."""
+
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from chaosfuzz.campaign.events import CaseSaved
+from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.results import write_results
+from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.sighting import Sighting
+from chaosfuzz.campaign.sweep import NEVER_CAME, Sweep, Swept
+from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cases import CaseStore
+from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED, MAX_LANES
+from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.options import (
+    PROMISES,
+    cases_option,
+    default_lanes,
+    invariants_option,
+    json_option,
+    out_option,
+)
+from chaosfuzz.cli.progress import clock, make_console
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.reporting.summary import FailureSummary, MomentSummary, Summary, write_json
+from chaosfuzz.shrinking import Budget
+
+
+@click.command(short_help="Kill and cut at every moment of a task's life")
+@click.argument("target", default="reference")
+@click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME",
+    help="Plant a defect (repeatable). See: chaosfuzz defects",
+)
+@click.option(
+    "--contract",
+    type=click.Choice(PROMISES),
+    default=PROMISES[0],
+    show_default=True,
+    help="What the target is asked to promise.",
+)
+@click.option(
+    "--lanes",
+    type=click.IntRange(1, MAX_LANES),
+    help="Copies of the target run side by side. Default: as many as this machine carries.",
+)
+@invariants_option
+@cases_option
+@out_option
+@json_option
+def sweep(
+    target: str,
+    defects: tuple[str, ...],
+    contract: str,
+    lanes: int | None,
+    invariants: Path | None,
+    cases: Path,
+    out: Path,
+    json_to: str | None,
+) -> int:
+    """Strike at every moment of one task's life: kill and cut, before and after each request.
+
+    First the requests are learned from undisturbed runs. Exit code: 0 every promise held at
+    every moment, 1 one was broken, 2 bad usage, 3 the harness failed or could not decide.
+
+    \b
+    chaosfuzz sweep reference
+    chaosfuzz sweep reference --defect no-lease-recovery
+    """  # noqa: D301 - click reads the escape
+    setup = Setup(
+        target=target,
+        defects=tuple(dict.fromkeys(defects)),
+        mode=contract,
+        invariants=invariants,
+    )
+    setup.check()
+    directory = create_run_directory(out, "sweep")
+    console = make_console(to_stderr=json_to == "-")
+    session = _Session(setup, CaseStore(cases), directory, console)
+    return session.run(lanes if lanes is not None else default_lanes(), json_to)
+
+
+class _Session:
+    """One invocation."""
+
+    def __init__(self, setup: Setup, store: CaseStore, directory: Path, console: Console) -> None:
+        self.setup = setup
+        self.store = store
+        self.directory = directory
+        self.console = console
+        self.swept: list[Swept] = []
+        self.stop = threading.Event()
+        self.began = time.monotonic()
+
+    def run(self, lanes: int, json_to: str | None) -> int:
+        """Sweep, print and save; return the exit code."""
+        say = self.console.print
+        planted = "".join(f" with {name}" for name in self.setup.defects)
+        error = ""
+        log = EventLog(self.directory / "events.jsonl")
+        with closing(log), stopping(self.stop.set) as interrupts:
+            say(f"sweeping {self.setup.target}{planted}: learning what a task's life is made of")
+            try:
+                with Sweep(self.setup, lanes, self.directory, log, self.stop) as campaign:
+                    points = campaign.learn()
+                    say(f"{len(points)} moments, {lanes} lane{'s' if lanes > 1 else ''}")
+                    for number, swept in enumerate(campaign.run(points), 1):
+                        self.swept.append(swept)
+                        say(_row(number, len(points), swept))
+            except KeyboardInterrupt:
+                if not interrupts.seen:
+                    raise
+            except InfrastructureError as failed:
+                error = str(failed)
+        return self._finish(error, json_to, interrupted=interrupts.seen)
+
+    def _finish(self, error: str, json_to: str | None, *, interrupted: bool) -> int:
+        saved = self._save()
+        summary = self._summary(saved, error)
+        say = self.console.print
+        counts = {v: sum(s.verdict == v for s in self.swept) for v in _ORDER}
+        told = ", ".join(f"{n} {'hold' if v == 'holds' else v}" for v, n in counts.items() if n)
+        say(f"{summary.verdict}: {len(self.swept)} moments in {clock(summary.duration_s)}: {told}")
+        for case in saved:
+            say(f"{case.case.signature}, fails {case.case.reproduces}: {case.case.title}")
+            say(f"case    {case.path}")
+            say(f"replay  chaosfuzz replay {case.path}")
+        problem = write_results(self.directory, summary, saved)
+        say(f"results {self.directory}" if not problem else f"results: {problem}")
+        if json_to is not None:
+            write_json(summary, json_to)
+        if error and not saved:
+            raise InfrastructureError(error)
+        if error:
+            say(f"then the harness failed: {error}")
+        if interrupted and summary.verdict != "violated":
+            return EXIT_INTERRUPTED
+        return EXIT_CODES[summary.verdict]
+
+    def _save(self) -> list[CaseSaved]:
+        """Save a case for each distinct failure: the moment at which it shows most."""
+        best: dict[Signature, Swept] = {}
+        for swept in self.swept:
+            failure = swept.result.failure
+            if failure is not None:
+                known = best.setdefault(failure.signature, swept)
+                if swept.rate.violations > known.rate.violations:
+                    best[failure.signature] = swept
+        reduction = Reduction(setup=self.setup, store=self.store, budget=Budget())
+        return [
+            reduction.save_unshrunk(Sighting(result=swept.result, rate=swept.rate))
+            for swept in best.values()
+        ]
+
+    def _summary(self, saved: list[CaseSaved], error: str) -> Summary:
+        came = [s for s in self.swept if s.verdict != NEVER_CAME]
+        undecided = sum(s.verdict == "unknown" for s in self.swept)
+        verdict = "holds"
+        if saved:
+            verdict = "violated"
+        elif error:
+            verdict = "infrastructure"
+        elif undecided or not came:
+            verdict = "unknown"
+        return Summary(
+            command="sweep",
+            target=self.setup.target,
+            defects=self.setup.defects,
+            verdict=verdict,
+            seed=self.setup.seed,
+            schedules=len(self.swept),
+            steps=sum(s.result.steps_run for s in self.swept),
+            duration_s=time.monotonic() - self.began,
+            failures=tuple(_failure(case) for case in saved),
+            unknown_schedules=undecided,
+            faults=sum(s.result.faults for s in self.swept),
+            moments_came=len(came),
+            moments_never_came=len(self.swept) - len(came),
+            moments=tuple(map(_moment, self.swept)),
+            message=error,
+        )
+
+
+_STRUCK_WIDTH = 102
+_ORDER = ("holds", "violated", "unknown", NEVER_CAME)
+
+
+def _row(number: int, total: int, swept: Swept) -> str:
+    step, failure = swept.point.step, swept.result.failure
+    verdict = swept.verdict
+    if failure is not None:
+        verdict = f"VIOLATED {failure.signature.kind} in {swept.rate}"
+    elif swept.result.undecided:
+        verdict = f"unknown: {swept.result.undecided[0]}"
+    struck = f"{step.action:15} {step.at}" if step is not None else f"nothing: {swept.point.life}"
+    return f"{number:3}/{total}  {struck:<{_STRUCK_WIDTH}}  {verdict}"
+
+
+def _moment(swept: Swept) -> MomentSummary:
+    step, failure = swept.point.step, swept.result.failure
+    moment = step.at if step is not None else None
+    return MomentSummary(
+        life=swept.point.life,
+        action=step.action if step is not None else "",
+        moment=moment.event if moment is not None else "",
+        side=moment.side.value if moment is not None else "",
+        nth=moment.nth if moment is not None else 0,
+        verdict=swept.verdict,
+        signature=failure.signature if failure is not None else None,
+        violations=swept.rate.violations,
+        attempts=swept.rate.attempts,
+    )
+
+
+def _failure(saved: CaseSaved) -> FailureSummary:
+    return FailureSummary(
+        signature=saved.case.signature,
+        case=str(saved.path),
+        steps=len(saved.case.schedule.steps),
+        original_steps=saved.original_steps,
+        violations=saved.case.reproduces.violations,
+        attempts=saved.case.reproduces.attempts,
+        executions_to_shrink=0,
+    )

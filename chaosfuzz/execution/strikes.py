@@ -1,0 +1,162 @@
+"""Steps that strike at a moment: armed ahead, done on a thread of their own when it comes."""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chaosfuzz.domain.action import find_action
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.fault import GripInjector, Injector, Journal, Performed
+from chaosfuzz.domain.history import FaultKind, History
+from chaosfuzz.domain.moment import CLIENT
+from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.schedule import Step
+from chaosfuzz.domain.target import System
+from chaosfuzz.domain.wire import Grip, Trap, Trappable
+
+HOLD_MS = 10_000
+JOIN_TIMEOUT_S = 30.0
+NOT_COME = Performed(applied=False, outcome=Outcome.FAILED, detail="the moment has not come")
+
+
+@dataclass(kw_only=True)
+class Armed:
+    """A step that waits for its moment, and what became of it."""
+
+    index: int
+    step: Step
+    component: str
+    trap: Trap | None = None
+    performed: Performed | None = None
+
+
+class Strikes:
+    """Sets traps and performs their steps when they spring.
+
+    A step may strike while the loop is still busy with one before it, even one that waits for
+    the very component that is struck; hence the thread.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        history: History,
+        injectors: Mapping[str, Injector],
+        journal: Journal,
+    ) -> None:
+        self._system = system
+        self._history = history
+        self._injectors = injectors
+        self._journal = journal
+        self._sprung: queue.SimpleQueue[Armed | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        # A trap may spring before its step knows it.
+        self._setting = threading.Lock()
+        self.armed: dict[int, Armed] = {}
+
+    def arm(self, index: int, step: Step) -> None:
+        """Wait for a step's moment from now on."""
+        moment = step.at
+        assert moment is not None, step
+        if not isinstance(self._system, Trappable):
+            message = f"this target has no moments: {step}; remove `at`, or use one that has"
+            raise UsageError(message)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="strikes", daemon=True)
+            self._thread.start()
+        component = moment.component or (CLIENT if moment.is_http else struck_by(step))
+        if not component:
+            message = f"{step}: whose request is it? Say so with `on`, as in on: worker-1"
+            raise UsageError(message)
+        armed = Armed(index=index, step=step, component=component)
+        self.armed[index] = armed
+        gripping = self._gripping(armed)
+        grip = gripping.grip(step) if gripping is not None else Grip.FREEZE
+        self._journal.write("armed", index=index, step=str(step))
+        with self._setting:
+            armed.trap = self._system.set_trap(
+                armed.component,
+                moment,
+                grip,
+                lambda: self._sprung.put(armed),
+                hold_ms=dict(step.arguments).get("ms", 0) or HOLD_MS,
+            )
+
+    @property
+    def latest(self) -> int | None:
+        """Return the last step that has struck."""
+        return max((a.index for a in self.armed.values() if a.performed is not None), default=None)
+
+    def missed(self) -> tuple[int, ...]:
+        """Return the steps whose moment has not come."""
+        return tuple(a.index for a in self.armed.values() if a.performed is None)
+
+    def check(self) -> None:
+        """Raise what went wrong while striking."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def disarm(self) -> None:
+        """Wait for no moment any more; strikes under way are finished."""
+        for armed in self.armed.values():
+            if armed.trap is not None and armed.trap.sprung_ns is None:
+                armed.trap.release()
+        if self._thread is not None:
+            self._sprung.put(None)
+            self._thread.join(JOIN_TIMEOUT_S)
+            self._thread = None
+        self.check()
+
+    def _work(self) -> None:
+        while (armed := self._sprung.get()) is not None:
+            try:
+                armed.performed = self._strike(armed)
+            except BaseException as error:  # noqa: BLE001 - raised again by check
+                self._error = self._error or error
+
+    def _strike(self, armed: Armed) -> Performed:
+        with self._setting:
+            step, trap = armed.step, armed.trap
+        assert isinstance(self._system, Trappable)
+        self._journal.write("strike", index=armed.index, step=str(step))
+        gripping = self._gripping(armed)
+        # Whoever stands still while another is struck is as good as cut off.
+        bystander = gripping is None and armed.component != struck_by(step)
+        if bystander and trap is not None:
+            sprung_ns = trap.sprung_ns or time.monotonic_ns()
+            self._history.begin_fault(FaultKind.KEPT_STILL, armed.component, sprung_ns)
+        try:
+            if gripping is not None and trap is not None:
+                return gripping.struck(step, self._system, self._history, trap)
+            return self._injectors[step.action].perform(step, self._system, self._history)
+        finally:
+            self._system.let_go(armed.component)
+            if bystander:
+                now_ns = time.monotonic_ns()
+                self._history.end_fault(FaultKind.KEPT_STILL, armed.component, now_ns)
+
+    def _gripping(self, armed: Armed) -> GripInjector | None:
+        """Return what strikes the very connection whose request it is.
+
+        None if the moment is another component's: that is kept still while the step is done.
+        """
+        injector = self._injectors[armed.step.action]
+        is_own = armed.component == struck_by(armed.step)
+        needs_moment = find_action(armed.step.action).needs_moment
+        if isinstance(injector, GripInjector) and (is_own or needs_moment):
+            return injector
+        return None
+
+
+def struck_by(step: Step) -> str:
+    """Return the component that a step strikes, whose moment it is unless another is named."""
+    if find_action(step.action).strikes_client:
+        return CLIENT
+    slot = dict(step.arguments).get("worker")
+    if slot is not None:
+        return f"worker-{slot}"
+    return "server-1" if "server" in step.action else ""

@@ -1,0 +1,40 @@
+"""What passes between the client and the HTTP server: lost, reset or late."""
+
+import time
+
+from chaosfuzz.domain.fault import Performed
+from chaosfuzz.domain.history import FaultKind, History
+from chaosfuzz.domain.moment import CLIENT
+from chaosfuzz.domain.schedule import Step
+from chaosfuzz.domain.target import System
+from chaosfuzz.domain.wire import Grip, Trap
+from chaosfuzz.faults.common import end, lacks
+
+_DELAY = "delay_reply"
+
+
+class ReplyLoss:
+    """lose_reply, reset_request and delay_reply; the client's next request heals it."""
+
+    actions = ("lose_reply", "reset_request", _DELAY)
+
+    def perform(self, step: Step, system: System, history: History) -> Performed:
+        """Refuse: it strikes at a moment only."""
+        raise lacks(f"{step.action} without a moment")
+
+    def grip(self, step: Step) -> Grip:
+        """The one connection is broken, or its reply kept back for a while."""
+        return Grip.HOLD if step.action == _DELAY else Grip.CUT
+
+    def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
+        """Record how long the client heard nothing."""
+        now_ns = time.monotonic_ns()
+        began_ns = trap.sprung_ns or now_ns
+        history.begin_fault(FaultKind.CUT_OFF, CLIENT, began_ns)
+        ended_ns = began_ns + step["ms"] * 10**6 if step.action == _DELAY else now_ns
+        history.end_fault(FaultKind.CUT_OFF, CLIENT, ended_ns)
+        return Performed(applied=True)
+
+    def heal(self, system: System, history: History) -> None:
+        """Nothing stays broken: a late reply is delivered by itself."""
+        end(history, FaultKind.CUT_OFF, CLIENT)

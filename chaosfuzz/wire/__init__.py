@@ -1,0 +1,46 @@
+"""The protocol-aware proxy between components and PostgreSQL, and clients and HTTP servers."""
+
+from chaosfuzz.wire.component import Upstream
+from chaosfuzz.wire.event import Event, RequestKind, Status
+from chaosfuzz.wire.intervention import (
+    Controller,
+    Cut,
+    Delay,
+    Hold,
+    Intervention,
+    LetPass,
+    Release,
+    Side,
+    Strike,
+    Zombie,
+)
+from chaosfuzz.wire.lane import LaneWire
+from chaosfuzz.wire.proxy import Proxy
+from chaosfuzz.wire.rules import Phase, Rule, RuleController, TraceEntry
+from chaosfuzz.wire.serial import SerialController
+from chaosfuzz.wire.statement import Statement
+
+__all__ = [
+    "Controller",
+    "Cut",
+    "Delay",
+    "Event",
+    "Hold",
+    "Intervention",
+    "LaneWire",
+    "LetPass",
+    "Phase",
+    "Proxy",
+    "Release",
+    "RequestKind",
+    "Rule",
+    "RuleController",
+    "SerialController",
+    "Side",
+    "Statement",
+    "Status",
+    "Strike",
+    "TraceEntry",
+    "Upstream",
+    "Zombie",
+]

@@ -1,0 +1,186 @@
+"""A client's HTTP connection and its own to the server, joined."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chaosfuzz.wire import http_key
+from chaosfuzz.wire.event import Event, RequestKind, Status
+from chaosfuzz.wire.http_framing import HttpFramer
+from chaosfuzz.wire.http_message import Extent, Head, NotHttpError
+from chaosfuzz.wire.link import Link
+from chaosfuzz.wire.requests import Request
+from chaosfuzz.wire.side import Stop
+
+if TYPE_CHECKING:
+    from chaosfuzz.wire.component import Component
+
+_FIRST_SERVER_ERROR = 500
+
+
+@dataclass(kw_only=True, slots=True)
+class _Exchange:
+    """A request that went to the server, and whether its final response has begun."""
+
+    event: Event
+    status: int | None = None
+
+
+class HttpConnection(Link):
+    """Forwards bytes unmodified; each HTTP/1.1 request is an event, which its response ends.
+
+    A request is asked about when its head is there and goes on with its body. Interim responses
+    are delivered at once. What is not HTTP/1.1, or no longer, is forwarded and makes no events.
+    The server is dialled at once, so that a client is refused before it has said anything.
+    """
+
+    def __init__(self, component: "Component", number: int) -> None:
+        super().__init__(component, number)
+        self._requests = HttpFramer()
+        self._replies = HttpFramer()
+        self._exchanges: deque[_Exchange] = deque()
+        self._server_has_ended = False
+
+    @property
+    def _is_opening(self) -> bool:
+        return not self._server.is_open
+
+    @property
+    def _is_armed(self) -> bool:
+        # Of a reply that is not understood the end is never seen.
+        if not self._exchanges or self._replies.is_blind:
+            return False
+        return self._exchanges[0].event.after is not None
+
+    def _begin(self) -> None:
+        if not self._is_over:
+            self._dial()
+
+    def _dialled(self) -> None:
+        self.client.go_on(Stop.CONNECTING)
+        self._pump_requests()
+
+    @property
+    def _is_replying(self) -> bool:
+        """Whether a final response has begun, and will be seen to end."""
+        has_begun = bool(self._exchanges) and self._exchanges[0].status is not None
+        return has_begun and not self._replies.is_blind
+
+    # From the client to the server.
+
+    def _take_requests(self, data: bytes) -> None:
+        self._requests.feed(data)
+        self._pump_requests()
+
+    def _pump_requests(self) -> None:
+        while not self.client.is_waiting and not self._is_over and not self.is_zombie:
+            if self._waiting is not None:
+                self._exchanges.append(_Exchange(event=self._waiting))
+                self._waiting = None
+                continue
+            taken = self._requests.take()
+            if isinstance(taken, Head):
+                self._read_request(taken)
+            elif not taken:
+                self._server.write(self._requests.release())
+                if self._client_has_ended:
+                    self._server.write(self._requests.release_all())
+                    self._server.end_writing()
+                return
+
+    def _read_request(self, head: Head) -> None:
+        try:
+            method, target = head.request()
+            self._requests.begin_body(head.request_body())
+        except NotHttpError:
+            self._requests.give_up()
+            return
+        statement = http_key.describe(method, target)
+        request = Request(
+            kind=RequestKind.HTTP, statement=statement, key=statement.key, text=head.line
+        )
+        self._ask(self._new_event(request))
+
+    def _release_before(self) -> bytes:
+        return self._requests.release_before()
+
+    # From the server to the client.
+
+    def _take_replies(self, data: bytes) -> None:
+        self._replies.feed(data)
+        self._pump_replies()
+
+    def _pump_replies(self) -> None:
+        while not self._server.is_waiting and not self._is_over:
+            if self.is_zombie:
+                self._due.clear()
+            if self._due:
+                event, intervention = self._due.popleft()
+                self._apply(intervention, event, self._server)
+                continue
+            if self._withheld and not self._is_replying:
+                self._deliver_withheld()
+            taken = self._replies.take()
+            if isinstance(taken, Head):
+                self._read_reply(taken)
+            elif taken:
+                self._reply_ended()
+            else:
+                self._pass_on(self._replies.release())
+                if self._server_has_ended:
+                    self._say_last_word()
+                return
+
+    def _read_reply(self, head: Head) -> None:
+        exchange = self._exchanges[0] if self._exchanges else None
+        try:
+            method = exchange.event.statement.verb if exchange is not None else ""
+            body = head.response_body(method)
+            status = head.status()
+        except NotHttpError:
+            exchange = None
+        if exchange is None:
+            # An answer to what was no request, such as a complaint about it.
+            self._replies.give_up()
+            return
+        is_tunnel = body is Extent.TUNNEL
+        if status >= 200 or is_tunnel:
+            exchange.status = status
+        if is_tunnel:
+            self._reply_ended()
+        self._replies.begin_body(body)
+        if is_tunnel:
+            self._requests.give_up()
+            self._pump_requests()
+
+    def _reply_ended(self) -> None:
+        exchange = self._exchanges[0]
+        if exchange.status is None:
+            # The client may send its body only when it has heard this.
+            self.client.write(self._replies.release())
+            return
+        self._pass_on(self._replies.release())
+        self._exchanges.popleft()
+        event = exchange.event
+        event.detail = str(exchange.status)
+        failed = exchange.status >= _FIRST_SERVER_ERROR
+        event.status = Status.ERROR if failed else Status.OK
+        self._done(event)
+
+    def _server_ended(self) -> None:
+        self._server_has_ended = True
+        self._replies.end()
+        self._pump_replies()
+
+    def _say_last_word(self) -> None:
+        """Deliver what is left, also of a reply that is incomplete, and close as the server did."""
+        self._deliver_withheld()
+        self.client.write(self._replies.release_all())
+        self._server.close()
+
+    def _abandon(self) -> list[Event]:
+        left = [exchange.event for exchange in self._exchanges]
+        self._exchanges.clear()
+        for event in left:
+            event.status = Status.CUT
+        return left

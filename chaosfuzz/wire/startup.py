@@ -1,0 +1,67 @@
+"""What a client says before the first message: start, cancel, or a wish for encryption."""
+
+import struct
+from dataclasses import dataclass
+from enum import Enum
+
+_CANCEL, _SSL, _GSS = 80877102, 80877103, 80877104
+_TLS_HANDSHAKE = 0x16
+# The server's own limit (MAX_STARTUP_PACKET_LENGTH).
+_MAXIMUM_PACKET_BYTES = 10_000
+_read_header = struct.Struct("!II").unpack_from
+
+
+class Opening(Enum):
+    """Kinds of first packet."""
+
+    START = "start"
+    CANCEL = "cancel"
+    ENCRYPT = "encrypt"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartupPacket:
+    """One packet as it came. REFUSE stands for bytes the server would close on at once."""
+
+    opening: Opening
+    raw: bytes = b""
+
+
+class StartupReader:
+    """Collects startup packets; after START or CANCEL the `rest` belongs to the messages."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self) -> None:
+        self.rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes that arrived."""
+        self.rest += data
+
+    def take(self) -> StartupPacket | None:
+        """Return the next packet, None if it is not complete.
+
+        A TLS handshake without a request is refused: there is nothing to answer it with.
+        """
+        if self.rest and self.rest[0] == _TLS_HANDSHAKE:
+            return StartupPacket(opening=Opening.REFUSE)
+        if len(self.rest) < 8:
+            return None
+        length, code = _read_header(self.rest)
+        if not 8 <= length <= _MAXIMUM_PACKET_BYTES:
+            return StartupPacket(opening=Opening.REFUSE)
+        if len(self.rest) < length:
+            return None
+        raw, self.rest = self.rest[:length], self.rest[length:]
+        return StartupPacket(opening=_opening_of(code), raw=raw)
+
+
+def _opening_of(code: int) -> Opening:
+    if code in (_SSL, _GSS):
+        return Opening.ENCRYPT
+    if code == _CANCEL:
+        return Opening.CANCEL
+    # The minor version is for server and client to negotiate; other majors have other messages.
+    return Opening.START if code >> 16 == 3 else Opening.REFUSE

@@ -1,0 +1,83 @@
+"""Learning an alphabet from reference runs."""
+
+import pytest
+
+from chaosfuzz.wire.alphabet import Sighting, is_fruitful, learn
+
+CLAIM = "UPDATE tasks SET status='running' [11111111]"
+COMPLETE = "UPDATE tasks SET status='completed' [22222222]"
+HEARTBEAT = "UPDATE workers [33333333]"
+SWEEP = "UPDATE tasks SET status='retrying' [44444444]"
+COMMIT = "COMMIT [7bbcde9c]"
+COMMIT_OF_WRITE = "COMMIT of UPDATE tasks SET status='completed' [22222222]"
+
+
+def seen(key: str, completion: str = "UPDATE 1", *, idle: bool = False, role: str = "worker"):
+    return Sighting(role=role, key=key, completion=completion, is_idle=idle)
+
+
+def run(polls: int) -> list[Sighting]:
+    return [
+        seen("CONNECT", "", idle=True),
+        seen("LISTEN tasks [6e5bf26e]", "LISTEN", idle=True),
+        seen("SELECT [50fde206]", "SELECT 1", idle=True),
+        *[seen(CLAIM, "UPDATE 0", idle=True)] * polls,
+        *[seen(SWEEP, "UPDATE 0", idle=True)] * polls,
+        *[seen(HEARTBEAT, idle=True)] * polls,
+        seen(CLAIM),
+        seen(HEARTBEAT),
+        seen(COMMIT, "COMMIT"),
+        seen(COMPLETE),
+        seen(COMMIT_OF_WRITE, "COMMIT"),
+    ]
+
+
+def test_what_matters_is_told_from_background():
+    alphabet = learn([run(2), run(3)])
+    assert [letter.key for letter in alphabet.foreground()] == [CLAIM, COMPLETE, COMMIT_OF_WRITE]
+    assert alphabet.runs == 2
+
+
+def test_counts_are_by_run_and_show_what_is_stable():
+    alphabet = learn([run(2), run(3)])
+    claim = alphabet.letter("worker", CLAIM)
+    assert claim.counts == (3, 4)
+    assert claim.fruitful_counts == (1, 1)
+    assert claim.idle_counts == (2, 3)
+    assert not claim.is_stable
+    assert alphabet.letter("worker", COMPLETE).is_stable
+
+
+def test_a_key_missing_in_one_run_is_unstable():
+    alphabet = learn([[seen(COMPLETE)], []])
+    assert alphabet.letter("worker", COMPLETE).counts == (1, 0)
+    assert not alphabet.letter("worker", COMPLETE).is_stable
+
+
+def test_a_key_that_comes_once_while_idle_is_not_background():
+    assert not learn([[seen(SWEEP, "UPDATE 0", idle=True)]]).letters[0].is_background
+
+
+def test_the_same_key_of_two_roles_is_two_letters():
+    alphabet = learn([[seen(CLAIM), seen(CLAIM, role="server")]])
+    assert [letter.role for letter in alphabet.letters] == ["worker", "server"]
+    assert alphabet.letter("db", CLAIM) is None
+
+
+@pytest.mark.parametrize(
+    ("completion", "fruitful"),
+    [
+        ("UPDATE 1", True),
+        ("INSERT 0 1", True),
+        ("SELECT 0", False),
+        ("UPDATE 0", False),
+        ("COMMIT", True),
+        ("", True),
+        ("23505", False),
+        ("57P01", False),
+        ("SKIPPED", False),
+        ("CUT", False),
+    ],
+)
+def test_fruit(completion: str, fruitful: bool):
+    assert is_fruitful(completion) is fruitful
