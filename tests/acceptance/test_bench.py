@@ -24,6 +24,7 @@ def test_schedules_have_15_steps_with_a_server_restart_and_a_database_stop(seed:
     assert schedule == compose(seed)
 
 
+@pytest.mark.long
 def test_throughput_prints_a_breakdown_and_json(tmp_path: Path) -> None:
     document = tmp_path / "throughput.json"
     done = subprocess.run(

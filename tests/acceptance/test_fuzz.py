@@ -76,6 +76,7 @@ def test_planted_defect_is_found_shrunk_saved_and_replayed(tmp_path: Path) -> No
     assert "create_tasks" in shrunk.out
 
 
+@pytest.mark.long
 def test_no_shrink_saves_the_steps_that_ran(tmp_path: Path) -> None:
     done = chaosfuzz(
         tmp_path, "fuzz", "--defect", FOUND_AT_ONCE, "--seed", "2", "--no-shrink", "--json", "-"
@@ -86,6 +87,7 @@ def test_no_shrink_saves_the_steps_that_ran(tmp_path: Path) -> None:
     assert failure["executions_to_shrink"] == 0  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_seed_gives_the_same_schedules_again(tmp_path: Path) -> None:
     drawn = []
     for name in ("first", "second"):
@@ -98,6 +100,7 @@ def test_seed_gives_the_same_schedules_again(tmp_path: Path) -> None:
     assert len(drawn[0]) > 3
 
 
+@pytest.mark.long
 def test_exactly_once_effect_holds(tmp_path: Path) -> None:
     done = chaosfuzz(
         tmp_path, "fuzz", "--contract", "exactly-once-effect", "--examples", "4", "--seed", "5"
@@ -106,9 +109,9 @@ def test_exactly_once_effect_holds(tmp_path: Path) -> None:
 
 
 def test_simulated_target_is_fast_and_finds(tmp_path: Path) -> None:
-    correct = chaosfuzz(tmp_path, "fuzz", "simulated", "--examples", "300", "--json", "-")
+    correct = chaosfuzz(tmp_path, "fuzz", "simulated", "--examples", "60", "--json", "-")
     assert correct.code == 0, correct.err
-    assert correct.json["schedules"] == 300
+    assert correct.json["schedules"] == 60
     listed = chaosfuzz(tmp_path, "defects", "simulated").out.splitlines()
     name = next(line for line in listed if not line.startswith(" "))
     broken = chaosfuzz(tmp_path, "fuzz", "simulated", "--defect", name, "--examples", "3000")

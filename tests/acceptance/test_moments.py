@@ -62,6 +62,7 @@ def test_fuzz_pins_faults_to_requests_and_counts_what_came(tmp_path: Path) -> No
     assert '"armed"' in (run / "events.jsonl").read_text()
 
 
+@pytest.mark.long
 def test_by_the_clock_no_moment_is_waited_for(tmp_path: Path) -> None:
     clock = ("--moments", "clock", "--examples", "3", "--seed", "5", "--json", "-")
     done = chaosfuzz(tmp_path, "fuzz", *clock)

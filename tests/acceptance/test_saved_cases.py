@@ -18,7 +18,7 @@ from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
 
 STORE = CaseStore(Path(__file__).parents[2] / "shrunk_cases" / "reference")
-TRIES = 2
+TRIES = 1
 
 
 @pytest.fixture(scope="module")
