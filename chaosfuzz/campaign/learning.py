@@ -38,7 +38,7 @@ def learn(runner: TracingRunner) -> Iterator[tuple[str, Alphabet]]:
         for _ in range(RUNS):
             result, requests = runner.trace(life(load))
             traces.append(tuple(_sightings(result, requests)))
-        letters = wire_alphabet.learn(traces).letters
+        letters = wire_alphabet.learn(traces)
         yield name, Alphabet(events=tuple(_event_class(letter) for letter in letters))
 
 
@@ -47,7 +47,7 @@ def learn_at_once(runner: TracingRunner) -> Alphabet:
     idle = make_step("wait_idle")
     lives = tuple(step for load in LIVES.values() for step in (load, idle))
     result, requests = runner.trace(Schedule(workers=1, steps=(IDLE, *lives, IDLE)))
-    letters = wire_alphabet.learn([tuple(_sightings(result, requests))]).letters
+    letters = wire_alphabet.learn([tuple(_sightings(result, requests))])
     steps = result.history.steps if result.history is not None else []
     plain_until_ns = next((s.ended_ns for s in steps if s.step == idle), 0)
     plain = {request.event for request in requests if request.at_ns <= plain_until_ns}

@@ -1,5 +1,6 @@
 """The protocol-aware proxy between components and PostgreSQL, and clients and HTTP servers."""
 
+from chaosfuzz.domain.moment import Side
 from chaosfuzz.wire.component import Upstream
 from chaosfuzz.wire.event import Event, RequestKind, Status
 from chaosfuzz.wire.intervention import (
@@ -10,7 +11,6 @@ from chaosfuzz.wire.intervention import (
     Intervention,
     LetPass,
     Release,
-    Side,
     Strike,
     Zombie,
 )

@@ -44,9 +44,8 @@ class Letter:
 
     Fruitful is an occurrence that changed or returned a row. A key is background if a fault at
     it says little: housekeeping, pings, HTTP requests that change nothing by their method (such as
-    those after health), transaction control without writes, and whatever comes
-    again and again while the target is idle, unless it bears fruit only when there is work. It
-    is stable if every run has it equally often: its nth occurrence is the same moment in each.
+    those after health), transaction control without writes, and whatever comes again and again
+    while the target is idle, unless it bears fruit only when there is work.
     """
 
     role: str
@@ -56,37 +55,15 @@ class Letter:
     idle_counts: tuple[int, ...]
     is_background: bool
 
-    @property
-    def is_stable(self) -> bool:
-        """Whether the key came equally often in every run."""
-        return len(set(self.counts)) == 1
 
+def learn(traces: Sequence[Iterable[Sighting]]) -> tuple[Letter, ...]:
+    """Learn from reference runs, each given as its sightings in order of their coming.
 
-@dataclass(frozen=True, kw_only=True)
-class Alphabet:
-    """The letters seen in reference runs, in the order in which they first came."""
-
-    letters: tuple[Letter, ...]
-    runs: int
-
-    def letter(self, role: str, key: str) -> Letter | None:
-        """Return the letter of a role's key, None if it was never seen."""
-        for letter in self.letters:
-            if (letter.role, letter.key) == (role, key):
-                return letter
-        return None
-
-    def foreground(self) -> tuple[Letter, ...]:
-        """Return the letters at which a fault is worth while."""
-        return tuple(letter for letter in self.letters if not letter.is_background)
-
-
-def learn(traces: Sequence[Iterable[Sighting]]) -> Alphabet:
-    """Learn from reference runs, each given as its sightings in order."""
+    The letters are in the order in which they first came.
+    """
     runs = [tuple(trace) for trace in traces]
     names = dict.fromkeys((seen.role, seen.key) for run in runs for seen in run)
-    letters = tuple(_letter(role, key, runs) for role, key in names)
-    return Alphabet(letters=letters, runs=len(runs))
+    return tuple(_letter(role, key, runs) for role, key in names)
 
 
 def is_fruitful(completion: str) -> bool:

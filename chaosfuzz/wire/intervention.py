@@ -1,25 +1,18 @@
-"""What can be done at an event, and who decides it."""
+"""What can be done at an event, and who decides it.
+
+AFTER is ReadyForQuery for a simple query and for a statement that commits by itself,
+CommandComplete for an extended one inside a transaction block, and the end of the response to an
+HTTP request. The reply is not delivered before that, unless it is longer than 1 MB: then its
+beginning is.
+"""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
+from chaosfuzz.domain.moment import Side
 from chaosfuzz.wire.event import Event
-
-
-class Side(Enum):
-    """Before a request reaches the database or server, or after that has done it.
-
-    AFTER is ReadyForQuery for a simple query and for a statement that commits by itself,
-    CommandComplete for an extended one inside a transaction block, and the end of the response
-    to an HTTP request. The reply is not delivered before that, unless it is longer than 1 MB:
-    then its beginning is.
-    """
-
-    BEFORE = "before"
-    AFTER = "after"
 
 
 class Release:

@@ -1,12 +1,9 @@
 """The proxy of one lane as the harness uses it: routes, traps at moments, and the requests seen."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from chaosfuzz.domain.moment import Moment
-from chaosfuzz.domain.moment import Side as MomentSide
+from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.wire import Grip, Request
 from chaosfuzz.wire.alphabet import is_fruitful
 from chaosfuzz.wire.event import Event
@@ -15,111 +12,63 @@ from chaosfuzz.wire.intervention import (
     Hold,
     Intervention,
     Release,
-    Side,
     Strike,
     Zombie,
 )
 from chaosfuzz.wire.proxy import Proxy
-
-_TRACE_REQUESTS = 50_000
-_SIDES = {MomentSide.BEFORE: Side.BEFORE, MomentSide.AFTER: Side.AFTER}
+from chaosfuzz.wire.rules import Rule, RuleController
 
 
-@dataclass(eq=False, kw_only=True)
 class LaneTrap:
-    """One moment that is waited for (implements Trap)."""
-
-    component: str
-    key: str
-    nth: int
-    intervention: Intervention
-    tell: Callable[[], None]
-    let_pass: Release
-    seen: int = 0
-    sprung_ns: int | None = None
-    is_set: bool = True
-
-    def is_about(self, event: Event) -> bool:
-        """Say whether an event may be the moment."""
-        waits = self.is_set and self.sprung_ns is None
-        return waits and event.component == self.component and event.key == self.key
-
-    def counts(self) -> bool:
-        """Count one more event; say whether it is the moment."""
-        self.seen += 1
-        return self.seen == self.nth
-
-    def release(self) -> None:
-        """Let the held request go; wait for the moment no longer."""
-        self.is_set = False
-        self.let_pass.set()
-
-
-class TrapController:
-    """Springs traps and keeps a trace (implements Controller).
+    """One moment that is waited for: a rule that acts once (implements Trap).
 
     Before a request all of its kind count. After it only those that had an effect do: a claim
     that found nothing to claim is a poll, and how many of them come is a matter of time.
     """
 
-    def __init__(self) -> None:
-        self._traps: tuple[LaneTrap, ...] = ()
-        self._gripping: dict[Event, LaneTrap] = {}
-        self._trace: deque[tuple[int, Event]] = deque(maxlen=_TRACE_REQUESTS)
-
-    def add(self, trap: LaneTrap) -> None:
-        """Wait for one more moment."""
-        self._traps = (*self._traps, trap)
-
-    def before(self, event: Event) -> Intervention | None:
-        """Spring what waits before this event; make ready what may spring after it."""
-        self._trace.append((time.monotonic_ns(), event))
-        afterwards = None
-        for trap in self._traps:
-            if trap.is_about(event):
-                if trap.intervention.side is Side.AFTER:
-                    afterwards = afterwards or trap.intervention
-                elif trap.counts():
-                    self._gripping[event] = trap
-                    return trap.intervention
-        return afterwards
-
-    def done(self, event: Event) -> None:
-        """Spring what waits after this event if it had an effect, else let the reply pass."""
-        if event.after is None:
-            return
-        event.after = None
-        for trap in self._traps if is_fruitful(event.completion) else ():
-            if trap.is_about(event) and trap.intervention.side is Side.AFTER and trap.counts():
-                self._gripping[event] = trap
-                event.after = trap.intervention
-                return
-
-    def acted(self, event: Event, intervention: Intervention) -> None:
-        """Tell that a trap has sprung."""
-        trap = self._gripping.pop(event, None)
-        if trap is not None:
-            trap.sprung_ns = time.monotonic_ns()
-            trap.tell()
-
-    def requests(self) -> tuple[Request, ...]:
-        """Return the requests so far, in order."""
-        return tuple(
-            Request(
-                component=event.component,
-                event=event.key,
-                at_ns=at_ns,
-                completion=event.completion,
-            )
-            for at_ns, event in tuple(self._trace)
+    def __init__(
+        self,
+        component: str,
+        moment: Moment,
+        grip: Grip,
+        sprung: Callable[[], None],
+        hold_ms: int,
+    ) -> None:
+        self.component = component
+        self.sprung_ns: int | None = None
+        self._sprung = sprung
+        self._let_pass = Release()
+        self._controller: RuleController | None = None
+        self._rule = Rule(
+            intervention=_intervention(grip, moment.side, self._let_pass, hold_ms),
+            component=component,
+            key=moment.event,
+            nth=moment.nth,
+            if_ended=_had_an_effect if moment.side is Side.AFTER else None,
+            tell=self._tell,
         )
+
+    def set(self, controller: RuleController) -> None:
+        """Wait for the moment from now on."""
+        self._controller = controller
+        controller.add(self._rule)
+
+    def release(self) -> None:
+        """Let the held request go; wait for the moment no longer."""
+        if self._controller is not None:
+            self._controller.remove(self._rule)
+        self._let_pass.set()
+
+    def _tell(self, _event: Event) -> None:
+        self.sprung_ns = time.monotonic_ns()
+        self._sprung()
 
 
 class LaneWire:
     """Implements Wire over a Proxy."""
 
     def __init__(self) -> None:
-        self._controller = TrapController()
+        self._controller = RuleController()
         self._proxy = Proxy(self._controller)
         self._ports: dict[str, int] = {}
 
@@ -144,7 +93,7 @@ class LaneWire:
 
     def begin(self) -> None:
         """Forget everything, for another schedule."""
-        self._controller = TrapController()
+        self._controller = RuleController()
         self._proxy.use(self._controller)
 
     def started(self, component: str) -> None:
@@ -161,16 +110,8 @@ class LaneWire:
         hold_ms: int,
     ) -> LaneTrap:
         """Grip when the moment comes, and tell."""
-        let_pass = Release()
-        trap = LaneTrap(
-            component=component,
-            key=moment.event,
-            nth=moment.nth,
-            intervention=_intervention(grip, _SIDES[moment.side], let_pass, hold_ms),
-            tell=sprung,
-            let_pass=let_pass,
-        )
-        self._controller.add(trap)
+        trap = LaneTrap(component, moment, grip, sprung, hold_ms)
+        trap.set(self._controller)
         return trap
 
     def freeze(self, component: str) -> None:
@@ -187,7 +128,15 @@ class LaneWire:
 
     def requests(self) -> Sequence[Request]:
         """Return the requests since `begin`."""
-        return self._controller.requests()
+        return tuple(
+            Request(
+                component=event.component,
+                event=event.key,
+                at_ns=at_ns,
+                completion=event.completion,
+            )
+            for at_ns, event in self._controller.arrived()
+        )
 
     def check(self) -> None:
         """Raise InfrastructureError if the proxy itself has failed."""
@@ -206,6 +155,10 @@ def _intervention(grip: Grip, side: Side, release: Release, hold_ms: int) -> Int
     if grip is Grip.STRAND:
         return Zombie(side=side)
     return Hold(release=release, deadline_ms=hold_ms, side=side)
+
+
+def _had_an_effect(event: Event) -> bool:
+    return is_fruitful(event.completion)
 
 
 def _nothing(_event: Event) -> None:

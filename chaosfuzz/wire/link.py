@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from chaosfuzz.domain.moment import Side as When
 from chaosfuzz.wire.event import Event, Status
 from chaosfuzz.wire.framing import DesyncError
 from chaosfuzz.wire.intervention import Cut, Delay, Hold, Intervention, Strike, Zombie
-from chaosfuzz.wire.intervention import Side as When
 from chaosfuzz.wire.requests import Request
 from chaosfuzz.wire.side import Side, Stop
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import Side
 from chaosfuzz.wire.event import Event, Status
-from chaosfuzz.wire.intervention import Intervention, Side
+from chaosfuzz.wire.intervention import Intervention
 
 _TRACE_ENTRIES = 100_000
 
@@ -42,7 +43,8 @@ class Rule:
 
     An event fits if component and key are its own and `matches` holds, as far as they are given.
     With `if_ended`, only events count of which that holds once they have ended: the second claim
-    that found a task, whatever was polled in vain. It is for interventions AFTER.
+    that found a task, whatever was polled in vain. It is for interventions AFTER. `tell` is
+    called, on the proxy's thread, each time the intervention has acted.
 
     Raises:
         UsageError: `if_ended` for an intervention BEFORE, when no end is known.
@@ -55,6 +57,7 @@ class Rule:
     matches: Callable[[Event], bool] | None = None
     if_ended: Callable[[Event], bool] | None = None
     nth: int | None = 1
+    tell: Callable[[Event], None] | None = None
 
     def __post_init__(self) -> None:
         if self.if_ended is not None and self.intervention.side is Side.BEFORE:
@@ -143,6 +146,12 @@ class RuleController:
             for at_ns, phase, event, detail in entries
         )
 
+    def arrived(self) -> tuple[tuple[int, Event], ...]:
+        """Return every event with when it arrived, in order."""
+        with self._condition:
+            entries = tuple(self._trace)
+        return tuple((at_ns, event) for at_ns, phase, event, _ in entries if phase is Phase.ARRIVED)
+
     def before(self, event: Event) -> Intervention | None:
         """Decide by the rules; every rule that fits counts the event."""
         event.rows_wanted = self.rows_wanted
@@ -186,6 +195,8 @@ class RuleController:
             with self._condition:
                 self._fired[rule] = (*self._fired.get(rule, ()), event)
         self._note(Phase.ACTED, event, what)
+        if rule is not None and rule.tell is not None:
+            rule.tell(event)
 
     def _count(self, fitting: Iterable[Rule]) -> Rule | None:
         """Count the event for every rule; return the first whose turn it is."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaosfuzz.wire.alphabet import Sighting, is_fruitful, learn
+from chaosfuzz.wire.alphabet import Letter, Sighting, is_fruitful, learn
 
 CLAIM = "UPDATE tasks SET status='running' [11111111]"
 COMPLETE = "UPDATE tasks SET status='completed' [22222222]"
@@ -14,6 +14,11 @@ COMMIT_OF_WRITE = "COMMIT of UPDATE tasks SET status='completed' [22222222]"
 
 def seen(key: str, completion: str = "UPDATE 1", *, idle: bool = False, role: str = "worker"):
     return Sighting(role=role, key=key, completion=completion, is_idle=idle)
+
+
+def letter(letters: tuple[Letter, ...], key: str) -> Letter:
+    (found,) = (letter for letter in letters if letter.key == key)
+    return found
 
 
 def run(polls: int) -> list[Sighting]:
@@ -33,35 +38,29 @@ def run(polls: int) -> list[Sighting]:
 
 
 def test_what_matters_is_told_from_background():
-    alphabet = learn([run(2), run(3)])
-    assert [letter.key for letter in alphabet.foreground()] == [CLAIM, COMPLETE, COMMIT_OF_WRITE]
-    assert alphabet.runs == 2
+    letters = learn([run(2), run(3)])
+    foreground = [letter.key for letter in letters if not letter.is_background]
+    assert foreground == [CLAIM, COMPLETE, COMMIT_OF_WRITE]
 
 
-def test_counts_are_by_run_and_show_what_is_stable():
-    alphabet = learn([run(2), run(3)])
-    claim = alphabet.letter("worker", CLAIM)
+def test_counts_are_by_run():
+    claim = letter(learn([run(2), run(3)]), CLAIM)
     assert claim.counts == (3, 4)
     assert claim.fruitful_counts == (1, 1)
     assert claim.idle_counts == (2, 3)
-    assert not claim.is_stable
-    assert alphabet.letter("worker", COMPLETE).is_stable
 
 
-def test_a_key_missing_in_one_run_is_unstable():
-    alphabet = learn([[seen(COMPLETE)], []])
-    assert alphabet.letter("worker", COMPLETE).counts == (1, 0)
-    assert not alphabet.letter("worker", COMPLETE).is_stable
+def test_a_key_missing_in_one_run_counts_none_there():
+    assert letter(learn([[seen(COMPLETE)], []]), COMPLETE).counts == (1, 0)
 
 
 def test_a_key_that_comes_once_while_idle_is_not_background():
-    assert not learn([[seen(SWEEP, "UPDATE 0", idle=True)]]).letters[0].is_background
+    assert not learn([[seen(SWEEP, "UPDATE 0", idle=True)]])[0].is_background
 
 
 def test_the_same_key_of_two_roles_is_two_letters():
-    alphabet = learn([[seen(CLAIM), seen(CLAIM, role="server")]])
-    assert [letter.role for letter in alphabet.letters] == ["worker", "server"]
-    assert alphabet.letter("db", CLAIM) is None
+    letters = learn([[seen(CLAIM), seen(CLAIM, role="server")]])
+    assert [letter.role for letter in letters] == ["worker", "server"]
 
 
 @pytest.mark.parametrize(

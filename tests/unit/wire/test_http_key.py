@@ -56,5 +56,5 @@ def test_an_answer_below_500_is_an_effect(completion: str, fruitful: bool):
 def test_requests_after_health_are_background_and_others_are_not():
     keys = ("GET /api/v1/health", "POST /api/v1/tasks")
     seen = [Sighting(role="client", key=key, completion="200", is_idle=False) for key in keys]
-    alphabet = learn([seen])
-    assert [letter.key for letter in alphabet.foreground()] == ["POST /api/v1/tasks"]
+    foreground = [letter.key for letter in learn([seen]) if not letter.is_background]
+    assert foreground == ["POST /api/v1/tasks"]
