@@ -21,6 +21,7 @@ from chaosfuzz.wire import (
     Delay,
     Event,
     Hold,
+    Phase,
     Proxy,
     Release,
     Rule,
@@ -101,8 +102,13 @@ class Site:
         return event
 
     def ends(self) -> list[tuple[str, str]]:
+        """How every request ended; a client has its answer an instant before that."""
+        wait_until(lambda: self.count(Phase.ARRIVED) == self.count(Phase.ENDED))
         trace = self.controller.trace()
-        return [(entry.key, entry.detail) for entry in trace if entry.phase.value == "ended"]
+        return [(entry.key, entry.detail) for entry in trace if entry.phase is Phase.ENDED]
+
+    def count(self, phase: Phase) -> int:
+        return sum(entry.phase is phase for entry in self.controller.trace())
 
 
 @pytest.fixture
@@ -137,7 +143,7 @@ def test_a_connection_that_is_kept_alive(site: Site):
     expected = [(CREATE, "200")] * 3
     expected += [("HEAD /stream/{id}", "200"), ("GET /stream/{id}", "200")]
     assert site.ends() == [*expected, ("POST /nowhere/{id}", "404")]
-    events = [entry for entry in site.controller.trace() if entry.phase.value == "arrived"]
+    events = [entry for entry in site.controller.trace() if entry.phase is Phase.ARRIVED]
     assert [event.nth for event in events if event.key == CREATE] == [1, 2, 3]
 
 
