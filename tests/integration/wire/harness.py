@@ -56,7 +56,11 @@ class Wire:
         return event
 
     def ends(self, component: str = "worker-1") -> list[tuple[str, str]]:
-        """Return key and completion of what has ended, in order."""
+        """Return key and completion of all events in order of their end, once they have ended.
+
+        A client has its answer an instant before that.
+        """
+        self.wait_balanced()
         return [
             (entry.key, entry.detail)
             for entry in self.controller.trace()
