@@ -26,6 +26,11 @@ class Trap(Protocol):
     """A moment that is waited for."""
 
     @property
+    def component(self) -> str:
+        """Whose request it is."""
+        ...
+
+    @property
     def sprung_ns(self) -> int | None:
         """When the moment came, by the monotonic clock; None if it has not."""
         ...
@@ -104,7 +109,11 @@ class Wire(Protocol):
         ...
 
     def cut(self, component: str) -> None:
-        """Break all connections of a component."""
+        """Break all connections of a component; stranded sessions stay."""
+        ...
+
+    def end_stranded(self, component: str) -> None:
+        """End the sessions that a STRAND has left behind."""
         ...
 
     def requests(self) -> Sequence[Request]:
@@ -153,10 +162,14 @@ class Disconnectable(Protocol):
         """Break all its connections; False if it does not run."""
         ...
 
-    def hold(self, component: str) -> bool:
-        """Let nothing pass; False if it does not run or is held."""
+    def hold(self, component: str, for_ms: int) -> bool:
+        """Let nothing pass for a while, 0: until released; False if it does not run or is held."""
         ...
 
     def release(self, component: str) -> bool:
         """Let pass again; False if it is not held."""
+        ...
+
+    def end_stranded(self, component: str) -> None:
+        """End the database's sessions that a component was cut off from and does not know of."""
         ...

@@ -6,6 +6,7 @@ from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind, History
 from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.wire import Trap
 
 NOT_APPLICABLE = Performed(applied=False, outcome=Outcome.FAILED, detail="does not apply")
 
@@ -31,3 +32,8 @@ def begin(history: History, kind: FaultKind, component: str) -> None:
 def end(history: History, kind: FaultKind, component: str) -> None:
     """Record that a fault is over as of now."""
     history.end_fault(kind, component, time.monotonic_ns())
+
+
+def sprung_ns(trap: Trap) -> int:
+    """Return when a trap that has struck did so."""
+    return trap.sprung_ns or time.monotonic_ns()

@@ -1,6 +1,5 @@
 """What passes between a component and the database: cut, held back, or heard by one side alone."""
 
-import threading
 import time
 
 from chaosfuzz.domain.fault import Performed
@@ -8,7 +7,7 @@ from chaosfuzz.domain.history import FaultKind, History
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.target import System
 from chaosfuzz.domain.wire import Disconnectable, Grip, Trap
-from chaosfuzz.faults.common import NOT_APPLICABLE, begin, end, lacks, worker_name
+from chaosfuzz.faults.common import NOT_APPLICABLE, begin, end, lacks, sprung_ns, worker_name
 from chaosfuzz.faults.services import SERVER
 
 
@@ -20,6 +19,12 @@ def _disconnectable(step: Step, system: System) -> Disconnectable:
     if not isinstance(system, Disconnectable):
         raise lacks(step.action)
     return system
+
+
+def _end_by_itself(step: Step, name: str, history: History) -> None:
+    """Record when a hold that lasts for so long will be over."""
+    if step["ms"]:
+        history.end_fault(FaultKind.CUT_OFF, name, time.monotonic_ns() + step["ms"] * 10**6)
 
 
 class ConnectionCut:
@@ -41,9 +46,8 @@ class ConnectionCut:
 
     def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
         """Record the cut."""
-        name, at_ns = _component(step), trap.sprung_ns or time.monotonic_ns()
-        history.begin_fault(FaultKind.CUT_OFF, name, at_ns)
-        history.end_fault(FaultKind.CUT_OFF, name, time.monotonic_ns())
+        history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
+        end(history, FaultKind.CUT_OFF, trap.component)
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:
@@ -51,7 +55,10 @@ class ConnectionCut:
 
 
 class ConnectionHold:
-    """hold_connection; healed by letting pass what has been kept back."""
+    """hold_connection; healed by letting pass what has been kept back.
+
+    One that ends by itself is over in the history when it would be, even if it is healed before.
+    """
 
     actions = ("hold_connection", "release_connection")
 
@@ -59,19 +66,16 @@ class ConnectionHold:
         self._traps: dict[str, list[Trap]] = {}
 
     def perform(self, step: Step, system: System, history: History) -> Performed:
-        """Hold or release; with `ms` both, one after the other."""
+        """Hold or release."""
         target, name = _disconnectable(step, system), _component(step)
         if step.action == "release_connection":
-            return (
-                Performed(applied=True) if self._release(name, target, history) else NOT_APPLICABLE
-            )
+            released = self._release(name, target, history)
+            return Performed(applied=True) if released else NOT_APPLICABLE
         begin(history, FaultKind.CUT_OFF, name)
-        if not target.hold(name):
+        if not target.hold(name, step["ms"]):
             end(history, FaultKind.CUT_OFF, name)
             return NOT_APPLICABLE
-        if step["ms"]:
-            threading.Event().wait(step["ms"] / 1000)
-            self._release(name, target, history)
+        _end_by_itself(step, name, history)
         return Performed(applied=True)
 
     def grip(self, step: Step) -> Grip:
@@ -82,12 +86,9 @@ class ConnectionHold:
         """Record that something is held, or release what is."""
         if step.action == "release_connection":
             return self.perform(step, system, history)
-        name, began_ns = _component(step), trap.sprung_ns or time.monotonic_ns()
-        history.begin_fault(FaultKind.CUT_OFF, name, began_ns)
-        if step["ms"]:
-            history.end_fault(FaultKind.CUT_OFF, name, began_ns + step["ms"] * 10**6)
-        # Healing releases those that would end by themselves, too.
-        self._traps.setdefault(name, []).append(trap)
+        history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
+        _end_by_itself(step, trap.component, history)
+        self._traps.setdefault(trap.component, []).append(trap)
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:
@@ -124,15 +125,14 @@ class SessionStranding:
 
     def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
         """Record that the session is stranded."""
-        name = _component(step)
-        history.begin_fault(FaultKind.CUT_OFF, name, trap.sprung_ns or time.monotonic_ns())
-        self._stranded.add(name)
+        history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
+        self._stranded.add(trap.component)
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:
         """End the stranded sessions."""
         for name in sorted(self._stranded):
             if isinstance(system, Disconnectable):
-                system.cut(name)
+                system.end_stranded(name)
             end(history, FaultKind.CUT_OFF, name)
         self._stranded.clear()

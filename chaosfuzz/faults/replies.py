@@ -8,7 +8,7 @@ from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.target import System
 from chaosfuzz.domain.wire import Grip, Trap
-from chaosfuzz.faults.common import end, lacks
+from chaosfuzz.faults.common import end, lacks, sprung_ns
 
 _DELAY = "delay_reply"
 
@@ -28,11 +28,9 @@ class ReplyLoss:
 
     def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
         """Record how long the client heard nothing."""
-        now_ns = time.monotonic_ns()
-        began_ns = trap.sprung_ns or now_ns
-        history.begin_fault(FaultKind.CUT_OFF, CLIENT, began_ns)
-        ended_ns = began_ns + step["ms"] * 10**6 if step.action == _DELAY else now_ns
-        history.end_fault(FaultKind.CUT_OFF, CLIENT, ended_ns)
+        history.begin_fault(FaultKind.CUT_OFF, CLIENT, sprung_ns(trap))
+        late_ns = step["ms"] * 10**6 if step.action == _DELAY else 0
+        history.end_fault(FaultKind.CUT_OFF, CLIENT, time.monotonic_ns() + late_ns)
         return Performed(applied=True)
 
     def heal(self, system: System, history: History) -> None:

@@ -96,17 +96,26 @@ class Component:
             self.report(f"the action of a strike at {event.key} failed: {error!r}", error)
         if strike.abort:
             self._state = _State.STRUCK
-            for connection in tuple(self._connections):
-                # A zombie's client is gone already; its session outlives the process.
-                if not connection.is_zombie:
-                    connection.abort(reset=True)
+            self.cut()
         elif not strike.stay_frozen:
             self.thaw()
+
+    def cut(self) -> None:
+        """Break every connection that has a client: a zombie's session outlives it."""
+        for connection in tuple(self._connections):
+            if not connection.is_zombie:
+                connection.abort(reset=True)
 
     def cut_all(self) -> None:
         """Break every connection."""
         for connection in tuple(self._connections):
             connection.abort(reset=True)
+
+    def end_zombies(self) -> None:
+        """End the sessions whose clients are gone."""
+        for connection in tuple(self._connections):
+            if connection.is_zombie:
+                connection.abort()
 
     async def close(self) -> None:
         """Stop listening and break every connection."""

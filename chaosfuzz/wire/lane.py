@@ -123,8 +123,12 @@ class LaneWire:
         self._proxy.thaw(component)
 
     def cut(self, component: str) -> None:
-        """Break all connections of a component."""
-        self._proxy.cut_all(component)
+        """Break all connections of a component; stranded sessions stay."""
+        self._proxy.cut(component)
+
+    def end_stranded(self, component: str) -> None:
+        """End the sessions that were stranded."""
+        self._proxy.end_zombies(component)
 
     def requests(self) -> Sequence[Request]:
         """Return the requests since `begin`."""

@@ -99,9 +99,17 @@ class Proxy:
         """Let a frozen component go on; what was kept back is forwarded in order."""
         self._on(component, Component.thaw)
 
+    def cut(self, component: str) -> None:
+        """Break all the component's connections, but leave zombies."""
+        self._on(component, Component.cut)
+
     def cut_all(self, component: str) -> None:
         """Break all the component's connections, zombies too."""
         self._on(component, Component.cut_all)
+
+    def end_zombies(self, component: str) -> None:
+        """End the component's sessions whose clients are gone."""
+        self._on(component, Component.end_zombies)
 
     def close_component(self, component: str) -> None:
         """Break all the component's connections and free its port."""

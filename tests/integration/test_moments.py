@@ -81,12 +81,40 @@ def test_a_completion_whose_reply_is_lost_is_not_repeated(runner: Runner) -> Non
     assert faults(result) == [(FaultKind.CUT_OFF, "worker-1")]
 
 
-def test_a_held_completion_comes_too_late_and_the_task_is_done_again(runner: Runner) -> None:
-    held = make_step("hold_connection", worker=1, ms=1200).pinned(before(DONE))
-    result = run(runner, CREATE, held, make_step("wait", ms=900), workers=2)
-    assert executions(result)[0] == (1, True)
-    assert len(executions(result)) >= 1
-    assert result.moments + len(result.missed) == 1
+def test_a_completion_held_beyond_its_lease_does_not_count(runner: Runner) -> None:
+    held = make_step("hold_connection", worker=1).pinned(before(DONE))
+    result = run(runner, CREATE, held, make_step("wait", ms=900))
+    assert executions(result) == [(1, True), (2, True)]
+    assert result.missed == ()
+
+
+def test_a_hold_for_a_time_lets_the_run_go_on_and_ends_by_itself(runner: Runner) -> None:
+    hold = make_step("hold_connection", worker=1, ms=300)
+    result = run(runner, hold, CREATE, make_step("wait_idle"))
+    assert executions(result) == [(1, True)]
+    assert result.history is not None
+    held, created, idle = result.history.steps
+    assert held.ended_ns - held.began_ns < 200 * 10**6
+    assert created.ended_ns < held.began_ns + 300 * 10**6 < idle.ended_ns
+    (fault,) = result.history.faults
+    assert fault.ended_ns is not None
+    assert result.history.executions[0].start_ns >= fault.ended_ns - 50 * 10**6
+
+
+def test_a_worker_killed_while_it_is_held_comes_back_free(runner: Runner) -> None:
+    hold, kill = make_step("hold_connection", worker=1), make_step("kill_worker", worker=1)
+    again = (make_step("start_worker", worker=1), CREATE, make_step("wait_idle"))
+    result = run(runner, hold, kill, *again, hold, make_step("release_connection", worker=1))
+    assert executions(result) == [(1, True)]
+    assert result.history is not None
+    assert all(record.applied for record in result.history.steps)
+
+
+def test_ending_a_stranded_session_leaves_the_others_alone(runner: Runner) -> None:
+    strand = make_step("strand_session", worker=1).pinned(after(CLAIM))
+    result = run(runner, CREATE, strand, make_step("wait_lease"), make_step("wait_idle"))
+    assert faults(result) == [(FaultKind.CUT_OFF, "worker-1")]
+    assert executions(result) == [(2, True)]
 
 
 STRUCK = [
@@ -127,10 +155,15 @@ def test_a_worker_paused_in_its_request_goes_on_with_it(runner: Runner) -> None:
 
 def test_a_request_is_held_until_another_moment(runner: Runner) -> None:
     held = make_step("hold_connection", worker=1).pinned(before(DONE))
-    released = make_step("release_connection", worker=1).pinned(after(CLAIM, "worker-2", nth=1))
-    result = run(runner, make_step("create_tasks", count=3, duration_ms=50), held, released,
-                 workers=2)  # fmt: skip
-    assert result.moments >= 1
+    released = make_step("release_connection", worker=1).pinned(after(INSERT, "server-1"))
+    result = run(runner, CREATE, held, CREATE, released)
+    assert (result.moments, result.missed) == (2, ())
+    assert executions(result) == [(1, True)]
+    assert result.history is not None
+    (first, _second, _canary) = result.history.creations
+    (fault,) = (f for f in result.history.faults if f.kind is FaultKind.CUT_OFF)
+    assert fault.ended_ns is not None
+    assert first.ended_ns < fault.ended_ns < result.history.creations[1].ended_ns
 
 
 def test_a_moment_that_never_comes_is_told(runner: Runner) -> None:

@@ -53,7 +53,7 @@ class ReferenceSystem:
         self._wire = wire
         self._lock = threading.RLock()
         self._frozen: set[str] = set()
-        self._held: set[str] = set()
+        self._held: dict[str, threading.Timer] = {}
         self._cluster = cluster
         self._database = database
         self._directory = directory
@@ -154,14 +154,13 @@ class ReferenceSystem:
             if child.wait(EXIT_TIMEOUT_S) is None:
                 message = f"{component} (pid {child.pid}) is still there after SIGKILL"
                 raise InfrastructureError(message)
-            self._collect(component)
             if self._wire is not None:
                 # What it sent and nobody forwarded never reaches the database.
                 self._wire.cut(component)
-                self._thaw(component)
                 if component == SERVER and CLIENT in self._frozen:
                     # Nor does the client hear what it was kept from hearing.
                     self._wire.cut(CLIENT)
+            self._collect(component)
         return True
 
     def start(self, component: str) -> bool:
@@ -215,24 +214,34 @@ class ReferenceSystem:
         self._wire.cut(component)
         return True
 
-    def hold(self, component: str) -> bool:
-        """Let nothing pass between a component and the database."""
+    def hold(self, component: str, for_ms: int) -> bool:
+        """Let nothing pass between a component and the database, for a while or until released."""
         with self._lock:
             if self._wire is None or component not in self._running() or component in self._held:
                 return False
-            self._held.add(component)
             self._wire.freeze(component)
+            ending = threading.Timer(for_ms / 1000, partial(self.release, component))
+            ending.daemon = True
+            self._held[component] = ending
+            if for_ms:
+                ending.start()
         return True
 
     def release(self, component: str) -> bool:
         """Let pass again."""
         with self._lock:
-            if component not in self._held:
+            ending = self._held.pop(component, None)
+            if ending is None:
                 return False
-            self._held.discard(component)
+            ending.cancel()
             if self._wire is not None and component not in self._frozen:
                 self._wire.thaw(component)
         return True
+
+    def end_stranded(self, component: str) -> None:
+        """End the sessions that a component was cut off from and does not know of."""
+        if self._wire is not None:
+            self._wire.end_stranded(component)
 
     def set_trap(
         self,
@@ -273,6 +282,8 @@ class ReferenceSystem:
 
     def close(self) -> None:
         """Kill everything; drop the database."""
+        for name in tuple(self._held):
+            self.release(name)
         for name, child in self._children.items():
             self._ordered.add(name)
             child.kill_tree()
@@ -341,5 +352,8 @@ class ReferenceSystem:
             )
         )
         self._paused.discard(component)
+        # Nothing of what kept it still is left for its successor.
+        self.release(component)
+        self._thaw(component)
         child.close()
         del self._children[component]
