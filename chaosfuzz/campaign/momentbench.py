@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chaosfuzz.campaign.learning import learn_at_once
+from chaosfuzz.campaign.nojournal import NoJournal
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Alphabet, Moment
@@ -125,7 +126,7 @@ class MomentBench:
             logs = Path(stack.enter_context(TemporaryDirectory(prefix="chaosfuzz-bench-")))
             free: list[Runner] = []
             for lane in range(self._lanes):
-                free.append(setup.runner(lane, logs, _NoJournal(), self._stop))
+                free.append(setup.runner(lane, logs, NoJournal(), self._stop))
                 stack.callback(free[-1].close)
             if not isinstance(free[0], TracingRunner):
                 message = "the target has no moments"
@@ -160,10 +161,3 @@ def _sample(defect: str, arm: str, number: int, result: RunResult) -> Sample:
         shown=result.failure is not None,
         missed=bool(result.missed),
     )
-
-
-class _NoJournal:
-    """Takes nothing down: a benchmark has nothing to replay."""
-
-    def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
-        """Do nothing."""

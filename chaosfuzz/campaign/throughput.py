@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
+from chaosfuzz.campaign.nojournal import NoJournal
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.checking import InvariantJudge
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 from chaosfuzz.domain.target import Lane, RunResult
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
-from chaosfuzz.targets.process import ReferenceTarget
 from chaosfuzz.targets.process.cold import ColdLane
 
 SCHEMA = "chaosfuzz.throughput/1"
@@ -150,9 +150,9 @@ class Throughput:
         self, arm: str, logs: Path, judge: InvariantJudge, stack: ExitStack
     ) -> ScheduleRunner:
         began = monotonic()
-        lane: Lane = ReferenceTarget().lane(0, logs) if arm == WARM else ColdLane(0, logs)
+        lane: Lane = Setup().lane(0, logs) if arm == WARM else ColdLane(0, logs)
         self._lane_start_s[arm] = monotonic() - began
-        runner = ScheduleRunner(lane, standard_injectors, judge, _NoJournal(), self._stop)
+        runner = ScheduleRunner(lane, standard_injectors, judge, NoJournal(), self._stop)
         stack.callback(runner.close)
         return runner
 
@@ -184,10 +184,3 @@ def _sample(arm: str, number: int, result: RunResult) -> Sample:
 
 def _mean(samples: Sequence[Sample], phase: str) -> float:
     return sum(dict(sample.phases_s)[phase] for sample in samples) / len(samples)
-
-
-class _NoJournal:
-    """Takes nothing down: a benchmark has nothing to replay."""
-
-    def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
-        """Do nothing."""

@@ -8,7 +8,7 @@ from chaosfuzz.checking import InvariantJudge, default_directories, load_invaria
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
-from chaosfuzz.domain.target import Runner, TargetDescription
+from chaosfuzz.domain.target import Lane, Runner, TargetDescription
 from chaosfuzz.domain.verdict import Invariant
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
@@ -78,5 +78,8 @@ class Setup:
         if self.target == "simulated":
             return SimulatedTarget().runner(self.defects, self.seed)
         judge = InvariantJudge(self.chosen_invariants())
-        target = ReferenceTarget(self.defects, self.mode, LaneWire)
-        return ScheduleRunner(target.lane(lane, logs), standard_injectors, judge, journal, stop)
+        return ScheduleRunner(self.lane(lane, logs), standard_injectors, judge, journal, stop)
+
+    def lane(self, index: int, logs: Path) -> Lane:
+        """Return a lane of the reference target, every component behind a proxy."""
+        return ReferenceTarget(self.defects, self.mode, LaneWire).lane(index, logs)

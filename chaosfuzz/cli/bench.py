@@ -7,10 +7,10 @@ import click
 from chaosfuzz.campaign.momentbench import NARROW, MomentBench, document
 from chaosfuzz.campaign.throughput import PHASES, Arm, Comparison, Sample, Throughput
 from chaosfuzz.campaign.wiring import Setup
-from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED, MAX_LANES
+from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
-from chaosfuzz.cli.options import default_lanes, json_option
+from chaosfuzz.cli.options import default_lanes, json_option, lanes_option
 from chaosfuzz.cli.progress import Progress, make_console
 
 
@@ -71,7 +71,7 @@ def throughput(schedules: int, json_to: str | None) -> int:
     metavar="NAME",
     help="Measure this one (repeatable). Default: narrow ones.",
 )
-@click.option("--lanes", type=click.IntRange(1, MAX_LANES), help="Copies run side by side.")
+@lanes_option
 @json_option
 def moments(
     schedules: int, defects: tuple[str, ...], lanes: int | None, json_to: str | None

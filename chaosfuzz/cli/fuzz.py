@@ -23,11 +23,13 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
-    PROMISES,
     cases_option,
+    contract_option,
     default_lanes,
+    defects_option,
     invariants_option,
     json_option,
+    lanes_option,
     out_option,
     pick_seed,
     read_duration,
@@ -43,7 +45,6 @@ from chaosfuzz.shrinking import Budget
 DEFAULT_TIME_S = 60.0
 EXIT_CODES = {"holds": 0, "violated": 1, "unknown": 3, "infrastructure": 3}
 EXIT_INTERRUPTED = 130
-MAX_LANES = 8
 
 
 @click.command(short_help="Search, run for real, shrink what breaks")
@@ -64,25 +65,9 @@ MAX_LANES = 8
     type=click.IntRange(min=0),
     help="Same seed, same schedules. Default: a fresh one, printed.",
 )
-@click.option(
-    "--defect",
-    "defects",
-    multiple=True,
-    metavar="NAME",
-    help="Plant a defect (repeatable). See: chaosfuzz defects",
-)
-@click.option(
-    "--contract",
-    type=click.Choice(PROMISES),
-    default=PROMISES[0],
-    show_default=True,
-    help="What the target is asked to promise.",
-)
-@click.option(
-    "--lanes",
-    type=click.IntRange(1, MAX_LANES),
-    help="Copies of the target run side by side. Default: as many as this machine carries.",
-)
+@defects_option
+@contract_option
+@lanes_option
 @click.option(
     "--moments",
     type=click.Choice([m.value for m in Moments]),

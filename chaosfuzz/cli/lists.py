@@ -10,6 +10,7 @@ from chaosfuzz.checking import default_directories, load_invariants
 from chaosfuzz.cli.options import DEFAULT_CASES
 from chaosfuzz.domain.action import CATALOGUE
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import Side
 
 
 @click.command(short_help="List what can be fuzzed")
@@ -38,12 +39,19 @@ def invariants(directory: Path | None) -> None:
 
 @click.command(short_help="List what schedules are made of")
 def actions() -> None:
-    """List the actions that schedules are made of, with their arguments."""
+    """List the actions that schedules are made of, with their arguments.
+
+    With `at` a step strikes at a request; chaosfuzz sweep shows which there are.
+    """
     for action in CATALOGUE:
         click.echo(f"{action.name:18} {action.role.value:6} {action.summary}")
         for p in action.parameters:
             allowed = "|".join(p.labels) if p.labels else f"{p.low}..{p.high}"
             click.echo(f"    {p.name}: {allowed} (default {p.show(p.default)}), {p.meaning}")
+        if action.pinnable:
+            sides = [side for side in Side if action.side in {None, side}]
+            how = "has to be given" if action.needs_moment else "or when its turn comes"
+            click.echo(f"    at: {{{'|'.join(sides)}: REQUEST, nth: 1, on: COMPONENT}}, {how}")
 
 
 @click.command(short_help="List saved cases")

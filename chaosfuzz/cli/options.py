@@ -11,6 +11,7 @@ from chaosfuzz.domain.errors import UsageError
 
 DEFAULT_OUT = Path("chaosfuzz-runs")
 DEFAULT_CASES = Path("shrunk_cases")
+MAX_LANES = 8
 PROMISES = ("at-least-once", "exactly-once-effect")
 
 invariants_option = click.option(
@@ -37,6 +38,26 @@ out_option = click.option(
 )
 json_option = click.option(
     "--json", "json_to", metavar="FILE", help="Write the summary as JSON to a file, - for stdout."
+)
+
+defects_option = click.option(
+    "--defect",
+    "defects",
+    multiple=True,
+    metavar="NAME",
+    help="Plant a defect (repeatable). See: chaosfuzz defects",
+)
+contract_option = click.option(
+    "--contract",
+    type=click.Choice(PROMISES),
+    default=PROMISES[0],
+    show_default=True,
+    help="What the target is asked to promise.",
+)
+lanes_option = click.option(
+    "--lanes",
+    type=click.IntRange(1, MAX_LANES),
+    help="Copies of the target run side by side. Default: as many as this machine carries.",
 )
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

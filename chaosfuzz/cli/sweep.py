@@ -16,14 +16,16 @@ from chaosfuzz.campaign.sighting import Sighting
 from chaosfuzz.campaign.sweep import NEVER_CAME, Sweep, Swept
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED, MAX_LANES
+from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
-    PROMISES,
     cases_option,
+    contract_option,
     default_lanes,
+    defects_option,
     invariants_option,
     json_option,
+    lanes_option,
     out_option,
 )
 from chaosfuzz.cli.progress import clock, make_console
@@ -36,25 +38,9 @@ from chaosfuzz.shrinking import Budget
 
 @click.command(short_help="Kill and cut at every moment of a task's life")
 @click.argument("target", default="reference")
-@click.option(
-    "--defect",
-    "defects",
-    multiple=True,
-    metavar="NAME",
-    help="Plant a defect (repeatable). See: chaosfuzz defects",
-)
-@click.option(
-    "--contract",
-    type=click.Choice(PROMISES),
-    default=PROMISES[0],
-    show_default=True,
-    help="What the target is asked to promise.",
-)
-@click.option(
-    "--lanes",
-    type=click.IntRange(1, MAX_LANES),
-    help="Copies of the target run side by side. Default: as many as this machine carries.",
-)
+@defects_option
+@contract_option
+@lanes_option
 @invariants_option
 @cases_option
 @out_option

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from chaosfuzz.domain.action import Role
+from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.planning.pinning import Pinning
@@ -29,6 +29,7 @@ def machine_type(
     Rules are total and their arguments plain integers: what they mean follows from the plan's
     model alone, so that Hypothesis sees the same draws whatever a system does later.
     """
+    drawn = tuple(name for name in actions if pinning.may_draw(find_action(name)))
 
     class ScheduleMachine(RuleBasedStateMachine):
         """Plans one schedule."""
@@ -60,7 +61,7 @@ def machine_type(
         def pick(self, draw: Draw, roles: frozenset[Role]) -> None:
             """Append a weighted choice among what is possible."""
             before = self.steps[-1] if self.steps else None
-            for step in next_steps(self.model, draw, actions, roles, self.focus, before, pinning):
+            for step in next_steps(self.model, draw, drawn, roles, self.focus, before, pinning):
                 self.add(step)
 
         @rule(n=_INTEGER)

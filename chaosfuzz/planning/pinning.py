@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.domain.action import Action, find_action
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Step
@@ -27,6 +27,10 @@ class Pinning:
 
     alphabet: Alphabet = field(default_factory=Alphabet)
     moments: Moments = Moments.CLOCK
+
+    def may_draw(self, action: Action) -> bool:
+        """Say whether an action can strike at all: some only do at a moment."""
+        return self.moments is not Moments.CLOCK or not action.needs_moment
 
     def pinned(self, step: Step, model: PlanModel, number: int, *, failing: bool) -> Step:
         """Return the step with a moment, or without one; the number decides which.

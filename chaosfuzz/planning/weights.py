@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from chaosfuzz.domain.action import MAX_WORKERS, PRIORITIES, RETRY_STRATEGIES, Role, find_action
 from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Step, make_step
-from chaosfuzz.planning.pinning import Moments, Pinning
+from chaosfuzz.planning.pinning import Pinning
 from chaosfuzz.planning.spread import spread
 
 WEIGHTS = {
@@ -152,7 +152,7 @@ def next_steps(
     In front of one with a moment there is work, as a moment comes when there is: it is armed
     before the step in front of it.
     """
-    step = _next_step(model, draw, actions, roles, focus, before, pinning)
+    step = _next_step(model, draw, actions, roles, focus, before)
     if step is None:
         return ()
     load = before if before is not None and _is_enough(before, model) else _load(draw, focus, model)
@@ -179,14 +179,11 @@ def _next_step(
     roles: frozenset[Role],
     focus: Focus,
     before: Step | None,
-    pinning: Pinning,
 ) -> Step | None:
     candidates: list[tuple[Step, int]] = []
     for name in actions:
         action = find_action(name)
         if action.role not in roles or name not in WEIGHTS:
-            continue
-        if action.needs_moment and pinning.moments is Moments.CLOCK:
             continue
         if action.role is Role.FAULT and model.faults_in_force() >= MAX_FAULTS_IN_FORCE:
             continue

@@ -36,7 +36,7 @@ def tell(history: History, failure: Failure | None, tasks: Sequence[int]) -> tup
 def _steps(history: History) -> list[tuple[int, str, str]]:
     lines = []
     for record in history.steps:
-        note = "" if record.applied else " (does not apply)"
+        note = "" if record.applied else f" ({record.detail or 'does not apply'})"
         outcome = "" if record.outcome.value == "ok" else f" -> {record.outcome.value}"
         what = f"step {record.index + 1}: {record.step}{outcome}{note}"
         lines.append((record.began_ns, "chaosfuzz", what))

@@ -4,19 +4,10 @@ from pathlib import Path
 
 import pytest
 from acceptance.command import chaosfuzz
+from acceptance.test_bad_input import CASE
 
-NEVER = """\
-chaosfuzz_case: 1
-title: a task was accepted and is nowhere
-target: {name: reference, defects: []}
-contract: at-least-once
-signature: {invariant: no_lost_tasks, kind: LOST, role: server}
-reproduces: {violations: 20, attempts: 20}
-found: {date: 2026-11-23, seed: 1, steps: 3, executions_to_shrink: 9}
-workers: 1
-steps:
-  - create_tasks: {count: 1}
-  - kill_worker: {worker: 1, at: {after: "DELETE FROM no_such_table [00000000]", nth: 1}}
+NEVER = f"""{CASE}\
+  - kill_worker: {{worker: 1, at: {{after: "DELETE FROM no_such_table [00000000]", nth: 1}}}}
 """
 
 
