@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.fault import Injector, Journal, Judge, Performed
 from chaosfuzz.domain.history import FaultKind, Health, History, ProcessExit, StepRecord
 from chaosfuzz.domain.outcome import Outcome
@@ -14,6 +15,7 @@ from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Failure, Verdict
 from chaosfuzz.domain.view import View
 from chaosfuzz.domain.wire import Request, Trappable
+from chaosfuzz.execution.progress import abstract_state, all_terminal, progress_mark
 from chaosfuzz.execution.stalls import StallMonitor
 from chaosfuzz.execution.strikes import NOT_COME, Strikes
 from chaosfuzz.execution.unjudging import Unjudging
@@ -187,7 +189,13 @@ class _Run:
                 detail=performed.detail,
             )
         )
-        self.observe(ask_health=True)
+        self.observe(ask_health=self.health_may_differ(step), step_done=True)
+
+    def health_may_differ(self, step: Step) -> bool:
+        """Say whether health is worth asking for: something was broken, mended, or is down."""
+        down = (FaultKind.DATABASE_DOWN, FaultKind.SERVER_DOWN)
+        touched = find_action(step.action).role in {Role.FAULT, Role.HEAL}
+        return touched or any(map(self.history.fault_in_force, down))
 
     def arm(self, index: int) -> None:
         """Arm the steps with moments that follow one another from here on."""
@@ -238,7 +246,9 @@ class _Run:
         stopped = self.history.fault_in_force(FaultKind.DATABASE_DOWN)
         if stopped or not self.system.worker_names():
             return Performed(applied=False, outcome=Outcome.FAILED, detail="nobody can work")
-        idle = self.watch(self.all_terminal, 2 * self.contract.lease_ms, progress=True)
+        idle = self.watch(
+            lambda: all_terminal(self.history), 2 * self.contract.lease_ms, progress=True
+        )
         return Performed(applied=True, detail="" if idle else "not idle in time")
 
     def watch(
@@ -256,7 +266,7 @@ class _Run:
         """
         limit_ms = SETTLE_FACTOR * quiet_ms + work_ms
         began = last_change = time.monotonic()
-        seen = self.progress_mark()
+        seen = progress_mark(self.history)
         while not until():
             now = time.monotonic()
             start = last_change if progress else began
@@ -265,39 +275,25 @@ class _Run:
             if self.owner.stop.wait(POLL_S):
                 raise KeyboardInterrupt
             self.observe(ask_health=False)
-            mark = self.progress_mark()
+            mark = progress_mark(self.history)
             if mark != seen:
                 seen, last_change = mark, time.monotonic()
         return True
 
-    def progress_mark(self) -> tuple[int, int, frozenset[tuple[str, str, int]]]:
-        """Return what changes whenever the system gets on with its work."""
-        latest = self.history.observations[-1].tasks or ()
-        return (
-            len(self.history.executions),
-            sum(e.end_ns is not None for e in self.history.executions),
-            frozenset((t.task_id, t.status.value, t.attempts) for t in latest),
-        )
-
-    def all_terminal(self) -> bool:
-        """Say whether every task known is terminal and no creation is missing."""
-        tasks = self.history.observations[-1].tasks
-        if tasks is None:
-            return False
-        tokens = {t.token for t in tasks if t.status.terminal}
-        owed = {c.request.token for c in self.history.creations if c.acknowledged}
-        return all(t.status.terminal for t in tasks) and owed <= tokens
-
-    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> None:
-        """Look at everything and check the every-step invariants if something changed."""
+    def observe(
+        self, *, ask_health: bool, count_sessions: bool = False, step_done: bool = False
+    ) -> None:
+        """Look at everything; check the every-step invariants after a step, or if it changed."""
         observation = self.system.observe(ask_health=ask_health, count_sessions=count_sessions)
         # The queue is read before the ledger: an end is written before the queue is told.
         executions = tuple(self.system.executions())
-        self.collect_exits()
+        has_exits = self.collect_exits()
         self.strikes.check()
         before = self.history.observations[-1] if self.history.observations else None
         changed = (
             ask_health
+            or step_done
+            or has_exits
             or before is None
             or observation.tasks != before.tasks
             or executions != self.history.executions
@@ -305,12 +301,13 @@ class _Run:
         self.history.executions = executions
         if changed:
             self.history.observations.append(observation)
-            self.remember_state()
+            self.states_seen.add(abstract_state(self.history))
             self.check(final=False)
 
-    def collect_exits(self) -> None:
-        """Record processes that ended."""
-        for gone in self.system.exits():
+    def collect_exits(self) -> bool:
+        """Record processes that ended; say whether there were any."""
+        ended = self.system.exits()
+        for gone in ended:
             self.history.exits.append(
                 ProcessExit(
                     component=gone.component,
@@ -320,6 +317,7 @@ class _Run:
                     at_ns=time.monotonic_ns(),
                 )
             )
+        return bool(ended)
 
     def check(self, *, final: bool) -> None:
         """Judge the history so far; raises ViolationSeenError on a violation."""
@@ -335,16 +333,6 @@ class _Run:
             self.undecided[reason] = None
         if judgement.failures:
             raise ViolationSeenError(judgement.failures[0])
-
-    def remember_state(self) -> None:
-        """Count the abstract state: statuses with attempts, workers, what is broken."""
-        latest = self.history.observations[-1]
-        statuses = sorted(f"{t.status.value}x{t.attempts}" for t in latest.tasks or ())
-        broken = sorted(f.kind.value for f in self.history.faults if f.ended_ns is None)
-        readable = "up" if latest.tasks is not None else "down"
-        self.states_seen.add(
-            f"{','.join(statuses)}|{len(latest.components_up)}|{readable}|{','.join(broken)}"
-        )
 
     def heal(self) -> None:
         """Undo every fault; moments that have not come by now never will."""
@@ -364,18 +352,18 @@ class _Run:
             longest_ms = max(longest_ms, request.duration_ms)
             work_ms += request.duration_ms * self.contract.max_attempts
         quiet_ms = self.contract.recovery_ms + due_ms + longest_ms
-        self.watch(self.all_terminal, quiet_ms, progress=True, work_ms=work_ms)
+        self.watch(lambda: all_terminal(self.history), quiet_ms, progress=True, work_ms=work_ms)
 
     def finish(self) -> None:
         """See that the healed system takes and does new work, then check everything."""
         deadline = time.monotonic() + self.contract.health_ms / 1000
         self.wait_until_well(deadline)
-        if isinstance(self.system, TaskService) and self.all_terminal():
+        if isinstance(self.system, TaskService) and all_terminal(self.history):
             while self.create_canary(self.system) is not Outcome.OK:
                 if time.monotonic() >= deadline:
                     break
                 self.wait_until_well(deadline)
-            self.watch(self.all_terminal, self.contract.recovery_ms, progress=True)
+            self.watch(lambda: all_terminal(self.history), self.contract.recovery_ms, progress=True)
         self.observe(ask_health=True, count_sessions=True)
         self.check(final=True)
 

@@ -283,7 +283,7 @@ class ReferenceSystem:
             return self._cluster.terminate_backends(component, session) > 0
 
     def close(self) -> None:
-        """Kill everything; drop the database."""
+        """Kill everything; leave the database running, its contents are the lane's to drop."""
         for name in tuple(self._held):
             self.release(name)
         for name, child in self._children.items():
@@ -297,7 +297,6 @@ class ReferenceSystem:
         self._reserved.close()
         if not self._cluster.is_running:
             self._cluster.start(READY_TIMEOUT_S)
-        self._cluster.drop_database(self._database)
         self._ledger_path.unlink(missing_ok=True)
 
     def spawn(self, component: str, settings: str) -> Child:

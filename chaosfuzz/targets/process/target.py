@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -75,6 +76,7 @@ class ProcessLane:
         make_wire: Callable[[], Wire] | None = None,
     ) -> None:
         self._numbers = itertools.count(1)
+        self._used: str | None = None
         self._index = index
         self._tuning = tuning
         self._logs = directory / f"lane-{index}"
@@ -98,15 +100,25 @@ class ProcessLane:
         self._trim_logs()
         database = f"schedule_{next(self._numbers)}"
         self._cluster.create_database(database, TEMPLATE)
-        return ReferenceSystem(
-            keeper=self._keeper,
-            cluster=self._cluster,
-            database=database,
-            directory=self._logs,
-            tuning=self._tuning,
-            workers=workers,
-            wire=self._wire,
-        )
+        # What the schedule before has used goes while the new processes start.
+        used, self._used = self._used, database
+        with ThreadPoolExecutor(1, "drop") as background:
+            dropping = background.submit(self._drop, used)
+            system = ReferenceSystem(
+                keeper=self._keeper,
+                cluster=self._cluster,
+                database=database,
+                directory=self._logs,
+                tuning=self._tuning,
+                workers=workers,
+                wire=self._wire,
+            )
+            dropping.result()
+        return system
+
+    def _drop(self, database: str | None) -> None:
+        if database is not None:
+            self._cluster.drop_database(database)
 
     def _trim_logs(self) -> None:
         for log in (*self._logs.glob("*.log"), *self._runtime.glob("*.log")):

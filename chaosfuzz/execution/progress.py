@@ -1,0 +1,34 @@
+"""How far a history has got: what moved, what is done, and what state that is in the abstract."""
+
+from chaosfuzz.domain.history import History
+
+ProgressMark = tuple[int, int, frozenset[tuple[str, str, int]]]
+
+
+def progress_mark(history: History) -> ProgressMark:
+    """Return what changes whenever the system gets on with its work."""
+    latest = history.observations[-1].tasks or ()
+    return (
+        len(history.executions),
+        sum(e.end_ns is not None for e in history.executions),
+        frozenset((t.task_id, t.status.value, t.attempts) for t in latest),
+    )
+
+
+def all_terminal(history: History) -> bool:
+    """Say whether every task known is terminal and no creation is missing."""
+    tasks = history.observations[-1].tasks
+    if tasks is None:
+        return False
+    tokens = {t.token for t in tasks if t.status.terminal}
+    owed = {c.request.token for c in history.creations if c.acknowledged}
+    return all(t.status.terminal for t in tasks) and owed <= tokens
+
+
+def abstract_state(history: History) -> str:
+    """Return statuses with attempts, how many components are up, and what is broken."""
+    latest = history.observations[-1]
+    statuses = sorted(f"{t.status.value}x{t.attempts}" for t in latest.tasks or ())
+    broken = sorted(f.kind.value for f in history.faults if f.ended_ns is None)
+    readable = "up" if latest.tasks is not None else "down"
+    return f"{','.join(statuses)}|{len(latest.components_up)}|{readable}|{','.join(broken)}"
