@@ -17,6 +17,7 @@ from chaosfuzz.domain.target import Lane, RunResult
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
 from chaosfuzz.targets.process.cold import ColdLane
+from chaosfuzz.wire import LaneWire
 
 SCHEMA = "chaosfuzz.throughput/1"
 WORKERS = 2
@@ -150,7 +151,8 @@ class Throughput:
         self, arm: str, logs: Path, judge: InvariantJudge, stack: ExitStack
     ) -> ScheduleRunner:
         began = monotonic()
-        lane: Lane = Setup().lane(0, logs) if arm == WARM else ColdLane(0, logs)
+        # The same system in both, every component behind its proxy.
+        lane: Lane = Setup().lane(0, logs) if arm == WARM else ColdLane(0, logs, make_wire=LaneWire)
         self._lane_start_s[arm] = monotonic() - began
         runner = ScheduleRunner(lane, standard_injectors, judge, NoJournal(), self._stop)
         stack.callback(runner.close)

@@ -2,9 +2,11 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from chaosfuzz.domain.wire import Wire
 from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.targets.keeper import Child, Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
@@ -22,8 +24,15 @@ class ColdLane:
     PostgreSQL.
     """
 
-    def __init__(self, index: int, directory: Path, tuning: Tuning | None = None) -> None:
+    def __init__(
+        self,
+        index: int,
+        directory: Path,
+        tuning: Tuning | None = None,
+        make_wire: Callable[[], Wire] | None = None,
+    ) -> None:
         self._index = index
+        self._make_wire = make_wire
         self._tuning = tuning or Tuning()
         self._logs = directory / f"cold-lane-{index}"
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -39,6 +48,9 @@ class ColdLane:
             undo.callback(cluster.dispose)
             cluster.start(READY_TIMEOUT_S)
             cluster.prepare_template(DATABASE, SCHEMA)
+            wire = self._make_wire() if self._make_wire is not None else None
+            if wire is not None:
+                undo.callback(wire.close)
             system = ColdSystem(
                 keeper=self._keeper,
                 cluster=cluster,
@@ -46,6 +58,7 @@ class ColdLane:
                 directory=self._logs,
                 tuning=self._tuning,
                 workers=workers,
+                wire=wire,
             )
             system.afterwards(undo.pop_all())
             return system
