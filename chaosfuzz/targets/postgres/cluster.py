@@ -35,6 +35,8 @@ _POLL_INTERVAL_S = 0.003
 _PORT_ATTEMPTS = 5
 _SCARCE_BYTES = 16 * 1024 * 1024
 _MAXIMUM_SOCKET_PATH_BYTES = 107
+# Of postmaster.pid: LOCK_FILE_LINE_PM_STATUS in PostgreSQL's pidfile.h.
+_STATUS_LINE = 8
 _STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _PORT_TAKEN = ("could not bind", "could not create any TCP/IP sockets")
 
@@ -208,19 +210,27 @@ class Cluster:
             working_directory=self.directory,
         )
         deadline = time.monotonic() + timeout_s
-        socket_path = self._socket_directory / f".s.PGSQL.{self.port}"
         # The wait ends at once if the server does; there is no event for its readiness.
         while server.wait(_POLL_INTERVAL_S) is None:
-            if socket_path.exists():
-                with contextlib.suppress(psycopg.OperationalError):
-                    psycopg.connect(self._admin_dsn("postgres")).close()
-                    return True
+            if self._says_ready():
+                return True
             if time.monotonic() > deadline:
                 said = log_tail(self.log_path)
                 self.stop("kill")
                 message = f"PostgreSQL was not ready within {timeout_s:g} s; {said}"
                 raise InfrastructureError(message)
         return False
+
+    def _says_ready(self) -> bool:
+        """Say whether the postmaster takes connections, by the last line of its own file.
+
+        As pg_ctl does; a connection to find out would cost a backend its start.
+        """
+        try:
+            lines = (self.data_directory / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= _STATUS_LINE and lines[_STATUS_LINE - 1].strip() == "ready"
 
     def _freeze(self, server: Child, deadline: float) -> None:
         """Pause the postmaster, so that it neither forks nor reaps while it is looked at."""
