@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,26 +87,28 @@ class CaseItem(pytest.Item):
 
     def _tries(self, case: "Case") -> "list[Try]":
         from chaosfuzz.campaign.replay import replay, setup_for
+        from chaosfuzz.campaign.scratch import scratch_directory
         from chaosfuzz.reporting.eventlog import EventLog
 
         until_violated = case.expect == "violated"
         times = self.config.getoption("--chaosfuzz-tries")
         if times is None:
             times = TRIES_VIOLATED if until_violated else TRIES_HOLDS
-        with TemporaryDirectory(prefix="chaosfuzz-pytest-") as scratch:
-            logs = Path(scratch)
-            with closing(EventLog(logs / "events.jsonl")) as journal:
-                return list(
-                    replay(
-                        case,
-                        setup_for(case),
-                        times,
-                        logs,
-                        journal,
-                        threading.Event(),
-                        until_violated=until_violated,
-                    )
+        with (
+            scratch_directory("pytest") as logs,
+            closing(EventLog(logs / "events.jsonl")) as journal,
+        ):
+            return list(
+                replay(
+                    case,
+                    setup_for(case),
+                    times,
+                    logs,
+                    journal,
+                    threading.Event(),
+                    until_violated=until_violated,
                 )
+            )
 
     def _shown(self, case: "Case", broken: "Try", tries: int) -> str:
         from chaosfuzz.reporting.description import describe_schedule

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from chaosfuzz.campaign.learning import learn_at_once
 from chaosfuzz.campaign.nojournal import NoJournal
+from chaosfuzz.campaign.scratch import scratch_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Alphabet, Moment
@@ -123,7 +122,7 @@ class MomentBench:
         mode = "exactly-once-effect" if defect in EXACTLY_ONCE else "at-least-once"
         setup = Setup(defects=(defect,), mode=mode)
         with ExitStack() as stack:
-            logs = Path(stack.enter_context(TemporaryDirectory(prefix="chaosfuzz-bench-")))
+            logs = stack.enter_context(scratch_directory("bench moments"))
             free: list[Runner] = []
             for lane in range(self._lanes):
                 free.append(setup.runner(lane, logs, NoJournal(), self._stop))

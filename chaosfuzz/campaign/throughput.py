@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 
 from chaosfuzz.campaign.nojournal import NoJournal
+from chaosfuzz.campaign.scratch import scratch_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.checking import InvariantJudge
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
@@ -118,7 +118,7 @@ class Throughput:
         """
         judge = InvariantJudge(Setup().chosen_invariants())
         with ExitStack() as stack:
-            logs = Path(stack.enter_context(TemporaryDirectory(prefix="chaosfuzz-bench-")))
+            logs = stack.enter_context(scratch_directory("bench throughput"))
             runners = {
                 arm: self._runner(arm, logs, judge, stack)
                 for arm in (WARM, COLD)

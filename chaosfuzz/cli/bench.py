@@ -88,23 +88,24 @@ def moments(
     console = make_console(to_stderr=json_to == "-")
     stop = threading.Event()
     measured = MomentBench(chosen, schedules, lanes or default_lanes(), stop)
+    exit_code = 0
     with stopping(stop.set), Progress(console) as progress:
         console.print(f"{len(chosen)} defects, {schedules} schedules by clock and by moment each")
         try:
             for count, sample in enumerate(measured.run(), start=1):
                 progress.update(f"{count}/{2 * schedules * len(chosen)}: {sample.defect}")
         except KeyboardInterrupt:
-            progress.say("interrupted; nothing is left running")
-            return EXIT_INTERRUPTED
+            progress.say("interrupted; nothing is left running; so far:")
+            exit_code = EXIT_INTERRUPTED
     console.print(f"{'defect':40}{'by clock':>14}{'by moment':>14}{'ratio':>8}")
     for shown in measured.shown():
         clock = f"{shown.clock} of {shown.clock_schedules}"
         moment = f"{shown.moment} of {shown.moment_schedules}"
-        at_least = "" if shown.clock else ">"
-        console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{at_least + str(shown.ratio):>8}")
+        ratio = f"{'' if shown.clock else '>'}{shown.ratio}" if shown.moment else "-"
+        console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{ratio:>8}")
     if json_to is not None:
         write_document(document(measured.shown()), json_to)
-    return 0
+    return exit_code
 
 
 def _line(count: int, total: int, sample: Sample) -> str:

@@ -116,8 +116,10 @@ class _Session:
         summary = self._summary(saved, error)
         say = self.console.print
         counts = {v: sum(s.verdict == v for s in self.swept) for v in _ORDER}
-        told = ", ".join(f"{n} {'hold' if v == 'holds' else v}" for v, n in counts.items() if n)
-        say(f"{summary.verdict}: {len(self.swept)} moments in {clock(summary.duration_s)}: {told}")
+        told = [f"{n} {'hold' if v == 'holds' else v}" for v, n in counts.items() if n]
+        told += ["interrupted"] if interrupted else []
+        took = f"{len(self.swept)} moments in {clock(summary.duration_s)}"
+        say(f"{summary.verdict}: {took}{': ' if told else ''}{', '.join(told)}")
         for case in saved:
             say(f"{case.case.signature}, fails {case.case.reproduces}: {case.case.title}")
             say(f"case    {case.path}")

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -121,6 +122,28 @@ def test_a_run_killed_anywhere_leaves_nothing_after_clean(tmp_path: Path, attemp
     while left := shared_memory() - before:
         assert time.monotonic() < deadline, f"{left} outlive their run"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", ["moments", "throughput"])
+def test_a_killed_measurement_leaves_nothing_after_clean(tmp_path: Path, command: str) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("chaosfuzz-*"))
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "chaosfuzz", "bench", command, "--schedules", "50"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CHAOSFUZZ_TEST_MARK": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 6 * DEADLINE_S
+    while len(directories_of(bench.pid)) < 2:
+        assert time.monotonic() < deadline, "no directory of scratch and lane"
+        time.sleep(0.02)
+    kill(bench)
+    directories = directories_of(bench.pid)
+    assert_all_end(tmp_path, directories)
+    assert run(["clean"]) == 0
+    assert not directories_of(bench.pid)
+    assert set(Path(tempfile.gettempdir()).glob("chaosfuzz-*")) <= before
 
 
 def test_nothing_to_clean_in_an_empty_place(
