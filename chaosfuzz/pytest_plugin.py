@@ -14,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from chaosfuzz.campaign.replay import Try
+    from chaosfuzz.campaign.wiring import Setup
     from chaosfuzz.domain.case import Case
 
 FOLDER = "shrunk_cases"
@@ -31,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help=f"runs of a case that is to hold (default {TRIES_HOLDS}), and most runs until "
         f"one that is to be violated shows it (default {TRIES_VIOLATED})",
+    )
+    parser.addini(
+        "chaosfuzz_profiles",
+        "profiles that cases may be of: their commands are run",
+        type="paths",
+        default=[],
     )
 
 
@@ -68,10 +75,22 @@ class CaseItem(pytest.Item):
         """Run the case and compare with what it expects."""
         from chaosfuzz.campaign.replay import setup_for
         from chaosfuzz.cases import CaseStore
+        from chaosfuzz.domain.case import DOCKER
+        from chaosfuzz.domain.errors import InfrastructureError, UsageError
 
         case = CaseStore(self.path.parent).load(self.path)
-        setup_for(case).check_case(case)
-        tries = self._tries(case)
+        try:
+            setup = setup_for(case, profiles=self.config.getini("chaosfuzz_profiles"))
+        except UsageError as error:
+            message = f"{self.path}: {error}, in pytest: chaosfuzz_profiles = FILE"
+            raise UsageError(message) from error
+        try:
+            setup.check_case(case)
+        except InfrastructureError as error:
+            if case.on == DOCKER:
+                pytest.skip(f"it needs containers: {error}")
+            raise
+        tries = self._tries(case, setup)
         undecided = [t for t in tries if t.result.undecided and t.result.failure is None]
         if case.expect == "violated":
             if not any(t.violated for t in tries):
@@ -85,8 +104,8 @@ class CaseItem(pytest.Item):
         if undecided:
             pytest.skip(f"undecided: {undecided[0].result.undecided[0]}")
 
-    def _tries(self, case: "Case") -> "list[Try]":
-        from chaosfuzz.campaign.replay import replay, setup_for
+    def _tries(self, case: "Case", setup: "Setup") -> "list[Try]":
+        from chaosfuzz.campaign.replay import replay
         from chaosfuzz.campaign.scratch import scratch_directory
         from chaosfuzz.reporting.eventlog import EventLog
 
@@ -101,7 +120,7 @@ class CaseItem(pytest.Item):
             return list(
                 replay(
                     case,
-                    setup_for(case),
+                    setup,
                     times,
                     logs,
                     journal,

@@ -12,7 +12,8 @@ def finished_is_acknowledged(view: View) -> Iterator[Finding]:
     waited = view.now_ns - max(last_ns, healed_ns) >= bound_ns
     for task in view.tasks if view.readable else ():
         state = task.state
-        if task.finished and state and not state.status.terminal:
+        is_open = task.finished and state and not state.status.terminal
+        if is_open and state and not view.may_lose(task):
             message = f"task {task.number} finished by the ledger, the queue says {state.status}"
             certain = waited and not view.stalled(healed_ns, view.now_ns)
             yield Finding(message=message, tasks=(task.number,), certain=certain)

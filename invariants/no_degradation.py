@@ -7,8 +7,10 @@ FACTOR = 20
 FLOOR_NS = 1_500_000_000
 
 
-def _latency_ns(task: TaskView) -> int:
-    return min(e.start_ns for e in task.executions) - task.creation.ended_ns
+def _latency_ns(view: View, task: TaskView) -> int:
+    """How long a task waited with everybody there who could have begun it."""
+    begun_ns = min(e.start_ns for e in task.executions)
+    return begun_ns - max(task.creation.ended_ns, view.came_up_ns(begun_ns))
 
 
 @invariant(kind=Kind.DEGRADED, at_end=True)
@@ -20,15 +22,17 @@ def no_degradation(view: View) -> Iterator[Finding]:
         return
     started = [t for t in view.tasks if t.executions and not t.request.delay_ms]
     before = [
-        _latency_ns(t) for t in started if min(e.start_ns for e in t.executions) < first_fault_ns
+        _latency_ns(view, t)
+        for t in started
+        if min(e.start_ns for e in t.executions) < first_fault_ns
     ]
     for task in started:
         if task.creation.sent_ns < healed_ns:
             continue
-        bound_ns = max(FLOOR_NS, FACTOR * int(median(before)) if before else 0)
-        if _latency_ns(task) > bound_ns:
-            message = (
-                f"after healing, task {task.number} started after {_latency_ns(task) // 10**6} ms"
-            )
+        usual_ns = int(median(before)) if before else 0
+        bound_ns = max(FLOOR_NS, view.contract.pickup_ms * 10**6, FACTOR * usual_ns)
+        waited_ns = _latency_ns(view, task)
+        if waited_ns > bound_ns:
+            message = f"after healing, task {task.number} started after {waited_ns // 10**6} ms"
             stalled = view.stalled(healed_ns, view.now_ns)
             yield Finding(message=message, tasks=(task.number,), certain=not stalled)

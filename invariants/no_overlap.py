@@ -12,10 +12,12 @@ def no_overlap(view: View) -> Iterator[Finding]:
         for first, second in combinations(ordered, 2):
             declared = view.contract.overlap_after_pause_is_declared and view.excused(first)
             together = first.task_id == second.task_id and second.start_ns < view.end_ns(first)
+            declared = declared or view.may_have_started_late(task, second)
             if together and not declared:
                 message = (
                     f"task {task.number} ran on {first.component} (attempt {first.attempt}) and "
                     f"on {second.component} (attempt {second.attempt}) at the same time"
                 )
                 stalled = view.stalled(first.start_ns, second.start_ns)
-                yield Finding(message=message, tasks=(task.number,), certain=not stalled)
+                certain = not stalled and not view.may_have_lost_lease(first, second)
+                yield Finding(message=message, tasks=(task.number,), certain=certain)

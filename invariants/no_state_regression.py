@@ -31,8 +31,11 @@ def no_state_regression(view: View) -> Iterator[Finding]:
         # What a fault cut short need not count as an attempt.
         ran = sum(not view.excused(e) for e in task.executions)
         tries = max((s.attempts for s in task.seen), default=0)
-        if tries > limit or (ran > limit and len({e.task_id for e in task.executions}) == 1):
-            message = f"task {task.number} was tried {max(ran, tries)} times, its limit is {limit}"
+        if len({e.task_id for e in task.executions}) > 1:
+            ran = 0
+        most = max(ran, tries)
+        if limit and most > limit:
+            message = f"task {task.number} was tried {most} times, its limit is {limit}"
             yield Finding(message=message, tasks=(task.number,))
         if view.readable and task.acknowledged and task.executions and not task.states:
             message = f"task {task.number} ran and its row has disappeared"

@@ -18,6 +18,8 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
         other = min(low.executions, key=lambda e: e.start_ns)
         if (
             high.request.priority > low.request.priority
+            # Those of another type may have to wait for their circuit breaker.
+            and high.request.task_type == low.request.task_type
             and high.creation.ended_ns < other.start_ns < first.start_ns
             and first.attempt == other.attempt == 1
             and first.pid == other.pid

@@ -3,10 +3,18 @@
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import ChaosfuzzError, UsageError
+from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.targets.docker.leftovers import (
+    EngineLeftover,
+    engine_or_none,
+    find_engine_leftovers,
+    remove_engine_leftover,
+)
 from chaosfuzz.targets.postgres import Leftover, find_leftovers, remove_leftover
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -14,9 +22,12 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """One leftover and what became of it; `problem` is empty if nothing hindered its removal."""
+    """One leftover and what became of it; `problem` is empty if nothing hindered its removal.
 
-    path: Path
+    `path` is that of a directory, or kind and name of something at the Docker engine.
+    """
+
+    path: Path | str
     what: str
     pids: tuple[int, ...]
     removed: bool
@@ -48,6 +59,32 @@ def clean(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
             removed=not dry_run and not problem,
             problem=problem,
         )
+
+
+def clean_engine(*, dry_run: bool) -> Iterator[Removal]:
+    """Yield what dead runs left at the Docker engine, if there is one, after its removal."""
+    engine = engine_or_none()
+    if engine is None:
+        return
+    with closing(engine):
+        for leftover in find_engine_leftovers(engine):
+            problem = "" if dry_run else _remove_from(engine, leftover)
+            owner = leftover.owner
+            yield Removal(
+                path=f"{leftover.thing.kind} {leftover.thing.name}",
+                what=f"{owner.what} of run {owner.pid}, {owner.created}",
+                pids=(),
+                removed=not dry_run and not problem,
+                problem=problem,
+            )
+
+
+def _remove_from(engine: Engine, leftover: EngineLeftover) -> str:
+    try:
+        remove_engine_leftover(engine, leftover)
+    except ChaosfuzzError as error:
+        return str(error)
+    return ""
 
 
 def describe(leftover: Leftover) -> str:

@@ -42,6 +42,8 @@ def examine(out: Path) -> Iterator[Finding]:
         ("leftovers", _leftovers),
         ("docker", surroundings.docker),
         ("node", surroundings.node),
+        ("node queues", surroundings.node_queues),
+        ("django-q2", surroundings.django_q2),
     )
     for name, check in checks:
         try:

@@ -34,11 +34,20 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureFound:
-    """A schedule broke a promise, in so many of the runs of it so far."""
+    """A schedule broke a promise, or showed a documented limit, in so many of its runs so far."""
 
     failure: Failure
     schedule: Schedule
     rate: Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitKnown:
+    """A schedule showed a documented limit that a saved case shows already."""
+
+    failure: Failure
+    case: Case
+    path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,4 +76,4 @@ class CaseSaved:
     others: tuple[Signature, ...] = ()
 
 
-Event = Learned | ScheduleDone | Waiting | FailureFound | ShrinkingOn | CaseSaved
+Event = Learned | ScheduleDone | Waiting | FailureFound | LimitKnown | ShrinkingOn | CaseSaved

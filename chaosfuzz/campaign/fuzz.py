@@ -5,19 +5,31 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosfuzz.campaign.events import Event, FailureFound, Learned, ScheduleDone, Waiting
+from chaosfuzz.campaign.elsewhere import reduce_elsewhere
+from chaosfuzz.campaign.events import (
+    Event,
+    FailureFound,
+    Learned,
+    LimitKnown,
+    ScheduleDone,
+    Waiting,
+)
 from chaosfuzz.campaign.learning import learn_at_once, save
+from chaosfuzz.campaign.limits import LimitAsFailure, as_failure
 from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction
+from chaosfuzz.campaign.serial import in_series
 from chaosfuzz.campaign.sighting import Sighting, look_again
 from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.fault import Journal
+from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
-from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
-from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.domain.target import Runner, RunResult, TargetDescription, TracingRunner
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning import Moments, Pinning, schedules
 
 TICK_S = 0.25
@@ -28,7 +40,10 @@ MAX_RARE = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FuzzPlan:
-    """What to fuzz and for how long; whichever of examples and time is over first ends it."""
+    """What to fuzz and for how long; whichever of examples and time is over first ends it.
+
+    `shrink_on` is what failures are shrunk on, None for what they are found on.
+    """
 
     setup: Setup
     examples: int | None
@@ -38,6 +53,13 @@ class FuzzPlan:
     reduction: Reduction
     out: Path
     moments: Moments = Moments.CLOCK
+    shrink_on: Setup | None = None
+    faults: bool = True
+
+    def actions(self, description: TargetDescription) -> tuple[str, ...]:
+        """Return what schedules are made of: without faults, of work and waiting alone."""
+        calm = {Role.LOAD, Role.WAIT}
+        return tuple(n for n in description.actions if self.faults or find_action(n).role in calm)
 
 
 class FuzzCampaign:
@@ -47,6 +69,8 @@ class FuzzCampaign:
         self._plan = plan
         self._journal = journal
         self._stop = threading.Event()
+        # The first result that shows each documented limit.
+        self._limits: dict[Signature, RunResult] = {}
 
     def stop(self) -> None:
         """Ask lanes to end after what they are doing."""
@@ -65,33 +89,86 @@ class FuzzCampaign:
             runners = self._start(pool, stack)
             pinning = yield from self._learn(runners[0])
             drawn = schedules(
-                description.actions, self._plan.max_steps, self._plan.setup.seed, pinning
+                self._plan.actions(description),
+                self._plan.max_steps,
+                self._plan.setup.seed,
+                pinning,
+                takes=description.takes,
+                lease_ms=description.contract.lease_ms,
+                max_attempts=description.contract.max_attempts,
             )
+            if self._plan.setup.serial:
+                drawn = in_series(drawn, self._plan.setup.seed)
             if self._plan.examples is not None:
                 drawn = itertools.islice(drawn, self._plan.examples)
-            began = time.monotonic()
-            rare: list[Sighting] = []
-            while len(rare) < MAX_RARE:
-                found = yield from self._until_failure(pool, runners, drawn, began)
-                if found is None:
-                    break
-                sighting = self._look_at(runners[0], found)
-                yield _told(sighting)
-                if not sighting.rare or not self._plan.reduction.shrink:
-                    yield from self._plan.reduction.reduce(runners[0], sighting, pinning.alphabet)
-                    return
+            yield from self._hunt(pool, runners, drawn, pinning)
+            yield from self._deal_with_limits(runners[0], pinning)
+
+    def _hunt(
+        self,
+        pool: ThreadPoolExecutor,
+        runners: list[Runner],
+        drawn: Iterator[Schedule],
+        pinning: Pinning,
+    ) -> Iterator[Event]:
+        """Search for a broken promise, and reduce the first that shows again."""
+        began = time.monotonic()
+        rare: list[Sighting] = []
+        while len(rare) < MAX_RARE:
+            found = yield from self._until_failure(pool, runners, drawn, began)
+            if found is None:
+                break
+            sighting = self._look_at(runners[0], found)
+            yield _told(sighting)
+            if not sighting.rare or not self._plan.reduction.shrink:
+                yield from self._reduce(runners[0], sighting, pinning.alphabet)
+                return
+            yield self._plan.reduction.save_unshrunk(sighting)
+            rare.append(sighting)
+        # Nothing better came along: as small as a rare failure can be made.
+        for sighting in rare[:1]:
+            yield from self._reduce(runners[0], sighting, pinning.alphabet)
+
+    def _reduce(self, runner: Runner, sighting: Sighting, alphabet: Alphabet) -> Iterator[Event]:
+        """Reduce a failure where it was found, or on what is quicker."""
+        plan = self._plan
+        if plan.shrink_on is None or not plan.reduction.shrink:
+            yield from plan.reduction.reduce(runner, sighting, alphabet)
+            return
+        logs = plan.out / "logs"
+        with closing(plan.shrink_on.runner(0, logs, self._journal, self._stop)) as quick:
+            yield from reduce_elsewhere(
+                plan.reduction, plan.shrink_on, quick, runner, sighting, alphabet, self._stop
+            )
+
+    def _deal_with_limits(self, runner: Runner, pinning: Pinning) -> Iterator[Event]:
+        """Reduce and save each documented limit that was seen, unless a case shows it already."""
+        for signature, seen in self._limits.items():
+            if self._stop.is_set():
+                return
+            result = as_failure(seen, signature)
+            known = self._plan.reduction.known_limit(signature)
+            if known is not None:
+                assert result.failure is not None
+                case, path = known
+                yield LimitKnown(failure=result.failure, case=case, path=path)
+                continue
+            documented = result.failure.documented if result.failure is not None else ""
+            shown = LimitAsFailure(runner, signature, documented)
+            sighting = self._look_at(shown, result)
+            yield _told(sighting)
+            if self._plan.reduction.shrink and not sighting.rare:
+                yield from self._plan.reduction.reduce(shown, sighting, pinning.alphabet)
+            else:
                 yield self._plan.reduction.save_unshrunk(sighting)
-                rare.append(sighting)
-            # Nothing better came along: as small as a rare failure can be made.
-            for sighting in rare[:1]:
-                yield from self._plan.reduction.reduce(runners[0], sighting, pinning.alphabet)
 
     def _learn(self, runner: Runner) -> Generator[Event, None, Pinning]:
         """Learn what requests there are; a target without moments is fuzzed by the clock."""
-        if self._plan.moments is Moments.CLOCK or not isinstance(runner, TracingRunner):
+        clock_only = self._plan.moments is Moments.CLOCK or not self._plan.faults
+        if clock_only or not isinstance(runner, TracingRunner):
             return Pinning()
         try:
-            alphabet = learn_at_once(runner)
+            alphabet = learn_at_once(runner, self._plan.setup.named.description)
         except KeyboardInterrupt:
             if self._stop.is_set():
                 return Pinning()
@@ -116,7 +193,11 @@ class FuzzCampaign:
         found = None
         for event in self._search(pool, runners, drawn, began):
             yield event
-            if isinstance(event, ScheduleDone) and event.result.failure is not None:
+            if not isinstance(event, ScheduleDone):
+                continue
+            for limit in event.result.limits if event.result.failure is None else ():
+                self._limits.setdefault(limit.signature, event.result)
+            if event.result.failure is not None:
                 found = event.result
         return found
 

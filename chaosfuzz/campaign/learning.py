@@ -8,51 +8,75 @@ from pathlib import Path
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Alphabet, EventClass
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
-from chaosfuzz.domain.target import RunResult, TracingRunner
+from chaosfuzz.domain.target import RunResult, TargetDescription, TracingRunner
 from chaosfuzz.domain.wire import Request
+from chaosfuzz.planning.enumeration import GIVEN_UP, SHORT_LEASE_MS, lives_of
 from chaosfuzz.wire import alphabet as wire_alphabet
 from chaosfuzz.wire.alphabet import Letter, Sighting
 
 SCHEMA = "chaosfuzz.alphabet/1"
+# Long enough to see twice what comes again and again with nothing to do. Who gives leases of
+# seconds looks around every second or two.
 IDLE = make_step("wait", ms=350)
+LONG_IDLE = make_step("wait", ms=2500)
 RUNS = 2
-# Longer than a heartbeat's interval, shorter than two.
-WORK_MS = 150
-
-LIVES: dict[str, Step] = {
-    "done": make_step("create_tasks", count=1, duration_ms=WORK_MS),
-    "done at the second attempt": make_step("create_tasks", count=1, failures=1),
-    "given up": make_step("create_tasks", count=1, failures=9),
-}
 
 
-def life(load: Step) -> Schedule:
+def life(load: Step, idle: Step = IDLE) -> Schedule:
     """Return the schedule of one task's life, with nothing to do before and after."""
-    return Schedule(workers=1, steps=(IDLE, load, make_step("wait_idle"), IDLE))
+    return Schedule(workers=1, steps=(idle, load, make_step("wait_idle"), idle))
 
 
-def learn(runner: TracingRunner) -> Iterator[tuple[str, Alphabet]]:
+def idle_of(description: TargetDescription) -> Step:
+    """Return the wait in which a target shows what it does with nothing to do."""
+    return IDLE if description.contract.lease_ms <= SHORT_LEASE_MS else LONG_IDLE
+
+
+def lives(description: TargetDescription) -> dict[str, Step]:
+    """Return the lives that a task of a target can have."""
+    return lives_of(description.takes, description.contract.max_attempts)
+
+
+def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tuple[str, Alphabet]]:
     """Yield the name of each life with what was learned from it."""
-    for name, load in LIVES.items():
+    for name, load in lives(description).items():
         traces = []
         for _ in range(RUNS):
-            result, requests = runner.trace(life(load))
+            result, requests = runner.trace(life(load, idle_of(description)))
             traces.append(tuple(_sightings(result, requests)))
         letters = wire_alphabet.learn(traces)
-        yield name, Alphabet(events=tuple(_event_class(letter) for letter in letters))
+        events = [_event_class(letter) for letter in letters]
+        if idle_of(description) == LONG_IDLE:
+            # What is seldom done with nothing to do does not come in each run of the same life.
+            events = [
+                replace(event, background=event.background or not min(letter.fruitful_counts))
+                for event, letter in zip(events, letters, strict=True)
+            ]
+        yield name, Alphabet(events=tuple(events))
 
 
-def learn_at_once(runner: TracingRunner) -> Alphabet:
+def learn_at_once(runner: TracingRunner, description: TargetDescription) -> Alphabet:
     """Return what one run with one life after the other shows, in an order that does not vary."""
-    idle = make_step("wait_idle")
-    lives = tuple(step for load in LIVES.values() for step in (load, idle))
-    result, requests = runner.trace(Schedule(workers=1, steps=(IDLE, *lives, IDLE)))
+    idle, nothing = make_step("wait_idle"), idle_of(description)
+    every = tuple(step for load in lives(description).values() for step in (load, idle))
+    result, requests = runner.trace(Schedule(workers=1, steps=(nothing, *every, nothing)))
     letters = wire_alphabet.learn([tuple(_sightings(result, requests))])
     steps = result.history.steps if result.history is not None else []
     plain_until_ns = next((s.ended_ns for s in steps if s.step == idle), 0)
     plain = {request.event for request in requests if request.at_ns <= plain_until_ns}
     events = (replace(_event_class(letter), failing=letter.key not in plain) for letter in letters)
+    if nothing == LONG_IDLE:
+        done = sum(name != GIVEN_UP for name in lives(description))
+        events = (_of_a_task(event, done) for event in events)
     return Alphabet(events=tuple(sorted(events, key=lambda event: (event.role, event.event))))
+
+
+def _of_a_task(event: EventClass, done: int) -> EventClass:
+    """Return the event, as background if it came less often than tasks were done: it is no task's.
+
+    What is seldom done with nothing to do cannot be waited for.
+    """
+    return event if event.failing or event.most >= done else replace(event, background=True)
 
 
 def merged(alphabets: Sequence[Alphabet]) -> Alphabet:
@@ -79,10 +103,12 @@ def save(alphabet: Alphabet, directory: Path) -> None:
 def _sightings(result: RunResult, requests: Sequence[Request]) -> Iterator[Sighting]:
     history = result.history
     steps = history.steps if history is not None else []
-    idle = [(s.began_ns, s.ended_ns) for s in steps if s.step == IDLE]
+    idle = [(s.began_ns, s.ended_ns) for s in steps if s.step in {IDLE, LONG_IDLE}]
+    # What a component asks when it starts comes once in its life, before any step.
+    from_ns = steps[0].began_ns if steps else 0
     until_ns = steps[-1].ended_ns if steps else 0
     for request in requests:
-        if request.at_ns <= until_ns:
+        if from_ns <= request.at_ns <= until_ns:
             yield Sighting(
                 role=request.component.partition("-")[0],
                 key=request.event,

@@ -16,18 +16,39 @@ from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Alphabet, Moment
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
+from chaosfuzz.planning.spread import spread
 
 SCHEMA = "chaosfuzz.moments/1"
 CLOCK, MOMENT = "clock", "moment"
-NARROW = (
-    "commit-reply-lost-reruns",
-    "retry-counts-twice-on-lost-reply",
-    "cut-connection-forgets-task",
-    "effect-then-complete-in-two-commits",
-)
-EXACTLY_ONCE = frozenset({"effect-then-complete-in-two-commits"})
-# The clock's faults strike somewhere in the life of a task, as the moment's do.
-LATEST_MS = 150
+# The clock's faults strike while the work is under way or soon after, as the moment's do.
+AFTER_WORK_MS = 60
+CUT, HOLD = make_step("cut_connection", worker=1), make_step("hold_connection", worker=1)
+# As long as a short job of the field: what takes no time gives a clock little to miss.
+DURATIONS_MS = (50, 100, 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What a defect needs besides the right time: a fault, and tasks that fail so often.
+
+    With `held_ms` the fault lasts that long, and a second worker goes on meanwhile.
+    """
+
+    fault: Step
+    failures: int = 0
+    held_ms: int = 0
+
+
+# Defects in windows of a millisecond or so.
+NARROW: dict[str, Experiment] = {
+    "commit-reply-lost-reruns": Experiment(fault=CUT),
+    "cut-connection-forgets-task": Experiment(fault=CUT),
+    "retry-counts-twice-on-lost-reply": Experiment(fault=CUT, failures=2),
+    "claim-two-statements": Experiment(fault=HOLD, held_ms=300),
+    # Longer than a lease.
+    "result-written-after-lease-lost-by-late-commit": Experiment(fault=HOLD, held_ms=900),
+    "transaction-left-open-after-error": Experiment(fault=HOLD, held_ms=900),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,24 +80,38 @@ class Shown:
         return round(self.moment / self.moment_schedules / clock, 1)
 
 
-def compose(seed: int, alphabet: Alphabet | None) -> Schedule:
-    """Return a task's life with one fault in it: by the clock, or at a moment of the alphabet."""
-    chance = random.Random(seed)
+def compose(experiment: Experiment, seed: int, alphabet: Alphabet | None) -> Schedule:
+    """Return tasks with one fault: by the clock, or at a request of the alphabet.
+
+    Both arms draw when and nothing else: the clock any millisecond of a task's life, the moment
+    any side of any request that work brings about.
+    """
+    chance = random.Random(spread(seed))
+    held_ms = experiment.held_ms
     load = make_step(
-        "create_tasks", count=1, duration_ms=chance.choice((0, 20, 60)), failures=seed % 2
+        "create_tasks",
+        # Enough that worker 1 has some.
+        count=4 if held_ms else 1,
+        duration_ms=chance.choice(DURATIONS_MS),
+        failures=experiment.failures,
     )
-    fault = make_step(chance.choice(("kill_worker", "cut_connection")), worker=1)
     if alphabet is None:
-        wait = make_step("wait", ms=chance.randint(1, LATEST_MS))
-        return Schedule(workers=1, steps=(load, wait, fault))
-    return Schedule(workers=1, steps=(load, _pinned(fault, load, alphabet, chance)))
+        latest_ms = load["duration_ms"] + AFTER_WORK_MS
+        struck = [make_step("wait", ms=chance.randint(1, latest_ms)), experiment.fault]
+    else:
+        moments = _moments(alphabet, failing=experiment.failures > 0)
+        struck = [experiment.fault.pinned(chance.choice(moments))]
+    meanwhile = (make_step("wait", ms=held_ms),) if held_ms else ()
+    return Schedule(workers=2 if held_ms else 1, steps=(load, *struck, *meanwhile))
 
 
-def _pinned(fault: Step, load: Step, alphabet: Alphabet, chance: random.Random) -> Step:
-    failing = load["failures"] > 0
-    events = [e for e in alphabet.of("worker") if not e.background and (failing or not e.failing)]
-    event = chance.choice(events)
-    return fault.pinned(Moment(event=event.event, side=chance.choice(event.sides)))
+def _moments(alphabet: Alphabet, *, failing: bool) -> list[Moment]:
+    return [
+        Moment(event=event.event, side=side)
+        for event in alphabet.of("worker")
+        for side in event.sides
+        if not event.background and (failing or not event.failing)
+    ]
 
 
 class MomentBench:
@@ -119,8 +154,8 @@ class MomentBench:
         )
 
     def _of(self, defect: str) -> Iterator[Sample]:
-        mode = "exactly-once-effect" if defect in EXACTLY_ONCE else "at-least-once"
-        setup = Setup(defects=(defect,), mode=mode)
+        experiment = NARROW[defect]
+        setup = Setup(defects=(defect,))
         with ExitStack() as stack:
             logs = stack.enter_context(scratch_directory("bench moments"))
             free: list[Runner] = []
@@ -130,14 +165,15 @@ class MomentBench:
             if not isinstance(free[0], TracingRunner):
                 message = "the target has no moments"
                 raise InfrastructureError(message)
-            alphabet = learn_at_once(free[0])
+            alphabet = learn_at_once(free[0], Setup().named.description)
             pool = stack.enter_context(ThreadPoolExecutor(self._lanes, "lane"))
 
             def take(work: tuple[str, int]) -> Sample:
                 arm, number = work
                 runner = free.pop()
                 try:
-                    result = runner.run(compose(number, None if arm == CLOCK else alphabet))
+                    drawn_from = None if arm == CLOCK else alphabet
+                    result = runner.run(compose(experiment, number, drawn_from))
                 finally:
                     free.append(runner)
                 return _sample(defect, arm, number, result)

@@ -3,18 +3,21 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
 from chaosfuzz.campaign.sighting import Sighting
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.domain.case import Case, Found, Rate
-from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.case import Case, Confirmed, Found, Rate
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.domain.verdict import Signature
 from chaosfuzz.reporting.story import story_of
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
@@ -26,6 +29,7 @@ class Reduction:
     """How much to spend on shrinking, and where cases go.
 
     `shrink` false saves as found. `again` is the case that is being reduced further, if one is.
+    `confirm` counts how often what is left fails elsewhere.
     """
 
     setup: Setup
@@ -33,6 +37,7 @@ class Reduction:
     budget: Budget
     shrink: bool = True
     again: Case | None = None
+    confirm: Callable[[Schedule, Signature], Confirmed | None] | None = None
 
     def save_unshrunk(self, sighting: Sighting) -> CaseSaved:
         """Save a schedule as it was found, with how often it failed."""
@@ -49,6 +54,16 @@ class Reduction:
             exhausted=True,
         )
         return self._save(shrunk, sighting.result, story_of(sighting.result))
+
+    def known_limit(self, signature: Signature) -> tuple[Case, Path] | None:
+        """Return a saved case that shows a documented limit of the target, None if none does."""
+        for path in self.store.find():
+            with suppress(UsageError):
+                case = self.store.load(path)
+                is_it = case.target == self.setup.named.name and case.signature == signature
+                if is_it and case.documented:
+                    return case, path
+        return None
 
     def reduce(
         self, runner: Runner, sighting: Sighting, alphabet: Alphabet | None = None
@@ -80,9 +95,9 @@ class Reduction:
     def _save(self, shrunk: Shrunk, found: RunResult, story: tuple[str, ...]) -> CaseSaved:
         case = Case(
             title=shrunk.failure.message,
-            target=self.setup.target,
+            target=self.setup.named.name,
             defects=self.setup.defects,
-            contract=self.setup.mode,
+            contract=self.setup.contract,
             signature=shrunk.failure.signature,
             schedule=shrunk.schedule,
             # Nothing measured: what is known is that it failed when it was found.
@@ -93,8 +108,12 @@ class Reduction:
                 steps=self._original_steps(found),
                 executions_to_shrink=shrunk.executions,
             ),
-            expect=self._expect(),
+            expect="violated" if shrunk.failure.documented else self._expect(),
             needed=shrunk.needed,
+            on=self.setup.on,
+            confirmed=self._confirmed(shrunk),
+            profile=self.setup.named.profile_file,
+            documented=shrunk.failure.documented,
         )
         return CaseSaved(
             case=case,
@@ -107,11 +126,18 @@ class Reduction:
             others=tuple(signature for signature, _ in shrunk.others),
         )
 
+    def _confirmed(self, shrunk: Shrunk) -> Confirmed | None:
+        if self.confirm is not None:
+            return self.confirm(shrunk.schedule, shrunk.failure.signature)
+        same = self.again is not None and self.again.schedule == shrunk.schedule
+        return self.again.confirmed if self.again is not None and same else None
+
     def _expect(self) -> str:
         if self.again is not None:
             return self.again.expect
-        # A planted defect is meant to fail; a bug of a real system is to hold once fixed.
-        return "violated" if self.setup.defects else "holds"
+        # A planted defect is meant to fail, and so is a release that stays as it is; a bug of the
+        # user's own system is to hold once fixed.
+        return "violated" if self.setup.defects or self.setup.named.is_ready else "holds"
 
     def _original_steps(self, found: RunResult) -> int:
         return self.again.found.steps if self.again is not None else len(found.schedule.steps)
@@ -129,7 +155,7 @@ class _LastFailure:
 
     def __call__(self, schedule: Schedule) -> RunResult:
         self.executions += 1
-        result = self._run(schedule)
+        result = self._run(schedule).showing(self.failure.signature)
         if result.failure is not None and result.failure.signature == self.failure.signature:
             shorter = len(schedule.steps) <= len(self.kept.schedule.steps)
             self.kept = result if shorter else self.kept

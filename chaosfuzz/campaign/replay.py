@@ -3,17 +3,22 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
+from chaosfuzz.campaign.limits import LimitAsFailure
 from chaosfuzz.campaign.reduction import Reduction
+from chaosfuzz.campaign.serial import serial_seed
 from chaosfuzz.campaign.sighting import Sighting
+from chaosfuzz.campaign.targets import looks_like_path
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
+from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.targets.profiles import load_profile
 
 ATTEMPTS_TO_REPRODUCE = 20
 
@@ -33,16 +38,54 @@ class Try:
 
 
 def setup_for(
-    case: Case, defects: tuple[str, ...] | None = None, invariants: Path | None = None
+    case: Case,
+    defects: tuple[str, ...] | None = None,
+    invariants: Path | None = None,
+    profiles: Sequence[Path] = (),
+    on: str | None = None,
 ) -> Setup:
-    """Return the setup of a case, its defects replaced if given."""
+    """Return the setup of a case, its defects and what it runs on replaced if given.
+
+    A case can name no more than the file name of a profile; which file that is, and thereby what
+    is run, is for the user to say: `profiles` are those that were named.
+
+    Raises:
+        UsageError: the case is of a profile that was not given.
+
+    """
     return Setup(
-        target=case.target,
+        target=_target_of(case, profiles),
+        on=on or case.on,
         defects=case.defects if defects is None else defects,
         mode=case.contract,
         seed=case.found.seed,
         invariants=invariants,
+        serial=case.schedule.serial_seed is not None,
     )
+
+
+def _target_of(case: Case, profiles: Sequence[Path]) -> str:
+    if not case.profile:
+        if looks_like_path(case.target):
+            message = f"target {case.target!r} is no name; a case never names a file to be run"
+            raise UsageError(message)
+        return case.target
+    named = {load_profile(path).name: path for path in profiles}
+    if case.target not in named:
+        message = (
+            f"the case is of {case.target}, whose profile {case.profile!r} was not given; look at "
+            "that file, and if its commands may be run, name it: --profile FILE"
+        )
+        raise UsageError(message)
+    return str(named[case.target].resolve())
+
+
+def in_series(case: Case) -> Case:
+    """Return the case with its requests one at a time, by the seed it has or its search had."""
+    if case.schedule.serial_seed is not None:
+        return case
+    seed = serial_seed(case.found.seed, 0)
+    return replace(case, schedule=replace(case.schedule, serial_seed=seed))
 
 
 def replay(
@@ -64,9 +107,10 @@ def replay_on(
     runner: Runner, case: Case, times: int, stop: threading.Event, *, until_violated: bool
 ) -> Iterator[Try]:
     """Run a case up to so many times, yielding each try; ends early when asked to stop."""
+    shown = LimitAsFailure(runner, case.signature) if case.documented else runner
     for number in range(1, times + 1):
         try:
-            result = runner.run(case.schedule)
+            result = shown.run(case.schedule).showing(case.signature)
         except KeyboardInterrupt:
             if stop.is_set():
                 return
@@ -89,7 +133,10 @@ def shrink_again(
             rate = Rate(violations=1, attempts=attempt.number)
             yield FailureFound(failure=attempt.result.failure, schedule=case.schedule, rate=rate)
             sighting = Sighting(result=attempt.result, rate=rate)
-            yield from reduction.reduce(runner, sighting)
+            documented = attempt.result.failure.documented
+            limit = LimitAsFailure(runner, case.signature, documented)
+            shown = limit if case.documented else runner
+            yield from reduction.reduce(shown, sighting)
 
 
 def rate_of(tries: Sequence[Try]) -> Rate:

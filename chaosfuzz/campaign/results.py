@@ -37,4 +37,5 @@ def _reported(saved: CaseSaved) -> ReportedFailure:
         replay_command=replay_command(str(saved.path)),
         story=saved.story,
         case_text=dump_case(case),
+        documented=case.documented,
     )

@@ -35,8 +35,16 @@ def look_again(runner: Runner, found: RunResult, stop: threading.Event) -> Sight
     """
     assert found.failure is not None
     first = found.failure.signature
-    kept = {first: found}
-    seen = Counter([first])
+    kept: dict[Signature, RunResult] = {}
+    seen: Counter[Signature] = Counter()
+
+    def note(result: RunResult) -> None:
+        for failure in (result.failure, *result.also):
+            if failure is not None:
+                seen[failure.signature] += 1
+                kept.setdefault(failure.signature, result.showing(failure.signature))
+
+    note(found)
     runs = 1
     while runs <= RUNS and not stop.is_set():
         if seen[first] >= ENOUGH or max(seen.values()) > ENOUGH:
@@ -46,9 +54,7 @@ def look_again(runner: Runner, found: RunResult, stop: threading.Event) -> Sight
         except KeyboardInterrupt:
             break
         runs += 1
-        if result.failure is not None:
-            seen[result.failure.signature] += 1
-            kept.setdefault(result.failure.signature, result)
+        note(result)
     chosen = max(seen, key=lambda signature: (seen[signature], signature == first))
     return Sighting(
         result=kept[chosen],

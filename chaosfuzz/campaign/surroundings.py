@@ -3,20 +3,26 @@
 import os
 import platform
 import shutil
-import socket
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.campaign.targets import ready_profiles
+from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
+from chaosfuzz.targets.docker.abilities import probe
+from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.targets.docker.leftovers import find_engine_leftovers
 from chaosfuzz.targets.keeper.credentials import become_subreaper, probe_unprivileged_way
 from chaosfuzz.targets.postgres.ports import ReservedPort
+from chaosfuzz.targets.profiles import load_profile
+from chaosfuzz.targets.profiles.installing import packages_of
+from chaosfuzz.targets.profiles.node_packages import NodePackages, version_of
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
 OLDEST_PYTHON = (3, 11)
-DOCKER_SOCKET = Path("/var/run/docker.sock")
-_DOCKER_TIMEOUT_S = 2.0
 _WAYS = {
     "not-root": "not running as root; nothing to give up",
     "user-namespace": "running as root; PostgreSQL is run as an ordinary user of a user namespace",
@@ -99,29 +105,77 @@ def results(out: Path) -> Finding:
 
 
 def docker() -> Finding:
-    """Ask whether a Docker engine answers."""
+    """Ask whether a Docker engine answers, and try what it and the kernel can do to containers."""
     try:
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(_DOCKER_TIMEOUT_S)
-            probe.connect(str(DOCKER_SOCKET))
-            probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            answers = b" 200 " in probe.recv(64)
-    except OSError:
-        answers = False
-    if answers:
-        return Finding(name="docker", state=OK, detail=f"an engine answers at {DOCKER_SOCKET}")
-    return Finding(
-        name="docker",
-        state=MISSING,
-        detail=f"no engine answers at {DOCKER_SOCKET}",
-        remedy="optional: no target of this version uses it",
-    )
+        engine = Engine()
+    except ChaosfuzzError as error:
+        cause, _, remedy = str(error).partition("; ")
+        remedy = f"optional, for --on docker: {remedy}"
+        return Finding(name="docker", state=MISSING, detail=cause, remedy=remedy)
+    with closing(engine):
+        abilities = probe(engine)
+        leftovers = len(find_engine_leftovers(engine))
+    able = ", ".join(ability.name for ability in abilities if ability.works)
+    lacking = [f"{each.name} unsupported: {each.problem}" for each in abilities if not each.works]
+    if leftovers:
+        lacking.append(f"{leftovers} leftovers of dead runs; run: chaosfuzz clean")
+    detail = f"engine {engine.version} at {engine.url}; can do: {able}"
+    return Finding(name="docker", state=OK, detail=detail, remedy="; ".join(lacking))
 
 
 def node() -> Finding:
-    """Look for Node."""
-    found = shutil.which("node")
-    if found:
-        return Finding(name="node", state=OK, detail=found)
-    remedy = "optional: no target of this version uses it"
-    return Finding(name="node", state=MISSING, detail="not on PATH", remedy=remedy)
+    """Look for Node and npm, which install what the Node queues run on, Node included."""
+    found = {program: shutil.which(program) for program in ("node", "npm")}
+    said = {name: version_of(path) for name, path in found.items() if path is not None}
+    lacking = [f"{name} is not on PATH" for name, path in found.items() if path is None]
+    # An npm that is too new for its Node says so in place of its version.
+    lacking += [f"{name} {text}" for name, text in said.items() if not text[:1].isdigit()]
+    waiting = [name for name, packages in _node_queues().items() if not packages.is_there()]
+    if not lacking or not waiting:
+        detail = ", ".join(f"{name} {text}" for name, text in said.items()) or "not on PATH"
+        own = "not needed: " if lacking else ""
+        detail = f"{detail}; {own}the Node queues have a Node of their own"
+        return Finding(name="node", state=OK, detail=detail)
+    return Finding(
+        name="node",
+        state=MISSING,
+        detail=f"{'; '.join(lacking)}: {', '.join(waiting)} cannot be installed",
+        remedy="optional: install Node.js with npm (Debian: apt-get install npm), once; they bring "
+        "the Node that they want",
+    )
+
+
+def node_queues() -> Finding:
+    """Look for the npm packages of the ready targets in the cache."""
+    name = "node queues"
+    every = _node_queues()
+    waiting = {target: each.named for target, each in every.items() if not each.is_there()}
+    if not waiting:
+        return Finding(name=name, state=OK, detail=f"{', '.join(every)} are installed")
+    detail = "; ".join(f"{target}: {named}" for target, named in waiting.items())
+    return Finding(
+        name=name,
+        state=MISSING,
+        detail=f"not installed yet: {detail}",
+        remedy=f"optional: done at first use, as by chaosfuzz fuzz {next(iter(waiting))}",
+    )
+
+
+def _node_queues() -> dict[str, NodePackages]:
+    """Return the npm packages of each ready target that has some."""
+    every = {
+        name: packages_of(load_profile(path).requirements)
+        for name, path in ready_profiles().items()
+    }
+    return {name: packages for name, packages in every.items() if packages.packages}
+
+
+def django_q2() -> Finding:
+    """Look for django-q2."""
+    try:
+        found = version("django-q2")
+    except PackageNotFoundError:
+        remedy = "optional: pip install 'chaosfuzz[django-q2]'"
+        return Finding(name="django-q2", state=MISSING, detail="not installed", remedy=remedy)
+    detail = f"{found} with Django {version('Django')}"
+    return Finding(name="django-q2", state=OK, detail=detail)

@@ -1,4 +1,4 @@
-"""Tries every moment of one task's life: kill and cut, before and after."""
+"""Tries every moment of one task's life: kill and cut, before and after, and hold."""
 
 import threading
 from collections.abc import Iterator
@@ -7,45 +7,28 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosfuzz.campaign.learning import LIVES, learn, merged, save
+from chaosfuzz.campaign.learning import learn, lives, merged, save
+from chaosfuzz.campaign.limits import as_failure
 from chaosfuzz.campaign.wiring import Setup
-from chaosfuzz.domain.action import find_action
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.fault import Journal
-from chaosfuzz.domain.moment import EventClass, Moment
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Signature, Verdict
+from chaosfuzz.planning.enumeration import Point, points_of
 
-# More of one kind in one task's life are as like as not the same window again.
-MOST_NTH = 3
 CONFIRMATIONS = 4
 NEVER_CAME = "never came"
-FAULTS: dict[str, tuple[Step, ...]] = {
-    "worker": (make_step("kill_worker", worker=1), make_step("cut_connection", worker=1)),
-    "server": (make_step("kill_server"), make_step("cut_server")),
-    "client": (make_step("lose_reply"), make_step("reset_request")),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One moment of a life with what is done at it; a life alone is one that is not disturbed."""
-
-    life: str
-    schedule: Schedule
-
-    @property
-    def step(self) -> Step | None:
-        """The step that strikes, None if nothing is struck."""
-        last = self.schedule.steps[-1]
-        return last if last.at is not None else None
+DOCUMENTED = "documented"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What became of a point: the first run, and of a violation how often it showed."""
+    """What became of a point: the first run, and of a violation how often it showed.
+
+    A documented limit that showed is told as the failure of the result.
+    """
 
     point: Point
     result: RunResult
@@ -53,22 +36,12 @@ class Swept:
 
     @property
     def verdict(self) -> str:
-        """Return holds, violated, unknown or never came."""
+        """Return holds, violated, documented, unknown or never came."""
+        if self.result.failure is not None and self.result.failure.documented:
+            return DOCUMENTED
         if self.result.verdict is Verdict.HOLDS and self.result.missed:
             return NEVER_CAME
         return self.result.verdict.value
-
-
-def points_of(life: str, event: EventClass) -> Iterator[Point]:
-    """Yield the points that an event of a life makes."""
-    for nth in range(1, min(event.most, MOST_NTH) + 1):
-        for side in event.sides:
-            for fault in FAULTS.get(event.role, ()):
-                if find_action(fault.action).side not in {None, side}:
-                    continue
-                moment = Moment(event=event.event, nth=nth, side=side)
-                steps = (LIVES[life], fault.pinned(moment))
-                yield Point(life=life, schedule=Schedule(workers=1, steps=steps))
 
 
 class Sweep:
@@ -84,7 +57,7 @@ class Sweep:
         self._stop = stop
         self._stack = ExitStack()
         self._runners: list[Runner] = []
-        self._confirmed: set[Signature] = set()
+        self._confirmed: set[tuple[Signature, bool]] = set()
 
     def __enter__(self) -> "Sweep":
         logs = self._out / "logs"
@@ -108,19 +81,29 @@ class Sweep:
         if not isinstance(runner, TracingRunner):
             message = f"{self._setup.target} has no moments to sweep; use reference"
             raise UsageError(message)
-        learned = list(learn(runner))
+        description = self._setup.named.description
+        every = lives(description)
+        lease_ms = description.contract.lease_ms
+        learned = list(learn(runner, description))
         save(merged([alphabet for _, alphabet in learned]), self._out)
-        points: dict[Step, Point] = {}
-        for life, load in LIVES.items():
-            points[load] = Point(life=life, schedule=Schedule(workers=1, steps=(load,)))
+        points = [
+            Point(life=life, schedule=Schedule(workers=1, steps=(load,)))
+            for life, load in every.items()
+        ]
+        struck: set[Step | None] = set()
         for life, alphabet in learned:
-            for event in alphabet.events:
-                for point in points_of(life, event) if not event.background else ():
-                    points.setdefault(point.schedule.steps[-1], point)
-        if len(points) == len(LIVES):
+            foreground = [event for event in alphabet.events if not event.background]
+            found = [point for e in foreground for point in points_of(life, e, lease_ms=lease_ms)]
+            points += [p for p in found if p.step not in struck and self._offers(p)]
+            struck |= {point.step for point in found}
+        if not struck:
             message = "no request was seen in a task's life: is the target idle or broken?"
             raise InfrastructureError(message)
-        return tuple(points.values())
+        return tuple(points)
+
+    def _offers(self, point: Point) -> bool:
+        actions = self._setup.named.description.actions
+        return all(step.action in actions for step in point.schedule.steps)
 
     def run(self, points: tuple[Point, ...]) -> Iterator[Swept]:
         """Yield what became of each point, in order."""
@@ -146,18 +129,21 @@ class Sweep:
             result = runner.run(point.schedule)
             if result.verdict is Verdict.UNKNOWN or (result.missed and result.failure is None):
                 result = runner.run(point.schedule)
+            if result.failure is None and result.limits:
+                result = as_failure(result, result.limits[0].signature)
             if result.failure is None:
                 return Swept(point=point, result=result, rate=Rate(violations=0, attempts=1))
             signature = result.failure.signature
             # One sure case of a failure is enough; its other moments are told, not counted.
-            runs = 0 if signature in self._confirmed else CONFIRMATIONS
-            again = [runner.run(point.schedule).failure for _ in range(runs)]
+            identity = result.failure.identity
+            runs = 0 if identity in self._confirmed else CONFIRMATIONS
+            again = [as_failure(runner.run(point.schedule), signature).failure for _ in range(runs)]
         except KeyboardInterrupt:
             if self._stop.is_set():
                 return None
             raise
-        same = sum(f is not None and f.signature == signature for f in again)
+        same = sum(f is not None and f.identity == identity for f in again)
         if runs and same == runs:
-            self._confirmed.add(signature)
+            self._confirmed.add(identity)
         rate = Rate(violations=1 + same, attempts=1 + len(again))
         return Swept(point=point, result=result, rate=rate)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, ScheduleDone
+from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, LimitKnown, ScheduleDone
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary
+
+Identity = tuple[Signature, bool]
 
 
 @dataclass(kw_only=True)
@@ -23,8 +25,10 @@ class Tally:
     undecided: int = 0
     states: set[str] = field(default_factory=set)
     reasons: dict[str, None] = field(default_factory=dict)
-    found: dict[Signature, FailureFound] = field(default_factory=dict)
-    saved: dict[Signature, CaseSaved] = field(default_factory=dict)
+    found: dict[Identity, FailureFound] = field(default_factory=dict)
+    saved: dict[Identity, CaseSaved] = field(default_factory=dict)
+    known: dict[Signature, LimitKnown] = field(default_factory=dict)
+    limits_fail: bool = False
 
     def observe(self, event: Event) -> None:
         """Take an event into account."""
@@ -39,14 +43,23 @@ class Tally:
                 self.undecided += 1
                 self.reasons.update(dict.fromkeys(event.result.undecided))
         elif isinstance(event, FailureFound):
-            self.found[event.failure.signature] = event
+            self.found[event.failure.identity] = event
+        elif isinstance(event, LimitKnown):
+            self.known[event.failure.signature] = event
         elif isinstance(event, CaseSaved):
-            self.saved[event.failure.signature] = event
+            self.saved[event.failure.identity] = event
+
+    @property
+    def broken(self) -> bool:
+        """Say whether a promise was broken; documented limits count only if they are to fail."""
+        limits = [f for f in self.found.values() if f.failure.documented]
+        broken = len(limits) < len(self.found)
+        return broken or (self.limits_fail and bool(limits or self.known))
 
     @property
     def verdict(self) -> str:
         """Return violated, unknown or holds. Nothing run, or something undecided, is unknown."""
-        if self.found:
+        if self.broken:
             return Verdict.VIOLATED.value
         if self.undecided or not self.schedules:
             return Verdict.UNKNOWN.value
@@ -58,12 +71,13 @@ class Tally:
             command=self.command,
             target=self.target,
             defects=self.defects,
-            verdict="infrastructure" if error and not self.found else self.verdict,
+            verdict="infrastructure" if error and not self.broken else self.verdict,
             seed=self.seed,
             schedules=self.schedules,
             steps=self.steps,
             duration_s=duration_s,
-            failures=self._failures(),
+            failures=self._failures(documented=False),
+            limits=self._failures(documented=True) + tuple(map(_known_limit, self.known.values())),
             unknown_schedules=self.undecided,
             states_seen=len(self.states),
             faults=self.faults,
@@ -72,12 +86,13 @@ class Tally:
             message=error or "; ".join(self.reasons),
         )
 
-    def _failures(self) -> tuple[FailureSummary, ...]:
+    def _failures(self, *, documented: bool) -> tuple[FailureSummary, ...]:
         return tuple(
-            _saved_failure(self.saved[signature])
-            if signature in self.saved
+            _saved_failure(self.saved[identity])
+            if identity in self.saved
             else _unsaved_failure(found)
-            for signature, found in self.found.items()
+            for identity, found in self.found.items()
+            if bool(found.failure.documented) is documented
         )
 
 
@@ -91,6 +106,19 @@ def _saved_failure(saved: CaseSaved) -> FailureSummary:
         violations=case.reproduces.violations,
         attempts=case.reproduces.attempts,
         executions_to_shrink=saved.executions_to_shrink,
+    )
+
+
+def _known_limit(known: LimitKnown) -> FailureSummary:
+    """Return a limit that was seen this time, and reduced and counted another time."""
+    return FailureSummary(
+        signature=known.failure.signature,
+        case=str(known.path),
+        steps=0,
+        original_steps=0,
+        violations=1,
+        attempts=1,
+        executions_to_shrink=0,
     )
 
 

@@ -12,11 +12,14 @@ from chaosfuzz.campaign.nojournal import NoJournal
 from chaosfuzz.campaign.scratch import scratch_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.checking import InvariantJudge
+from chaosfuzz.domain.case import DOCKER, PROCESS
 from chaosfuzz.domain.schedule import Schedule, Step, make_step
 from chaosfuzz.domain.target import Lane, RunResult
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
+from chaosfuzz.targets.docker.cold import ColdDockerLane
 from chaosfuzz.targets.process.cold import ColdLane
+from chaosfuzz.targets.process.tuning import Tuning
 from chaosfuzz.wire import LaneWire
 
 SCHEMA = "chaosfuzz.throughput/1"
@@ -60,6 +63,7 @@ class Arm:
 class Comparison:
     """Both arms over the same schedules in one run; ratios are of rates with waits excluded."""
 
+    on: str
     steps: int
     workers: int
     warm: Arm
@@ -102,7 +106,8 @@ class Throughput:
     Not after each one: in use the schedules of a lane follow one another.
     """
 
-    def __init__(self, schedules: int, stop: threading.Event) -> None:
+    def __init__(self, schedules: int, stop: threading.Event, on: str = PROCESS) -> None:
+        self._on = on
         self._schedules = schedules
         self._stop = stop
         self._samples: list[Sample] = []
@@ -140,6 +145,7 @@ class Throughput:
         """Sum up what was measured so far; at least one schedule in each arm."""
         warm, cold = self._arm(WARM), self._arm(COLD)
         return Comparison(
+            on=self._on,
             steps=len(compose(_WARM_UP_SEED).steps),
             workers=WORKERS,
             warm=warm,
@@ -152,11 +158,16 @@ class Throughput:
     ) -> ScheduleRunner:
         began = monotonic()
         # The same system in both, every component behind its proxy.
-        lane: Lane = Setup().lane(0, logs) if arm == WARM else ColdLane(0, logs, make_wire=LaneWire)
+        lane = Setup(on=self._on).lane(0, logs) if arm == WARM else self._cold(logs)
         self._lane_start_s[arm] = monotonic() - began
         runner = ScheduleRunner(lane, standard_injectors, judge, NoJournal(), self._stop)
         stack.callback(runner.close)
         return runner
+
+    def _cold(self, logs: Path) -> Lane:
+        if self._on == DOCKER:
+            return ColdDockerLane(0, logs, Tuning(), LaneWire)
+        return ColdLane(0, logs, make_wire=LaneWire)
 
     def _arm(self, name: str) -> Arm:
         samples = [sample for sample in self._samples if sample.arm == name]

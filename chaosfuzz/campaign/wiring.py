@@ -1,67 +1,108 @@
 """Makes runners: a target's lane, the injectors, the invariants and the journal put together."""
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from chaosfuzz.campaign.serial import learn_timers
+from chaosfuzz.campaign.targets import REFERENCE, SIMULATED, Named, find_target
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
-from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.action import find_action
+from chaosfuzz.domain.case import PROCESS, Case
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.target import Lane, Runner, TargetDescription
 from chaosfuzz.domain.verdict import Invariant
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.faults import standard_injectors
-from chaosfuzz.targets.process import ReferenceTarget
-from chaosfuzz.targets.process.target import describe as describe_reference
 from chaosfuzz.targets.simulated import SimulatedTarget
-from chaosfuzz.wire import LaneWire
 
-TARGETS = ("reference", "simulated")
+DEFAULT_MODE = "at-least-once"
 
 
-def describe(name: str) -> TargetDescription:
+def describe(name: str, on: str = PROCESS) -> TargetDescription:
     """Return a target's description; raises UsageError listing the targets there are."""
-    if name == "reference":
-        return describe_reference()
-    if name == "simulated":
-        return SimulatedTarget().description
-    message = f"unknown target {name!r}; targets are: {', '.join(TARGETS)}"
-    raise UsageError(message)
+    return find_target(name, on).description
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What every command that runs schedules needs to know."""
+    """What every command that runs schedules needs to know.
+
+    `target` is a name, or the path of a profile. `on`: process or docker. `serial`: schedules may
+    have a serial seed.
+    """
 
     target: str = "reference"
+    on: str = PROCESS
     defects: tuple[str, ...] = ()
-    mode: str = "at-least-once"
+    mode: str = DEFAULT_MODE
     seed: int = 0
     invariants: Path | None = None
     only: tuple[str, ...] = ()
+    serial: bool = False
+
+    @property
+    def place(self) -> str:
+        """The target's name, with what it runs on if that is not processes."""
+        name = self.named.name
+        return name if self.on == PROCESS else f"{name} on {self.on}"
 
     def check(self) -> TargetDescription:
         """Raise UsageError for anything unknown."""
-        description = describe(self.target)
+        description = self.named.description
         known = [defect.name for defect in description.defects]
         for name in self.defects:
             if name not in known:
-                message = f"unknown defect {name!r} of {self.target}; there are: {', '.join(known)}"
+                there = ", ".join(known) or "none"
+                message = f"unknown defect {name!r} of {self.target}; there are: {there}"
                 raise UsageError(message)
-        if self.target != "simulated":
+        if self.target != SIMULATED:
             self.chosen_invariants()
+        if self.serial and self.target != REFERENCE:
+            message = (
+                f"{self.target} has no requests to put in series; leave out --serial, or use "
+                "reference"
+            )
+            raise UsageError(message)
+        promised = description.contract.guarantee
+        if self.target not in {REFERENCE, SIMULATED} and self.mode not in {DEFAULT_MODE, promised}:
+            message = f"{self.target} promises {promised}; leave out --contract"
+            raise UsageError(message)
         return description
+
+    @cached_property
+    def named(self) -> Named:
+        """The target; raises UsageError if there is none of that name."""
+        return find_target(self.target, self.on)
+
+    @property
+    def contract(self) -> str:
+        """What cases say that the target promises."""
+        if self.target in {REFERENCE, SIMULATED}:
+            return self.mode
+        return self.named.description.contract.guarantee.value
 
     def check_case(self, case: Case) -> None:
         """Raise UsageError for anything unknown in a case: it could never fail again."""
-        self.check()
+        offered = self.check().actions
+        for step in case.schedule.steps:
+            if step.action not in offered:
+                raise self._cannot(step.action)
         known = [invariant.name for invariant in self.chosen_invariants()]
-        if self.target != "simulated" and case.signature.invariant not in known:
+        if self.target != SIMULATED and case.signature.invariant not in known:
             message = (
                 f"unknown invariant {case.signature.invariant!r}; there are: {', '.join(known)}"
             )
             raise UsageError(message)
+
+    def _cannot(self, action: str) -> UsageError:
+        remedy = "chaosfuzz targets lists what there is"
+        if find_action(action).ability:
+            remedy = "use --on docker" if self.on == PROCESS else "chaosfuzz doctor says why"
+        return UsageError(f"{self.place} cannot do {action}; {remedy}")
 
     def chosen_invariants(self) -> tuple[Invariant, ...]:
         """Return what is checked; raises UsageError for an invariant that is not there."""
@@ -75,11 +116,17 @@ class Setup:
 
     def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
         """Return a runner of its own lane. Raises InfrastructureError if it cannot be started."""
-        if self.target == "simulated":
+        if self.target == SIMULATED:
             return SimulatedTarget().runner(self.defects, self.seed)
         judge = InvariantJudge(self.chosen_invariants())
-        return ScheduleRunner(self.lane(lane, logs), standard_injectors, judge, journal, stop)
+        runner = ScheduleRunner(self.lane(lane, logs), standard_injectors, judge, journal, stop)
+        if self.serial:
+            with ExitStack() as undo:
+                undo.callback(runner.close)
+                learn_timers(runner)
+                undo.pop_all()
+        return runner
 
     def lane(self, index: int, logs: Path) -> Lane:
-        """Return a lane of the reference target, every component behind a proxy."""
-        return ReferenceTarget(self.defects, self.mode, LaneWire).lane(index, logs)
+        """Return a lane of the target, every component behind a proxy."""
+        return self.named.lane(index, logs, self.defects, self.mode)

@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chaosfuzz.cases.plainyaml import Document, read, write_inline
 from chaosfuzz.domain.action import find_action
-from chaosfuzz.domain.case import Case, Found, Needed, Rate
+from chaosfuzz.domain.case import PROCESS, Case, Confirmed, Found, Needed, Rate
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Moment, Side
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import MAX_SERIAL_SEED, Schedule, Step, make_step
 from chaosfuzz.domain.verdict import Kind, Signature
 
 VERSION = 1
@@ -26,6 +26,8 @@ class _Strict(BaseModel):
 class _Target(_Strict):
     name: str
     defects: list[str] = Field(default_factory=list)
+    on: Literal["process", "docker"] = "process"
+    profile: str = ""
 
 
 class _Signature(_Strict):
@@ -37,6 +39,10 @@ class _Signature(_Strict):
 class _Rate(_Strict):
     violations: int = Field(ge=0)
     attempts: int = Field(ge=0)
+
+
+class _Confirmed(_Rate):
+    on: Literal["process", "docker"]
 
 
 class _Found(_Strict):
@@ -57,9 +63,12 @@ class _File(_Strict):
     contract: str
     signature: _Signature
     reproduces: _Rate
+    confirmed: _Confirmed | None = None
     found: _Found
     expect: Literal["violated", "holds"] = "holds"
+    documented: str = ""
     workers: int
+    serial_seed: int | None = Field(default=None, ge=0, le=MAX_SERIAL_SEED)
     steps: list[Any] = Field(max_length=MAX_STEPS)
     needed: list[_Needed] = Field(default_factory=list)
 
@@ -70,13 +79,14 @@ def dump_case(case: Case) -> str:
     lines = [
         f"chaosfuzz_case: {VERSION}",
         f"title: {write_inline(case.title)}",
-        f"target: {write_inline({'name': case.target, 'defects': list(case.defects)})}",
+        f"target: {write_inline(_show_target(case))}",
         f"contract: {write_inline(case.contract)}",
         "signature: "
         + write_inline(
             {"invariant": signature.invariant, "kind": signature.kind, "role": signature.role}
         ),
         f"reproduces: {write_inline(_show_rate(case.reproduces))}",
+        *_show_confirmed(case.confirmed),
         "found: "
         + write_inline(
             {
@@ -87,7 +97,13 @@ def dump_case(case: Case) -> str:
             }
         ),
         f"expect: {case.expect}",
+        *([f"documented: {write_inline(case.documented)}"] if case.documented else []),
         f"workers: {case.schedule.workers}",
+        *(
+            []
+            if case.schedule.serial_seed is None
+            else [f"serial_seed: {case.schedule.serial_seed}"]
+        ),
         "steps:" if case.schedule.steps else "steps: []",
         *(f"  - {s.action}: {write_inline(_show_arguments(s))}" for s in case.schedule.steps),
         "needed:  # rate without the step" if case.needed else "needed: []",
@@ -142,7 +158,7 @@ def _to_case(file: _File, document: Document) -> Case:
     reproduces = _rate(file.reproduces, document, ("reproduces", "violations"))
     steps = tuple(_read_step(entry, document, index) for index, entry in enumerate(file.steps))
     try:
-        schedule = Schedule(workers=file.workers, steps=steps)
+        schedule = Schedule(workers=file.workers, steps=steps, serial_seed=file.serial_seed)
     except UsageError as error:
         raise document.refuse(_brief_text(str(error)), ("workers",)) from error
     needed = []
@@ -163,7 +179,17 @@ def _to_case(file: _File, document: Document) -> Case:
         found=Found(**file.found.model_dump()),
         expect=file.expect,
         needed=tuple(needed),
+        on=file.target.on,
+        confirmed=_confirmed(file.confirmed, document),
+        profile=file.target.profile,
+        documented=file.documented,
     )
+
+
+def _confirmed(shown: _Confirmed | None, document: Document) -> Confirmed | None:
+    if shown is None:
+        return None
+    return Confirmed(on=shown.on, rate=_rate(shown, document, ("confirmed", "violations")))
 
 
 def _check_known(
@@ -210,29 +236,47 @@ def _read_step(entry: object, document: Document, index: int) -> Step:
 
 
 def _read_moment(shown: object, name: str) -> Moment | None:
-    """Return the moment in `{after: EVENT, nth: 1, on: worker-1}`; raises UsageError."""
+    """Return the moment in `{after: EVENT, nth: 1, on: worker-1, task: 2}`; raises UsageError."""
     if shown is None:
         return None
     sides = [side for side in Side if isinstance(shown, dict) and side.value in shown]
     if not isinstance(shown, dict) or len(sides) != 1:
         problem = f"{name}: at={_brief(shown)} is no moment; write {{after: EVENT, nth: 1}}"
         raise UsageError(problem)
-    event, nth, on = shown[sides[0].value], shown.get("nth", 1), shown.get("on", "")
-    unknown = [key for key in shown if key not in {sides[0].value, "nth", "on"}]
+    event, on = shown[sides[0].value], shown.get("on", "")
+    unknown = [key for key in shown if key not in {sides[0].value, "nth", "on", "task"}]
     if unknown:
-        problem = f"{name}: at: unknown key {_brief(unknown[0])}; there are before, after, nth, on"
+        problem = (
+            f"{name}: at: unknown key {_brief(unknown[0])}; there are before, after, nth, on, task"
+        )
         raise UsageError(problem)
     if not isinstance(event, str) or not isinstance(on, str):
         problem = f"{name}: at={_brief(shown)}: event and component are text; quote them"
         raise UsageError(problem)
-    if isinstance(nth, bool) or not isinstance(nth, int):
-        problem = f"{name}: at: nth={_brief(nth)} is not a whole number"
-        raise UsageError(problem)
-    return Moment(event=event, nth=nth, side=sides[0], component=on)
+    numbers = {"nth": shown.get("nth", 1), "task": shown.get("task", 0)}
+    for key, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int):
+            problem = f"{name}: at: {key}={_brief(number)} is not a whole number"
+            raise UsageError(problem)
+    return Moment(event=event, side=sides[0], component=on, **numbers)
+
+
+def _show_target(case: Case) -> dict[str, object]:
+    shown: dict[str, object] = {"name": case.target, "defects": list(case.defects)}
+    shown |= {} if case.on == PROCESS else {"on": case.on}
+    return shown | ({"profile": case.profile} if case.profile else {})
+
+
+def _show_confirmed(confirmed: Confirmed | None) -> list[str]:
+    if confirmed is None:
+        return []
+    shown = {"on": confirmed.on, **_show_rate(confirmed.rate)}
+    return [f"confirmed: {write_inline(shown)}"]
 
 
 def _show_moment(moment: Moment) -> dict[str, int | str]:
     shown: dict[str, int | str] = {moment.side.value: moment.event, "nth": moment.nth}
+    shown |= {"task": moment.task} if moment.task else {}
     return shown | ({"on": moment.component} if moment.component else {})
 
 

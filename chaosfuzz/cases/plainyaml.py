@@ -42,7 +42,8 @@ for _tag, _pattern, _first in (
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = None if text.isprintable() else '"'
+    # Other readers take a lone = for more than text.
+    style = None if text.isprintable() and text != "=" else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -2,8 +2,10 @@
 
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 
+from chaosfuzz.checking.limits import documented
 from chaosfuzz.domain.fault import Judgement
 from chaosfuzz.domain.verdict import Failure, Finding, Invariant, Kind, Signature, Verdict
 from chaosfuzz.domain.view import View
@@ -27,6 +29,7 @@ class InvariantJudge:
         undecided: list[str] = []
         if view.final and not view.readable:
             undecided.append("the queue could not be read at the end")
+        limits: list[Failure] = []
         for invariant in self._invariants:
             if invariant.at_end and not view.final:
                 continue
@@ -35,14 +38,25 @@ class InvariantJudge:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - any crash is an UNKNOWN
                 undecided.append(_crash(invariant, error))
                 continue
-            failures += certain
+            for failure in certain:
+                limit = documented(view, failure)
+                if limit is None:
+                    failures.append(failure)
+                else:
+                    source = f"{limit.says} ({limit.source})"
+                    limits.append(replace(failure, documented=source))
             undecided += uncertain
         verdict = Verdict.HOLDS
         if failures:
             verdict = Verdict.VIOLATED
         elif undecided:
             verdict = Verdict.UNKNOWN
-        return Judgement(verdict=verdict, failures=tuple(failures), undecided=tuple(undecided))
+        return Judgement(
+            verdict=verdict,
+            failures=tuple(failures),
+            limits=tuple(limits),
+            undecided=tuple(undecided),
+        )
 
 
 def _findings(

@@ -5,12 +5,13 @@ import threading
 import click
 
 from chaosfuzz.campaign.momentbench import NARROW, MomentBench, document
+from chaosfuzz.campaign.serialbench import SerialBench
+from chaosfuzz.campaign.serialbench import document as serial_document
 from chaosfuzz.campaign.throughput import PHASES, Arm, Comparison, Sample, Throughput
-from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
-from chaosfuzz.cli.options import default_lanes, json_option, lanes_option
+from chaosfuzz.cli.options import default_lanes, json_option, lanes_option, on_option
 from chaosfuzz.cli.progress import Progress, make_console
 
 
@@ -27,8 +28,9 @@ def bench() -> None:
     show_default=True,
     help="Schedules run in each of both ways.",
 )
+@on_option
 @json_option
-def throughput(schedules: int, json_to: str | None) -> int:
+def throughput(schedules: int, on: str, json_to: str | None) -> int:
     """Schedules a minute of one lane, kept warm against made anew for each schedule.
 
     Both ways alternate over the same schedules of 15 steps: 2 workers, with a server restart
@@ -36,10 +38,11 @@ def throughput(schedules: int, json_to: str | None) -> int:
 
     \b
     chaosfuzz bench throughput --schedules 10 --json -
+    chaosfuzz bench throughput --on docker --schedules 10
     """  # noqa: D301 - click reads the escape
     console = make_console(to_stderr=json_to == "-")
     stop = threading.Event()
-    measured = Throughput(schedules, stop)
+    measured = Throughput(schedules, stop, on)
     with stopping(stop.set), Progress(console) as progress:
         console.print(f"{schedules} schedules, each warm and cold")
         try:
@@ -68,8 +71,8 @@ def throughput(schedules: int, json_to: str | None) -> int:
     "--defect",
     "defects",
     multiple=True,
-    metavar="NAME",
-    help="Measure this one (repeatable). Default: narrow ones.",
+    type=click.Choice(tuple(NARROW)),
+    help="Measure this one (repeatable). Default: all that are narrow.",
 )
 @lanes_option
 @json_option
@@ -78,13 +81,14 @@ def moments(
 ) -> int:
     """How often narrow defects show: faults by the clock against faults at a request.
 
-    Both arms do the same in turns: a task, and a worker killed or cut off in its life.
+    Both arms do the same in turns, tasks of 50 to 200 ms and one fault of the kind that the
+    defect needs, and draw only when: any millisecond of a task's life, or either side of any
+    request.
 
     \b
     chaosfuzz bench moments --schedules 20
     """  # noqa: D301 - click reads the escape
-    chosen = tuple(dict.fromkeys(defects)) or NARROW
-    Setup(defects=chosen).check()
+    chosen = tuple(dict.fromkeys(defects)) or tuple(NARROW)
     console = make_console(to_stderr=json_to == "-")
     stop = threading.Event()
     measured = MomentBench(chosen, schedules, lanes or default_lanes(), stop)
@@ -105,6 +109,56 @@ def moments(
         console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{ratio:>8}")
     if json_to is not None:
         write_document(document(measured.shown()), json_to)
+    return exit_code
+
+
+@bench.command()
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 10_000),
+    default=30,
+    show_default=True,
+    help="Runs in each of both ways.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="The order of the serial runs follows from it.",
+)
+@json_option
+def serial(runs: int, seed: int, json_to: str | None) -> int:
+    """How often the order of requests up to a fault repeats: one at a time, and as they come.
+
+    Both ways alternate over one schedule: eight tasks, two workers, one killed as it has written
+    its second result. Compared are the requests that had an effect until then, without
+    background such as connecting and pings: who made them, in the order of the answers.
+
+    \b
+    chaosfuzz bench serial --runs 30
+    """  # noqa: D301 - click reads the escape
+    console = make_console(to_stderr=json_to == "-")
+    stop = threading.Event()
+    measured = SerialBench(runs, seed, stop)
+    exit_code = 0
+    with stopping(stop.set), Progress(console) as progress:
+        console.print(f"{runs} runs, each in series and as requests come")
+        try:
+            for count, sample in enumerate(measured.run(), start=1):
+                progress.update(f"{count}/{2 * runs}: {sample.arm}, {len(sample.trace)} requests")
+        except KeyboardInterrupt:
+            progress.say("interrupted; nothing is left running; so far:")
+            exit_code = EXIT_INTERRUPTED
+    for each in measured.repeats():
+        missed = each.moments_never_came
+        console.print(
+            f"{each.arm:8}{each.most_common} of {each.runs} have the most common order of "
+            f"{each.requests} requests, {each.distinct} orders"
+            + (f", {missed} moments never came" if missed else "")
+        )
+    if json_to is not None:
+        write_document(serial_document(measured.repeats(), seed), json_to)
     return exit_code
 
 

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from chaosfuzz.campaign.events import (
     Event,
     FailureFound,
     Learned,
+    LimitKnown,
     ScheduleDone,
     ShrinkingOn,
 )
@@ -23,6 +25,7 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
+    PLACES,
     cases_option,
     contract_option,
     default_lanes,
@@ -30,14 +33,17 @@ from chaosfuzz.cli.options import (
     invariants_option,
     json_option,
     lanes_option,
+    limits_option,
+    on_option,
     out_option,
     pick_seed,
     read_duration,
+    serial_option,
 )
 from chaosfuzz.cli.progress import Progress, clock, make_console
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.planning import Moments
-from chaosfuzz.reporting.description import describe_case
+from chaosfuzz.reporting.description import describe_case, describe_schedule
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import write_json
 from chaosfuzz.shrinking import Budget
@@ -65,6 +71,12 @@ EXIT_INTERRUPTED = 130
     type=click.IntRange(min=0),
     help="Same seed, same schedules. Default: a fresh one, printed.",
 )
+@on_option
+@click.option(
+    "--shrink-on",
+    type=click.Choice(PLACES),
+    help="Shrink on this, which is quicker, and confirm what is left where it was found.",
+)
 @defects_option
 @contract_option
 @lanes_option
@@ -75,6 +87,7 @@ EXIT_INTERRUPTED = 130
     show_default=True,
     help="Pin faults to requests (logical), to the clock, or now one and now the other.",
 )
+@serial_option
 @invariants_option
 @click.option(
     "--invariant",
@@ -86,6 +99,8 @@ EXIT_INTERRUPTED = 130
 @cases_option
 @out_option
 @json_option
+@limits_option
+@click.option("--no-faults", is_flag=True, help="Draw work and waiting alone, and break nothing.")
 @click.option("--no-shrink", is_flag=True, help="Save the failing schedule as it was found.")
 def fuzz(
     target: str,
@@ -93,20 +108,27 @@ def fuzz(
     time_text: str | None,
     steps: int,
     seed: int | None,
+    on: str,
+    shrink_on: str | None,
     defects: tuple[str, ...],
     contract: str,
     lanes: int | None,
     moments: str,
+    serial: bool,
     invariants: Path | None,
     only: tuple[str, ...],
     cases: Path,
     out: Path,
     json_to: str | None,
     no_shrink: bool,
+    *,
+    limits_fail: bool,
+    no_faults: bool,
 ) -> int:
     """Draw schedules, run each for real, shrink the first that breaks a promise.
 
     Schedules are work (create, cancel, retry tasks) and faults (kill, freeze, stop, restart).
+    TARGET is a name that `chaosfuzz targets` lists, or the path of a profile of your own.
 
     Ends at the first failure, or when the time or the examples are over. Exit code: 0 nothing
     broke, 1 a promise was broken, 2 bad usage, 3 the harness failed or could not decide.
@@ -114,15 +136,19 @@ def fuzz(
     \b
     chaosfuzz fuzz --time 10m
     chaosfuzz fuzz --defect claim-without-lock --seed 7
+    chaosfuzz fuzz --on docker --shrink-on process
     chaosfuzz fuzz simulated --examples 5000
+    chaosfuzz fuzz mysystem.toml --no-faults --examples 50
     """  # noqa: D301 - click reads the escape
     setup = Setup(
         target=target,
+        on=on,
         defects=tuple(dict.fromkeys(defects)),
         mode=contract,
         seed=pick_seed(seed),
         invariants=invariants,
         only=only,
+        serial=serial,
     )
     setup.check()
     time_s = read_duration(time_text) if time_text is not None else None
@@ -140,28 +166,36 @@ def fuzz(
         ),
         out=out_directory,
         moments=Moments(moments),
+        shrink_on=replace(setup, on=shrink_on) if shrink_on not in {None, on} else None,
+        faults=not no_faults,
     )
-    return _Session(plan, json_to).run()
+    return _Session(plan, json_to, limits_fail=limits_fail).run()
 
 
 class _Session:
     """One invocation: the campaign, what is shown of it, and what is written at the end."""
 
-    def __init__(self, plan: FuzzPlan, json_to: str | None) -> None:
+    def __init__(self, plan: FuzzPlan, json_to: str | None, *, limits_fail: bool) -> None:
         self.plan = plan
         self.json_to = json_to
         self.console = make_console(to_stderr=json_to == "-")
         setup = plan.setup
         self.tally = Tally(
-            command="fuzz", target=setup.target, defects=setup.defects, seed=setup.seed
+            command="fuzz",
+            target=setup.named.name,
+            defects=setup.defects,
+            seed=setup.seed,
+            limits_fail=limits_fail,
         )
         self.began = time.monotonic()
 
     def run(self) -> int:
         """Run to the end and return the exit code."""
-        planted = "".join(f" with {name}" for name in self.plan.setup.defects)
+        setup = self.plan.setup
+        planted = "".join(f" with {name}" for name in setup.defects)
+        order = ", one request at a time" if setup.serial else ""
         self.console.print(
-            f"fuzzing {self.plan.setup.target}{planted}, seed {self.plan.setup.seed}, "
+            f"fuzzing {setup.place}{planted}{order}, seed {setup.seed}, "
             f"{self.plan.lanes} lane{'s' if self.plan.lanes > 1 else ''}, {self._limits()}"
         )
         error = ""
@@ -193,12 +227,9 @@ class _Session:
         elif isinstance(event, ShrinkingOn):
             progress.update(f"shrinking: {event.steps} steps after {event.executions} executions")
         elif isinstance(event, FailureFound):
-            signature = event.failure.signature
-            progress.say(
-                f"schedule {self.tally.schedules} broke {signature.invariant} "
-                f"({signature.kind}) in {event.rate} runs: {event.failure.message}",
-                style="bold red",
-            )
+            self._show_failure(event, progress)
+        elif isinstance(event, LimitKnown):
+            self._show_known(event, progress)
         elif isinstance(event, CaseSaved):
             self._show_case(event, progress)
         else:
@@ -206,6 +237,25 @@ class _Session:
             progress.update(self._status(elapsed_s))
             if isinstance(event, ScheduleDone) and event.result.undecided:
                 progress.say(f"undecided: {event.result.undecided[0]}", style="yellow")
+
+    def _show_known(self, event: LimitKnown, progress: Progress) -> None:
+        kind = event.failure.signature.kind
+        text = f"documented limit {kind}, as {event.path} shows: {event.failure.message}"
+        progress.say(text, style="yellow")
+        progress.say(f"source  {event.failure.documented}")
+        for line in describe_schedule(event.case):
+            progress.say(line)
+
+    def _show_failure(self, event: FailureFound, progress: Progress) -> None:
+        failure = event.failure
+        what = f"{failure.signature.invariant} ({failure.signature.kind})"
+        if failure.documented:
+            text = f"documented limit: {what} in {event.rate} runs: {failure.message}"
+            progress.say(text, style="yellow")
+            progress.say(f"source  {failure.documented}")
+            return
+        text = f"schedule {self.tally.schedules} broke {what} in {event.rate} runs"
+        progress.say(f"{text}: {failure.message}", style="bold red")
 
     def _status(self, elapsed_s: float) -> str:
         tally = self.tally
@@ -235,7 +285,7 @@ class _Session:
             exhausted=saved.exhausted,
         )
         progress.say("")
-        progress.say(lines[0], style="bold red")
+        progress.say(lines[0], style="yellow" if saved.case.documented else "bold red")
         for line in lines[1:]:
             progress.say(line)
         if saved.others:
@@ -256,7 +306,7 @@ class _Session:
         console.print(f"results {self.plan.out}" if not problem else f"results: {problem}")
         if self.json_to is not None:
             write_json(summary, self.json_to)
-        if error and not self.tally.found:
+        if error and not self.tally.broken:
             raise InfrastructureError(error)
         if error:
             console.print(f"then the harness failed: {error}")

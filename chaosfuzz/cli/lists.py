@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign.wiring import TARGETS, describe
+from chaosfuzz.campaign.targets import target_names
+from chaosfuzz.campaign.wiring import describe
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.checking import default_directories, load_invariants
 from chaosfuzz.cli.options import DEFAULT_CASES
@@ -16,8 +17,8 @@ from chaosfuzz.domain.moment import Side
 @click.command(short_help="List what can be fuzzed")
 def targets() -> None:
     """List the targets that can be fuzzed."""
-    for name in TARGETS:
-        click.echo(f"{name:12} {describe(name).summary}")
+    for name in target_names():
+        click.echo(f"{name:23} {describe(name).summary}")
 
 
 @click.command(short_help="List the bugs that can be planted")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign import cleaning
+from chaosfuzz.campaign import cleaning, standing
 from chaosfuzz.campaign.doctor import can_fuzz, document, examine
 from chaosfuzz.campaign.surroundings import BROKEN
 from chaosfuzz.cli.options import json_option, out_option
@@ -49,14 +49,20 @@ def doctor(out: Path, json_to: str | None) -> int:
     metavar="DIR",
     help="Look in this TMPDIR of a former run too (repeatable).",
 )
-def clean(dry_run: bool, directories: tuple[Path, ...]) -> int:
+@out_option
+def clean(dry_run: bool, directories: tuple[Path, ...], out: Path) -> int:
     """Remove what dead runs left behind: processes, shared memory, runtime directories.
+
+    Containers, networks and volumes too, if a Docker engine answers; only those of dead runs.
+    So too what is left of `chaosfuzz up` when its supervisor was killed.
 
     Runs that are alive are left alone. Exit code: 0 nothing is left, 3 something could not be
     removed.
     """
     count = problems = 0
-    for removal in cleaning.clean(cleaning.places(list(directories)), dry_run=dry_run):
+    at_engine = cleaning.clean_engine(dry_run=dry_run)
+    in_places = cleaning.clean(cleaning.places(list(directories)), dry_run=dry_run)
+    for removal in (*at_engine, *in_places):
         count += 1
         processes = f", {len(removal.pids)} processes" if removal.pids else ""
         verb = "removed" if removal.removed else "would remove" if dry_run else "cannot remove"
@@ -64,6 +70,12 @@ def clean(dry_run: bool, directories: tuple[Path, ...]) -> int:
         if removal.problem:
             problems += 1
             click.echo(f"    {removal.problem}")
+    stale = standing.dead_state(out)
+    if stale is not None:
+        count += 1
+        if not dry_run:
+            standing.forget_dead(out)
+        click.echo(f"{'would remove' if dry_run else 'removed'} {stale} (of `chaosfuzz up`)")
     if not count:
         click.echo("nothing to clean")
     return EXIT_CANNOT if problems else 0

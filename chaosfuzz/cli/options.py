@@ -11,8 +11,30 @@ from chaosfuzz.domain.errors import UsageError
 
 DEFAULT_OUT = Path("chaosfuzz-runs")
 DEFAULT_CASES = Path("shrunk_cases")
+DEFAULT_PORT = 3000
 MAX_LANES = 8
+PLACES = ("process", "docker")
 PROMISES = ("at-least-once", "exactly-once-effect")
+
+
+def _writable(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a file that cannot be written before the work, whose result would be lost."""
+    del context, option
+    if value is None or value == "-":
+        return value
+    path = Path(value)
+    reason = None
+    if path.is_dir():
+        reason = "it is a directory"
+    elif not path.parent.is_dir():
+        reason = f"there is no directory {path.parent}"
+    elif not os.access(path if path.exists() else path.parent, os.W_OK):
+        reason = "permission denied"
+    if reason is not None:
+        message = f"--json {value}: {reason}; choose a file that can be written"
+        raise UsageError(message)
+    return value
+
 
 invariants_option = click.option(
     "--invariants",
@@ -33,11 +55,16 @@ out_option = click.option(
     type=click.Path(path_type=Path),
     default=DEFAULT_OUT,
     show_default=True,
+    envvar="OUTPUT_DIR",
     metavar="DIR",
-    help="Where run directories go.",
+    help="Where run directories go, and the state of `up`. OUTPUT_DIR says it too.",
 )
 json_option = click.option(
-    "--json", "json_to", metavar="FILE", help="Write the summary as JSON to a file, - for stdout."
+    "--json",
+    "json_to",
+    metavar="FILE",
+    callback=_writable,
+    help="Write the summary as JSON to a file, - for stdout.",
 )
 
 defects_option = click.option(
@@ -54,20 +81,65 @@ contract_option = click.option(
     show_default=True,
     help="What the target is asked to promise.",
 )
+serial_option = click.option(
+    "--serial",
+    is_flag=True,
+    help="Let one request to the database go at a time, in an order that follows from the seed.",
+)
+on_option = click.option(
+    "--on",
+    type=click.Choice(PLACES),
+    default=PLACES[0],
+    show_default=True,
+    help="What the system under test runs as: processes, or containers of this machine's Docker.",
+)
 lanes_option = click.option(
     "--lanes",
     type=click.IntRange(1, MAX_LANES),
     help="Copies of the target run side by side. Default: as many as this machine carries.",
 )
 
+limits_option = click.option(
+    "--limits-fail",
+    is_flag=True,
+    help="Exit with 1 for limits that the target documents, too.",
+)
+profiles_option = click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A profile that a case may be of: its commands are run (repeatable).",
+)
+
+url_option = click.option(
+    "--url",
+    envvar="BASE_URL",
+    metavar="URL",
+    help="The server. BASE_URL says it too. Default: what is up here.",
+)
+server_port_option = click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="PORT",
+    help=f"The server's port on 127.0.0.1, if no URL. PORT says it too. Default: {DEFAULT_PORT}.",
+)
+token_option = click.option(
+    "--auth", "token", metavar="TOKEN", help="Whose tasks: a token, as `chaosfuzz auth` prints it."
+)
+verbose_option = click.option(
+    "--verbose", is_flag=True, envvar="VERBOSE", help="Say more. VERBOSE=true says it too."
+)
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def read_duration(text: str) -> float:
+def read_duration(text: str, option: str = "--time") -> float:
     """Return seconds for '90', '60s', '10m', '8h' or '500ms'; raises UsageError otherwise."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
     if match is None or float(match[1]) == 0:
-        message = f"--time {text!r} is not a duration; write for example 60s, 10m or 8h"
+        message = f"{option} {text!r} is not a duration; write for example 60s, 10m or 8h"
         raise UsageError(message)
     return float(match[1]) * _UNITS[match[2] or "s"]
 

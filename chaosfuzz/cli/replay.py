@@ -9,23 +9,28 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from chaosfuzz.campaign.replay import Try, rate_of, setup_for
+from chaosfuzz.campaign.replay import Try, in_series, rate_of, setup_for
 from chaosfuzz.campaign.replay import replay as run_again
 from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore, resolve
 from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
     DEFAULT_CASES,
+    PLACES,
     invariants_option,
     json_option,
+    limits_option,
     out_option,
+    profiles_option,
+    serial_option,
 )
 from chaosfuzz.cli.progress import make_console
-from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.case import PROCESS, Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.reporting.description import describe_schedule
+from chaosfuzz.reporting.description import describe_schedule, rates
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.story import story_of
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
@@ -49,6 +54,12 @@ NO_DEFECT = "none"
     metavar="NAME",
     help="Plant this instead of the case's defects (repeatable); none: the correct system.",
 )
+@click.option(
+    "--on", type=click.Choice(PLACES), help="Run it as these. Default: what it was saved on."
+)
+@profiles_option
+@limits_option
+@serial_option
 @invariants_option
 @out_option
 @json_option
@@ -56,14 +67,19 @@ def replay(
     paths: tuple[Path, ...],
     times: int,
     defects: tuple[str, ...],
+    on: str | None,
+    serial: bool,
     invariants: Path | None,
     out: Path,
     json_to: str | None,
+    *,
+    profiles: tuple[Path, ...],
+    limits_fail: bool,
 ) -> int:
     """Run saved cases again: one line a try, how often it failed, and the story of a failure.
 
     Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 the harness failed
-    or could not decide.
+    or could not decide. A case with a serial_seed is replayed in that order.
 
     \b
     chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20
@@ -71,11 +87,14 @@ def replay(
     """  # noqa: D301 - click reads the escape
     store = CaseStore(DEFAULT_CASES)
     cases = [(path, store.load(path)) for path in resolve(paths)]
+    if serial:
+        cases = [(path, in_series(case)) for path, case in cases]
     chosen = _chosen_defects(defects)
-    for path, case in cases:
-        check(path, case, chosen, invariants)
-    session = _Replay(out, make_console(to_stderr=json_to == "-"), times)
-    return session.run(cases, chosen, invariants, json_to)
+    setups = [
+        (path, case, check(path, case, chosen, invariants, profiles, on)) for path, case in cases
+    ]
+    session = _Replay(out, make_console(to_stderr=json_to == "-"), times, limits_fail=limits_fail)
+    return session.run(setups, json_to)
 
 
 def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -89,19 +108,30 @@ def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(defects))
 
 
-def check(path: Path, case: Case, defects: tuple[str, ...] | None, invariants: Path | None) -> None:
-    """Refuse a case that names something that is not there."""
+def check(
+    path: Path,
+    case: Case,
+    defects: tuple[str, ...] | None,
+    invariants: Path | None,
+    profiles: tuple[Path, ...],
+    on: str | None = None,
+) -> Setup:
+    """Return the setup of a case; refuse one that names something that is not there."""
     try:
-        setup_for(case, defects, invariants).check_case(case)
+        setup = setup_for(case, defects, invariants, profiles, on)
+        setup.check_case(case)
     except UsageError as error:
         message = f"{path}: {error}"
         raise UsageError(message) from error
+    return setup
 
 
 class _Replay:
     """One invocation of `replay`."""
 
-    def __init__(self, out: Path, console: Console, times: int) -> None:
+    def __init__(self, out: Path, console: Console, times: int, *, limits_fail: bool) -> None:
+        self.limits_fail = limits_fail
+        self.limits: list[FailureSummary] = []
         self.directory = create_run_directory(out, "replay")
         self.console = console
         self.times = times
@@ -111,9 +141,7 @@ class _Replay:
 
     def run(
         self,
-        cases: Sequence[tuple[Path, Case]],
-        defects: tuple[str, ...] | None,
-        invariants: Path | None,
+        cases: Sequence[tuple[Path, Case, Setup]],
         json_to: str | None,
     ) -> int:
         """Replay all cases and return the exit code."""
@@ -122,12 +150,12 @@ class _Replay:
         error = ""
         with closing(log), stopping(self.stop.set) as interrupts:
             try:
-                for path, case in cases:
+                for path, case, setup in cases:
                     if not self.stop.is_set():
-                        self._replay(path, case, defects, invariants, log)
+                        self._replay(path, case, setup, log)
             except InfrastructureError as failed:
                 error = str(failed)
-        summary = self._summary(cases, defects, time.monotonic() - began, error)
+        summary = self._summary(cases, time.monotonic() - began, error)
         (self.directory / "run.json").write_text(summary.to_json(), encoding="utf-8")
         if json_to is not None:
             write_json(summary, json_to)
@@ -141,12 +169,10 @@ class _Replay:
         self,
         path: Path,
         case: Case,
-        defects: tuple[str, ...] | None,
-        invariants: Path | None,
+        setup: Setup,
         log: EventLog,
     ) -> None:
         say = self.console.print
-        setup = setup_for(case, defects, invariants)
         planted = ", ".join(setup.defects) or "none"
         say(f"{path}: {case.title}")
         say(f"expected {case.signature}, defects: {planted}")
@@ -163,7 +189,8 @@ class _Replay:
         broken = next((t for t in tries if t.violated), None) or next(
             (t for t in tries if t.result.failure is not None), None
         )
-        say(f"fails {rate}; when saved: {case.reproduces}")
+        where = "" if setup.on == case.on == PROCESS else f" on {setup.on}"
+        say(f"fails {rate}{where}; when saved: {rates(case)}{'' if not where else _saved_on(case)}")
         if broken is None:
             return
         assert broken.result.failure is not None
@@ -173,7 +200,10 @@ class _Replay:
         say(f"the story of try {broken.number}:")
         for line in story_of(broken.result):
             say(f"  {line}")
-        self.failures.append(
+        documented = broken.result.failure.documented
+        if documented:
+            say(f"no promise is broken, it is documented: {documented}")
+        (self.limits if documented else self.failures).append(
             FailureSummary(
                 signature=broken.result.failure.signature,
                 case=str(path),
@@ -187,8 +217,7 @@ class _Replay:
 
     def _summary(
         self,
-        cases: Sequence[tuple[Path, Case]],
-        defects: tuple[str, ...] | None,
+        cases: Sequence[tuple[Path, Case, Setup]],
         duration_s: float,
         error: str,
     ) -> Summary:
@@ -198,35 +227,42 @@ class _Replay:
             for t in self.tries
         )
         verdict = "holds"
-        if self.failures:
+        if self.failures or (self.limits_fail and self.limits):
             verdict = "violated"
         elif error:
             verdict = "infrastructure"
         elif undecided or not self.tries:
             verdict = "unknown"
         first = cases[0][1]
-        planted = {name for _, case in cases for name in case.defects}
+        planted = {name for _, _, setup in cases for name in setup.defects}
         return Summary(
             command="replay",
             target=first.target,
-            defects=tuple(sorted(planted)) if defects is None else defects,
+            defects=tuple(sorted(planted)),
             verdict=verdict,
             seed=first.found.seed,
             schedules=len(self.tries),
             steps=sum(t.result.steps_run for t in self.tries),
             duration_s=duration_s,
             failures=tuple(self.failures),
+            limits=tuple(self.limits),
             unknown_schedules=undecided,
             faults=sum(t.result.faults for t in self.tries),
             message=error,
         )
 
 
+def _saved_on(case: Case) -> str:
+    plain = case.on == PROCESS and case.confirmed is None
+    return f" on {case.on}" if plain else ""
+
+
 def _outcome(attempt: Try) -> str:
     result = attempt.result
     if result.failure is not None:
         note = "" if attempt.same_signature else " (another failure than the case's)"
-        return f"violated  {result.failure.signature}{note}: {result.failure.message}"
+        word = "documented limit" if result.failure.documented else "violated"
+        return f"{word}  {result.failure.signature}{note}: {result.failure.message}"
     if result.verdict is Verdict.UNKNOWN:
         return f"unknown   {'; '.join(result.undecided)}"
     if result.missed:

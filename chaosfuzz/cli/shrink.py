@@ -9,7 +9,7 @@ import click
 
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.replay import setup_for, shrink_again
+from chaosfuzz.campaign.replay import in_series, shrink_again
 from chaosfuzz.campaign.results import write_results
 from chaosfuzz.campaign.rundirectory import create_run_directory
 from chaosfuzz.campaign.tally import Tally
@@ -17,9 +17,12 @@ from chaosfuzz.cases import CaseStore, resolve
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
     DEFAULT_CASES,
+    PLACES,
     invariants_option,
     json_option,
     out_option,
+    profiles_option,
+    serial_option,
 )
 from chaosfuzz.cli.progress import Progress, make_console
 from chaosfuzz.cli.replay import check
@@ -44,6 +47,11 @@ from chaosfuzz.shrinking import Budget
     metavar="DIR",
     help="Where the result is saved. Default: where the case is.",
 )
+@click.option(
+    "--on", type=click.Choice(PLACES), help="Run it as these. Default: what it was saved on."
+)
+@profiles_option
+@serial_option
 @invariants_option
 @out_option
 @json_option
@@ -51,20 +59,25 @@ def shrink(
     path: Path,
     budget: int,
     cases: Path | None,
+    on: str | None,
+    serial: bool,
     invariants: Path | None,
     out: Path,
     json_to: str | None,
+    *,
+    profiles: tuple[Path, ...],
 ) -> int:
     """Shrink a saved case further, measure its rate again, and save the result beside it.
 
     Exit code: 0 done, 2 bad usage or file, 3 the harness failed, or the case did not fail again.
     """
     case = CaseStore(DEFAULT_CASES).load(resolve([path])[0])
-    check(path, case, None, invariants)
+    if serial:
+        case = in_series(case)
+    setup = check(path, case, None, invariants, profiles, on)
     if cases is None:
         folder = path.resolve().parent
         cases = folder.parent if folder.name == case.target else folder
-    setup = setup_for(case, None, invariants)
     tally = Tally(command="shrink", target=case.target, defects=case.defects, seed=setup.seed)
     reduction = Reduction(
         setup=setup, store=CaseStore(cases), budget=Budget(executions=budget), again=case

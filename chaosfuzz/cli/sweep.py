@@ -13,7 +13,7 @@ from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.results import write_results
 from chaosfuzz.campaign.rundirectory import create_run_directory
 from chaosfuzz.campaign.sighting import Sighting
-from chaosfuzz.campaign.sweep import NEVER_CAME, Sweep, Swept
+from chaosfuzz.campaign.sweep import DOCUMENTED, NEVER_CAME, Sweep, Swept
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
@@ -26,18 +26,22 @@ from chaosfuzz.cli.options import (
     invariants_option,
     json_option,
     lanes_option,
+    limits_option,
+    on_option,
     out_option,
 )
 from chaosfuzz.cli.progress import clock, make_console
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.planning.enumeration import HOLD
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import FailureSummary, MomentSummary, Summary, write_json
 from chaosfuzz.shrinking import Budget
 
 
-@click.command(short_help="Kill and cut at every moment of a task's life")
+@click.command(short_help="Kill, cut and hold at every moment of a task's life")
 @click.argument("target", default="reference")
+@on_option
 @defects_option
 @contract_option
 @lanes_option
@@ -45,8 +49,10 @@ from chaosfuzz.shrinking import Budget
 @cases_option
 @out_option
 @json_option
+@limits_option
 def sweep(
     target: str,
+    on: str,
     defects: tuple[str, ...],
     contract: str,
     lanes: int | None,
@@ -54,11 +60,14 @@ def sweep(
     cases: Path,
     out: Path,
     json_to: str | None,
+    *,
+    limits_fail: bool,
 ) -> int:
     """Strike at every moment of one task's life: kill and cut, before and after each request.
 
-    First the requests are learned from undisturbed runs. Exit code: 0 every promise held at
-    every moment, 1 one was broken, 2 bad usage, 3 the harness failed or could not decide.
+    A worker's requests are also held for longer than a lease while another worker goes on. First
+    the requests are learned from undisturbed runs. Exit code: 0 every promise held at every
+    moment, 1 one was broken, 2 bad usage, 3 the harness failed or could not decide.
 
     \b
     chaosfuzz sweep reference
@@ -66,6 +75,7 @@ def sweep(
     """  # noqa: D301 - click reads the escape
     setup = Setup(
         target=target,
+        on=on,
         defects=tuple(dict.fromkeys(defects)),
         mode=contract,
         invariants=invariants,
@@ -73,15 +83,24 @@ def sweep(
     setup.check()
     directory = create_run_directory(out, "sweep")
     console = make_console(to_stderr=json_to == "-")
-    session = _Session(setup, CaseStore(cases), directory, console)
+    session = _Session(setup, CaseStore(cases), directory, console, limits_fail=limits_fail)
     return session.run(lanes if lanes is not None else default_lanes(), json_to)
 
 
 class _Session:
     """One invocation."""
 
-    def __init__(self, setup: Setup, store: CaseStore, directory: Path, console: Console) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        store: CaseStore,
+        directory: Path,
+        console: Console,
+        *,
+        limits_fail: bool,
+    ) -> None:
         self.setup = setup
+        self.limits_fail = limits_fail
         self.store = store
         self.directory = directory
         self.console = console
@@ -96,7 +115,7 @@ class _Session:
         error = ""
         log = EventLog(self.directory / "events.jsonl")
         with closing(log), stopping(self.stop.set) as interrupts:
-            say(f"sweeping {self.setup.target}{planted}: learning what a task's life is made of")
+            say(f"sweeping {self.setup.place}{planted}: learning what a task's life is made of")
             try:
                 with Sweep(self.setup, lanes, self.directory, log, self.stop) as campaign:
                     points = campaign.learn()
@@ -121,14 +140,18 @@ class _Session:
         took = f"{len(self.swept)} moments in {clock(summary.duration_s)}"
         say(f"{summary.verdict}: {took}{': ' if told else ''}{', '.join(told)}")
         for case in saved:
-            say(f"{case.case.signature}, fails {case.case.reproduces}: {case.case.title}")
+            admitted = "documented limit " if case.case.documented else ""
+            rate = f"fails {case.case.reproduces}"
+            say(f"{admitted}{case.case.signature}, {rate}: {case.case.title}")
+            if case.case.documented:
+                say(f"source  {case.case.documented}")
             say(f"case    {case.path}")
             say(f"replay  chaosfuzz replay {case.path}")
         problem = write_results(self.directory, summary, saved)
         say(f"results {self.directory}" if not problem else f"results: {problem}")
         if json_to is not None:
             write_json(summary, json_to)
-        if error and not saved:
+        if error and summary.verdict != "violated":
             raise InfrastructureError(error)
         if error:
             say(f"then the harness failed: {error}")
@@ -138,13 +161,13 @@ class _Session:
 
     def _save(self) -> list[CaseSaved]:
         """Save a case for each distinct failure: the moment at which it shows most."""
-        best: dict[Signature, Swept] = {}
+        best: dict[tuple[Signature, bool], Swept] = {}
         for swept in self.swept:
             failure = swept.result.failure
             if failure is not None:
-                known = best.setdefault(failure.signature, swept)
+                known = best.setdefault(failure.identity, swept)
                 if swept.rate.violations > known.rate.violations:
-                    best[failure.signature] = swept
+                    best[failure.identity] = swept
         reduction = Reduction(setup=self.setup, store=self.store, budget=Budget())
         return [
             reduction.save_unshrunk(Sighting(result=swept.result, rate=swept.rate))
@@ -155,7 +178,8 @@ class _Session:
         came = [s for s in self.swept if s.verdict != NEVER_CAME]
         undecided = sum(s.verdict == "unknown" for s in self.swept)
         verdict = "holds"
-        if saved:
+        broken = [case for case in saved if self.limits_fail or not case.case.documented]
+        if broken:
             verdict = "violated"
         elif error:
             verdict = "infrastructure"
@@ -170,7 +194,8 @@ class _Session:
             schedules=len(self.swept),
             steps=sum(s.result.steps_run for s in self.swept),
             duration_s=time.monotonic() - self.began,
-            failures=tuple(_failure(case) for case in saved),
+            failures=tuple(_failure(case) for case in saved if not case.case.documented),
+            limits=tuple(_failure(case) for case in saved if case.case.documented),
             unknown_schedules=undecided,
             faults=sum(s.result.faults for s in self.swept),
             moments_came=len(came),
@@ -180,18 +205,22 @@ class _Session:
         )
 
 
-_STRUCK_WIDTH = 102
-_ORDER = ("holds", "violated", "unknown", NEVER_CAME)
+_STRUCK_WIDTH = 106
+_ORDER = ("holds", "violated", DOCUMENTED, "unknown", NEVER_CAME)
 
 
 def _row(number: int, total: int, swept: Swept) -> str:
     step, failure = swept.point.step, swept.result.failure
     verdict = swept.verdict
     if failure is not None:
-        verdict = f"VIOLATED {failure.signature.kind} in {swept.rate}"
+        word = "documented" if failure.documented else "VIOLATED"
+        verdict = f"{word} {failure.signature.kind} in {swept.rate}"
     elif swept.result.undecided:
         verdict = f"unknown: {swept.result.undecided[0]}"
-    struck = f"{step.action:15} {step.at}" if step is not None else f"nothing: {swept.point.life}"
+    struck = f"nothing: {swept.point.life}"
+    if step is not None:
+        held = f", {swept.point.work_ms} ms of work" if step.action == HOLD.action else ""
+        struck = f"{step.action:15} {step.at}{held}"
     return f"{number:3}/{total}  {struck:<{_STRUCK_WIDTH}}  {verdict}"
 
 
@@ -201,6 +230,7 @@ def _moment(swept: Swept) -> MomentSummary:
     return MomentSummary(
         life=swept.point.life,
         action=step.action if step is not None else "",
+        work_ms=swept.point.work_ms,
         moment=moment.event if moment is not None else "",
         side=moment.side.value if moment is not None else "",
         nth=moment.nth if moment is not None else 0,

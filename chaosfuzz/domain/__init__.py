@@ -1,6 +1,9 @@
 """Vocabulary of chaosfuzz: values and protocols. Standard library only, no I/O."""
 
-from chaosfuzz.domain.history import FaultKind, Health, OperationKind
+from chaosfuzz.domain.action import TASK_TYPES
+from chaosfuzz.domain.breaker import BreakerState
+from chaosfuzz.domain.contract import Guarantee, WorkerExit
+from chaosfuzz.domain.history import FaultKind, Health, Inquiry, InquiryKind, OperationKind
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.task import Execution, TaskStatus
@@ -9,15 +12,21 @@ from chaosfuzz.domain.view import TaskView, View
 
 __all__ = [
     "CLIENT",
+    "TASK_TYPES",
+    "BreakerState",
     "Execution",
     "FaultKind",
     "Finding",
+    "Guarantee",
     "Health",
+    "Inquiry",
+    "InquiryKind",
     "Kind",
     "OperationKind",
     "Outcome",
     "TaskStatus",
     "TaskView",
     "View",
+    "WorkerExit",
     "invariant",
 ]

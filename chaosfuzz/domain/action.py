@@ -1,99 +1,39 @@
 """The actions a schedule can be made of: names, plain integer parameters, and what heals what."""
 
-from dataclasses import dataclass
-from enum import StrEnum
-
+from chaosfuzz.domain.action_kind import Action, Parameter, Role
+from chaosfuzz.domain.container_actions import CONTAINER_ACTIONS, MAX_WORKERS
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Side
 
+__all__ = [
+    "CATALOGUE",
+    "KILL_SIGNALS",
+    "MAX_WORKERS",
+    "PLAIN_ACTIONS",
+    "PRIORITIES",
+    "READABLE",
+    "RETRY_STRATEGIES",
+    "STOP_MODES",
+    "TASK_TYPES",
+    "USERS",
+    "Action",
+    "Parameter",
+    "Role",
+    "find_action",
+]
 
-class Role(StrEnum):
-    """What an action is for; planning weighs by it."""
-
-    LOAD = "load"
-    FAULT = "fault"
-    HEAL = "heal"
-    WAIT = "wait"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """One integer argument; with labels, the integer is an index that files show as a word."""
-
-    name: str
-    low: int
-    high: int
-    default: int
-    meaning: str
-    labels: tuple[str, ...] = ()
-
-    def check(self, value: int, action: str) -> int:
-        """Return the value, or raise UsageError when it is out of range."""
-        if not self.low <= value <= self.high:
-            message = (
-                f"{action}: {self.name}={value} is out of range; "
-                f"use {self.low} to {self.high} ({self.meaning})"
-            )
-            raise UsageError(message)
-        return value
-
-    def show(self, value: int) -> int | str:
-        """Return what a file shows for the value."""
-        return self.labels[value] if self.labels else value
-
-    def read(self, shown: object, action: str) -> int:
-        """Return the integer for what a file holds; raise UsageError if it holds something else."""
-        if self.labels:
-            if shown in self.labels:
-                return self.labels.index(str(shown))
-            message = f"{action}: {self.name}={shown!r} is unknown; use {', '.join(self.labels)}"
-            raise UsageError(message)
-        if isinstance(shown, bool) or not isinstance(shown, int):
-            message = f"{action}: {self.name}={shown!r} is not a whole number"
-            raise UsageError(message)
-        return self.check(shown, action)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """One kind of step. `heals` names the action whose effect it undoes.
-
-    With `strikes_client` it strikes the client's own connection, in one of its HTTP requests;
-    `side` is the only side of a moment on which it can strike, None if both will do.
-    """
-
-    name: str
-    role: Role
-    summary: str
-    parameters: tuple[Parameter, ...] = ()
-    heals: str | None = None
-    needs_moment: bool = False
-    strikes_client: bool = False
-    side: Side | None = None
-
-    @property
-    def pinnable(self) -> bool:
-        """Say whether it can strike at a moment: faults can, and what releases a held request."""
-        return self.role is Role.FAULT or self.name == "release_connection"
-
-    def parameter(self, name: str) -> Parameter:
-        """Return a parameter by name; raise UsageError if the action has none of that name."""
-        for parameter in self.parameters:
-            if parameter.name == name:
-                return parameter
-        known = ", ".join(p.name for p in self.parameters) or "none"
-        message = f"{self.name}: unknown argument {name!r}; it takes: {known}"
-        raise UsageError(message)
-
-
-MAX_WORKERS = 5
 PRIORITIES = ("low", "normal", "high", "critical")
 RETRY_STRATEGIES = ("exponential", "linear", "fixed", "none")
+USERS = ("first", "second")
+READABLE = ("tasks", "dead-letters", "stats")
+# Alike in all but their circuit breakers.
+TASK_TYPES = ("probe", "probe_b", "probe_c")
 STOP_MODES = ("fast", "immediate", "kill")
 KILL_SIGNALS = ("kill", "term")
 
 _WORKER = Parameter(name="worker", low=1, high=MAX_WORKERS, default=1, meaning="worker slot")
 _TASK = Parameter(name="task", low=1, high=999, default=1, meaning="task, in order of creation")
+_USER = Parameter(name="user", low=0, high=1, default=0, meaning="who asks", labels=USERS)
 
 CATALOGUE: tuple[Action, ...] = (
     Action(
@@ -117,6 +57,8 @@ CATALOGUE: tuple[Action, ...] = (
                 meaning="first reply lost, same key sent again",
                 labels=("no", "yes"),
             ),
+            _USER,
+            Parameter(name="type", low=0, high=2, default=0, meaning="type", labels=TASK_TYPES),
         ),
     ),
     Action(name="cancel_task", role=Role.LOAD, summary="cancel a task", parameters=(_TASK,)),
@@ -254,7 +196,32 @@ CATALOGUE: tuple[Action, ...] = (
     ),
     Action(name="wait_idle", role=Role.WAIT, summary="wait until nothing is left to do"),
     Action(name="wait_lease", role=Role.WAIT, summary="wait until leases held now have expired"),
+    Action(
+        name="read_api",
+        role=Role.LOAD,
+        summary="ask over HTTP what there is",
+        parameters=(
+            Parameter(name="what", low=0, high=2, default=0, meaning="of what", labels=READABLE),
+            _USER,
+            Parameter(name="limit", low=1, high=100, default=2, meaning="at most so many"),
+        ),
+    ),
+    Action(
+        name="ask_badly",
+        role=Role.LOAD,
+        summary="send requests over HTTP that have to be refused",
+        parameters=(Parameter(name="count", low=1, high=10, default=1, meaning="how many"),),
+    ),
+    Action(
+        name="restart_worker",
+        role=Role.FAULT,
+        summary="end a worker gracefully and start it again, whatever else is down",
+        parameters=(_WORKER,),
+    ),
+    *CONTAINER_ACTIONS,
 )
+# What every target can that has processes at all.
+PLAIN_ACTIONS = tuple(action.name for action in CATALOGUE if not action.ability)
 
 
 def find_action(name: str, catalogue: tuple[Action, ...] = CATALOGUE) -> Action:

@@ -36,9 +36,25 @@ class Found:
     executions_to_shrink: int
 
 
+PROCESS, DOCKER = "process", "docker"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """How often the failure showed elsewhere: on containers, say, if it was shrunk on processes."""
+
+    on: str
+    rate: Rate
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A schedule with the failure it shows and how often. `expect` is violated or holds."""
+    """A schedule with the failure it shows and how often. `expect` is violated or holds.
+
+    `on` is what it was measured on, process or docker.
+    `profile` is the file name of the profile that describes the target; whoever replays the case
+    says where it is. `documented` is where the target admits the failure, if it does.
+    """
 
     title: str
     target: str
@@ -50,3 +66,7 @@ class Case:
     found: Found
     expect: str = "holds"
     needed: tuple[Needed, ...] = ()
+    on: str = PROCESS
+    confirmed: Confirmed | None = None
+    profile: str = ""
+    documented: str = ""

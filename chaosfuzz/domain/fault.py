@@ -53,10 +53,11 @@ class GripInjector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """All that one look at a view gave."""
+    """All that one look at a view gave; `limits` are failures that the contract admits."""
 
     verdict: Verdict
     failures: tuple[Failure, ...] = ()
+    limits: tuple[Failure, ...] = ()
     undecided: tuple[str, ...] = ()
 
 

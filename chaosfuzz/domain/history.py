@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from chaosfuzz.domain.breaker import Breaker, BreakerTransition
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
@@ -43,15 +44,48 @@ class Operation:
     ended_ns: int
 
 
+class InquiryKind(StrEnum):
+    """What a client asks without changing anything."""
+
+    TASKS = "tasks"
+    DEAD_LETTERS = "dead-letters"
+    STATS = "stats"
+    NONSENSE = "nonsense"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """One request that changes nothing, with what was answered.
+
+    Nonsense has to be refused: its outcome is OK if it was. `total` is what stats count.
+    """
+
+    kind: InquiryKind
+    user: int
+    limit: int
+    outcome: Outcome
+    sent_ns: int
+    ended_ns: int
+    task_ids: tuple[str, ...] = ()
+    total: int | None = None
+    status: int | None = None
+    detail: str = ""
+
+
 class FaultKind(StrEnum):
     """What can be wrong with a component for a while."""
 
     KILLED = "killed"
+    # Asked to end, and did so in order.
+    STOPPED = "stopped"
     PAUSED = "paused"
     CUT_OFF = "cut-off"
     KEPT_STILL = "kept-still"
     DATABASE_DOWN = "database-down"
     SERVER_DOWN = "server-down"
+    SLOWED = "slowed"
+    CLOCK_WRONG = "clock-wrong"
+    DISK_FULL = "disk-full"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +108,14 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessExit:
-    """A component ended; `ordered` if this run asked for it."""
+    """A component ended; `ordered` if this run asked for it; `detail` is what it said last."""
 
     component: str
     pid: int
     exit_code: int
     ordered: bool
     at_ns: int
+    detail: str = ""
 
 
 class Health(StrEnum):
@@ -95,7 +130,10 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What was seen at one instant; tasks is None while the queue cannot be read."""
+    """What was seen at one instant; tasks is None while the queue cannot be read.
+
+    `breakers` are those that ever counted a failure, `transitions` all of them so far.
+    """
 
     at_ns: int
     tasks: tuple[TaskState, ...] | None
@@ -104,6 +142,8 @@ class Observation:
     components_up: tuple[str, ...] = ()
     database_sessions: int = 0
     open_transactions: int = 0
+    breakers: tuple[Breaker, ...] = ()
+    transitions: tuple[BreakerTransition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +161,15 @@ class StepRecord:
 
 @dataclass(kw_only=True)
 class History:
-    """Everything a run recorded, in order; only the execution loop appends."""
+    """Everything a run recorded, in order; only the execution loop appends.
+
+    `asked` are the requests for tasks, those included that have not been answered yet. `stalls`
+    are when the machine stood still; `lateness` is when the harness had been late by how much.
+    """
 
     began_ns: int
     steps: list[StepRecord] = field(default_factory=list)
+    asked: list[TaskRequest] = field(default_factory=list)
     creations: list[Creation] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -132,7 +177,15 @@ class History:
     observations: list[Observation] = field(default_factory=list)
     executions: tuple[Execution, ...] = ()
     stalls: list[tuple[int, int]] = field(default_factory=list)
+    lateness: list[tuple[int, int]] = field(default_factory=list)
     healed_ns: int | None = None
+    inquiries: list[Inquiry] = field(default_factory=list)
+
+    def names_of(self, number: int) -> frozenset[str]:
+        """Return what a task is known by so far: its token once asked for, its ids once told."""
+        tokens = {request.token for request in self.asked if request.number == number}
+        told = (c.task_ids for c in self.creations if c.request.number == number)
+        return frozenset(tokens.union(*told))
 
     def begin_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that a fault is in force from now on."""

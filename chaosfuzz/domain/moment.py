@@ -7,6 +7,7 @@ from enum import StrEnum
 from chaosfuzz.domain.errors import UsageError
 
 MAX_NTH = 1000
+MAX_TASK = 999
 MAX_EVENT_LENGTH = 200
 # The harness as the user of the target's HTTP server.
 CLIENT = "client-1"
@@ -31,13 +32,15 @@ class Moment:
     statement, or method and path template of an HTTP request. It is counted from when the step
     that has the moment is armed: just before the step in front of it. `component` is whose
     request it is; empty, it is that of the component which the step strikes, and the client's
-    if the request is one of HTTP.
+    if the request is one of HTTP. With `task` only requests count that name that task of the
+    schedule, by its id or token, in a parameter or (after) in a row that came back.
     """
 
     event: str
     nth: int = 1
     side: Side = Side.BEFORE
     component: str = ""
+    task: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no component could ever do."""
@@ -49,6 +52,11 @@ class Moment:
             raise UsageError(message)
         if not 1 <= self.nth <= MAX_NTH:
             message = f"at: nth={self.nth} is out of range; use 1 to {MAX_NTH}"
+            raise UsageError(message)
+        if not 0 <= self.task <= MAX_TASK:
+            message = (
+                f"at: task={self.task} is out of range; use 1 to {MAX_TASK}, in order of creation"
+            )
             raise UsageError(message)
         if self.component and not _COMPONENT.fullmatch(self.component):
             known = f"worker-1, server-1 or {CLIENT}"
@@ -64,7 +72,8 @@ class Moment:
         """Show it as a person would say it."""
         times = f" #{self.nth}" if self.nth > 1 else ""
         whose = f" of {self.component}" if self.component else ""
-        return f"{self.side} {self.event}{times}{whose}"
+        which = f" for task {self.task}" if self.task else ""
+        return f"{self.side} {self.event}{which}{times}{whose}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ class Reception(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The answer to one request, or the lack of it."""
+    """The answer to one request, or the lack of it; `listed` are the ids of a list of tasks."""
 
     reception: Reception
     status: int | None = None
@@ -30,6 +30,8 @@ class Reply:
     detail: str = ""
     sent_ns: int = 0
     ended_ns: int = 0
+    listed: tuple[str, ...] = ()
+    total: int | None = None
 
 
 def classify(reply: Reply) -> Outcome:

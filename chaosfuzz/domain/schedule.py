@@ -1,6 +1,6 @@
 """Steps and schedules: plain values that a case file can hold and a shrinker can edit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from chaosfuzz.domain.action import MAX_WORKERS, find_action
@@ -75,25 +75,46 @@ def make_step(name: str, **arguments: int) -> Step:
     return Step(action=name, arguments=canonical)
 
 
+MAX_SERIAL_SEED = 2**32 - 1
 _ALWAYS_SHOWN = frozenset({"count", "worker", "workers", "task", "mode", "ms"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Steps in order, run with so many workers at the start. Tasks are numbered from 1."""
+    """Steps in order, run with so many workers at the start. Tasks are numbered from 1.
+
+    With `serial_seed` requests to the database go one at a time, in an order that follows from
+    it; without, as they come.
+    """
 
     workers: int
     steps: tuple[Step, ...]
+    serial_seed: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number of workers that no target runs."""
         if not 0 <= self.workers <= MAX_WORKERS:
             message = f"workers={self.workers} is out of range; use 0 to {MAX_WORKERS}"
             raise UsageError(message)
+        seed = self.serial_seed
+        if seed is not None and not 0 <= seed <= MAX_SERIAL_SEED:
+            message = f"serial_seed={seed} is out of range; use 0 to {MAX_SERIAL_SEED}"
+            raise UsageError(message)
 
     def prefix(self, length: int) -> "Schedule":
         """Return the schedule cut off after so many steps."""
         return replace(self, steps=self.steps[:length])
+
+    def taking(self, arguments: Collection[str]) -> "Schedule":
+        """Return the schedule with creations that say no more than how many, and these."""
+        kept = {"count", *arguments}
+        steps = (
+            replace(step, arguments=tuple(pair for pair in step.arguments if pair[0] in kept))
+            if step.action == "create_tasks"
+            else step
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps))
 
     def edited(self, edits: Mapping[int, Step | None]) -> "Schedule":
         """Return the schedule with steps replaced or (None) removed, references kept right.
@@ -120,5 +141,10 @@ class Schedule:
                 if target is None:
                     continue
                 step = step.having(task=target)
+            if step.at is not None and step.at.task:
+                target = renumbered.get(step.at.task)
+                if target is None:
+                    continue
+                step = step.pinned(replace(step.at, task=target))
             steps.append(step)
         return replace(self, steps=tuple(steps))

@@ -1,27 +1,29 @@
 """Targets and what they can do. Optional abilities are protocols of their own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from chaosfuzz.domain.contract import Contract
-from chaosfuzz.domain.history import History, Observation
+from chaosfuzz.domain.history import History, InquiryKind, Observation
 from chaosfuzz.domain.outcome import Reply
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.task import Execution, TaskRequest
-from chaosfuzz.domain.verdict import Failure, Verdict
+from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.domain.wire import Request
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
-    """A component's process that ended since it was last asked."""
+    """A component's process that ended since it was last asked; `at_ns` is when, 0 just now."""
 
     component: str
     pid: int
     exit_code: int
     ordered: bool
+    detail: str = ""
+    at_ns: int = 0
 
 
 class System(Protocol):
@@ -61,12 +63,53 @@ class TaskService(Protocol):
         """Ask for a task; the same token again is the same request again."""
         ...
 
-    def cancel(self, task_id: str) -> Reply:
-        """Ask to cancel."""
+
+@runtime_checkable
+class TaskOperations(Protocol):
+    """Can take back or repeat tasks for clients."""
+
+    def cancel(self, task_id: str, user: int) -> Reply:
+        """Ask to cancel, as the user (from 0) who created it."""
         ...
 
-    def retry(self, task_id: str) -> Reply:
-        """Ask to retry."""
+    def retry(self, task_id: str, user: int) -> Reply:
+        """Ask to retry, as the user (from 0) who created it."""
+        ...
+
+
+@runtime_checkable
+class Inquirable(Protocol):
+    """Can be asked what it holds."""
+
+    def inquire(self, kind: InquiryKind, user: int, limit: int) -> Reply:
+        """Ask as a user (from 0) for at most so many."""
+        ...
+
+
+@runtime_checkable
+class ApiService(Protocol):
+    """Answers requests that change nothing."""
+
+    base_url: str
+
+    def ask(self, path: str) -> Reply:
+        """GET a path as the first user; never raises for a server that does not answer."""
+        ...
+
+
+@runtime_checkable
+class DatabaseService(Protocol):
+    """Has a database that an administrator may look into."""
+
+    dsn: str
+
+
+@runtime_checkable
+class Measurable(Protocol):
+    """Can tell what its components take of the machine."""
+
+    def memory_bytes(self) -> int:
+        """Return the resident memory of all components that run."""
         ...
 
 
@@ -130,17 +173,29 @@ class Lane(Protocol):
         ...
 
 
+@runtime_checkable
+class SerialLane(Protocol):
+    """Can let the requests of a system to its database go one at a time."""
+
+    def open_serial(self, workers: int, seed: int) -> System:
+        """Return a fresh system as Lane.open does, the order of whose requests follows a seed."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
     """What became of one schedule.
 
-    `moments` is how many of its moments came, `missed` the steps (from 0) whose moment never did:
-    a run with one of those proves neither that a promise holds nor that it is broken.
+    `also` are failures that the same look at the system showed beside `failure`.
+    `limits` are documented limits that it shows; they are no failures. `moments` is how many of
+    its moments came, `missed` the steps (from 0) whose moment never did: a run with one of those
+    proves neither that a promise holds nor that it is broken.
     """
 
     schedule: Schedule
     verdict: Verdict
     failure: Failure | None = None
+    also: tuple[Failure, ...] = ()
     steps_run: int = 0
     duration_s: float = 0.0
     waited_s: float = 0.0
@@ -149,9 +204,22 @@ class RunResult:
     moments: int = 0
     missed: tuple[int, ...] = ()
     undecided: tuple[str, ...] = ()
+    limits: tuple[Failure, ...] = ()
     story: tuple[str, ...] = ()
     phases_s: tuple[tuple[str, float], ...] = field(default=())
     history: History | None = None
+
+    def showing(self, signature: Signature) -> "RunResult":
+        """Return the result with the failure of this signature in front, if it shows it.
+
+        Which of several comes first depends on the instant at which one looked.
+        """
+        shown = (self.failure, *self.also)
+        found = next((each for each in shown if each and each.signature == signature), None)
+        if found is None or found is self.failure:
+            return self
+        others = tuple(each for each in shown if each and each is not found)
+        return replace(self, failure=found, also=others)
 
 
 class Runner(Protocol):
@@ -186,13 +254,17 @@ class Defect:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """What a target is and offers."""
+    """What a target is and offers.
+
+    `takes` are the arguments of create_tasks beside the count that it heeds; None: all.
+    """
 
     name: str
     summary: str
     actions: tuple[str, ...]
     contract: Contract
     defects: tuple[Defect, ...] = ()
+    takes: tuple[str, ...] | None = None
 
 
 class Target(Protocol):

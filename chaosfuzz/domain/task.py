@@ -22,7 +22,10 @@ class TaskStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRequest:
-    """What a client asks for; the token ties rows and executions to this creation."""
+    """What a client asks for; the token ties rows and executions to this creation.
+
+    `user` is who asks, from 0; a `tag` goes into the task's metadata.
+    """
 
     number: int
     token: str
@@ -32,6 +35,9 @@ class TaskRequest:
     failures: int = 0
     strategy: int = 2
     max_attempts: int = 3
+    user: int = 0
+    task_type: int = 0
+    tag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     UNHEALTHY = "UNHEALTHY"
     WORKER_EXIT = "WORKER_EXIT"
     LEAK = "LEAK"
+    HIDDEN = "HIDDEN"
+    BREAKER = "BREAKER"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,21 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A violated invariant with its evidence; step None means it showed at the end."""
+    """A violated invariant with its evidence; step None means it showed at the end.
+
+    `documented` is where and how the target's contract admits it; empty, a promise is broken.
+    """
 
     signature: Signature
     message: str
     tasks: tuple[int, ...]
     step: int | None
+    documented: str = ""
+
+    @property
+    def identity(self) -> tuple[Signature, bool]:
+        """What tells it from others: a documented limit may have a broken promise's signature."""
+        return self.signature, bool(self.documented)
 
 
 Check = Callable[["View"], Iterable[Finding]]

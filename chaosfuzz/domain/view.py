@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
-from chaosfuzz.domain.contract import Contract
+from chaosfuzz.domain.action import TASK_TYPES
+from chaosfuzz.domain.breaker import BreakerTransition
+from chaosfuzz.domain.contract import Contract, Guarantee, WorkerExit
 from chaosfuzz.domain.history import (
     Creation,
     Fault,
@@ -15,6 +18,11 @@ from chaosfuzz.domain.history import (
 )
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
+
+# Faults of the database are everybody's.
+_OF_ALL = (FaultKind.DATABASE_DOWN, FaultKind.DISK_FULL)
+# Who starts anew has taken nothing before.
+_OF_THE_DEAD = (FaultKind.KILLED, FaultKind.STOPPED, FaultKind.SERVER_DOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +96,11 @@ class View:
         """Say whether the newest observation could read the queue."""
         return self.latest is not None and self.latest.tasks is not None
 
+    def transitions(self, task_type: int) -> tuple[BreakerTransition, ...]:
+        """Return what the circuit breaker of a task type has done, oldest first."""
+        seen = self.latest.transitions if self.latest is not None else ()
+        return tuple(each for each in seen if each.task_type == TASK_TYPES[task_type])
+
     @cached_property
     def tasks(self) -> tuple[TaskView, ...]:
         """All creations of the schedule in order, joined with what is known of them."""
@@ -116,6 +129,16 @@ class View:
             for creation in self.history.creations
         )
 
+    def came_up_ns(self, by_ns: int) -> int:
+        """When a component was last seen to have come up, by an instant; 0 if none has."""
+        seen = [o for o in self.history.observations if o.at_ns <= by_ns]
+        grown = (
+            after.at_ns
+            for before, after in pairwise(seen)
+            if set(after.components_up) - set(before.components_up)
+        )
+        return max(grown, default=0)
+
     def end_ns(self, execution: Execution) -> int:
         """When an execution ended: its own end, its process's exit, or now."""
         if execution.end_ns is not None:
@@ -127,13 +150,65 @@ class View:
         """Say whether a fault justifies running this execution's task once more.
 
         Its component was killed, paused or cut off, or the database was down, between its start
-        and its end plus the acknowledgement grace (DESIGN: re-execution is justified only then).
+        and its end plus the acknowledgement grace (DESIGN: re-execution is justified only then);
+        or its component ended by itself, where that breaks no promise. Nothing justifies it to a
+        target that promises at most one.
+        """
+        if self.contract.guarantee is Guarantee.AT_MOST_ONCE:
+            return False
+        return self.struck(execution)
+
+    def struck(self, execution: Execution) -> bool:
+        """Say whether a fault may have hidden the end of an execution from the queue."""
+        end_ns = self.end_ns(execution) + self.contract.acknowledgement_grace_ms * 10**6
+        return self._touched(execution, end_ns) or (
+            self.contract.worker_exit is not WorkerExit.BROKEN
+            and any(
+                e.component == execution.component and execution.start_ns <= e.at_ns <= end_ns
+                for e in self.history.exits
+            )
+        )
+
+    def was_killed(self, execution: Execution) -> bool:
+        """Say whether its worker was killed before the queue need have heard of its end.
+
+        Who is dead renews no lease, so that a slow machine has no part in what comes of it.
         """
         end_ns = self.end_ns(execution) + self.contract.acknowledgement_grace_ms * 10**6
         return any(
+            fault.kind is FaultKind.KILLED
+            and fault.component == execution.component
+            and execution.start_ns <= fault.began_ns <= end_ns
+            for fault in self.history.faults
+        )
+
+    def may_have_started_late(self, task: TaskView, execution: Execution) -> bool:
+        """Say whether its worker may have had the task since before it lost its lease.
+
+        Between creation and start it was paused, cut off or without the database for a lease, and
+        the contract admits that it goes on all the same with what it took before.
+        """
+        if not self.contract.late_start_is_declared:
+            return False
+        since_ns, until_ns = task.creation.sent_ns, execution.start_ns
+        return any(
+            fault.kind not in _OF_THE_DEAD
+            and (fault.kind in _OF_ALL or fault.component == execution.component)
+            and _length_ns(fault, since_ns, until_ns) >= self.contract.lease_ms * 10**6
+            for fault in self.history.faults
+        )
+
+    def _touched(self, execution: Execution, end_ns: int) -> bool:
+        return any(
             fault.touches(execution.start_ns, end_ns)
             for fault in self.history.faults
-            if fault.kind is FaultKind.DATABASE_DOWN or fault.component == execution.component
+            if fault.kind in _OF_ALL or fault.component == execution.component
+        )
+
+    def may_lose(self, task: TaskView) -> bool:
+        """Say whether the target may give a task up: it promises at most one, and was disturbed."""
+        return self.contract.guarantee is Guarantee.AT_MOST_ONCE and bool(
+            self.faults(task.creation.sent_ns, self.now_ns)
         )
 
     def faults(self, start_ns: int, end_ns: int) -> tuple[Fault, ...]:
@@ -143,3 +218,40 @@ class View:
     def stalled(self, start_ns: int, end_ns: int) -> bool:
         """Say whether the machine itself stood still in the interval, which excuses lateness."""
         return any(began <= end_ns and ended >= start_ns for began, ended in self.history.stalls)
+
+    def may_have_lost_lease(self, first: Execution, second: Execution) -> bool:
+        """Say whether the machine alone may have kept the first from renewing its lease.
+
+        Leases do not end sooner than a quarter of their time.
+        """
+        part_ns = self.contract.lease_ms * 10**6 // 4
+        return second.start_ns - first.start_ns >= part_ns and self.kept_from_lease(second.start_ns)
+
+    def kept_from_lease(self, at_ns: int) -> bool:
+        """Say whether at an instant the machine alone may have cost any worker its lease.
+
+        In the two leases before it stood still, or a thread that does nothing waited for a
+        processor for a quarter of a lease.
+        """
+        part_ns = self.contract.lease_ms * 10**6 // 4
+        since_ns = at_ns - 8 * part_ns
+        return self.late_ns(since_ns, at_ns) >= part_ns or self.stalled(since_ns, at_ns)
+
+    def late_ns(self, start_ns: int, end_ns: int) -> int:
+        """Return how long, in the interval, a thread that does nothing waited for a processor.
+
+        A target waits as long at every one of the many turns that its processes take.
+        """
+        before = [late for at_ns, late in self.history.lateness if at_ns <= start_ns]
+        after = [late for at_ns, late in self.history.lateness if at_ns >= end_ns]
+        known = self.history.lateness
+        if not known:
+            return 0
+        first = before[-1] if before else known[0][1]
+        return (after[0] if after else known[-1][1]) - first
+
+
+def _length_ns(fault: Fault, since_ns: int, until_ns: int) -> int:
+    """Return how long a fault was in force within an interval."""
+    ended_ns = until_ns if fault.ended_ns is None else min(fault.ended_ns, until_ns)
+    return ended_ns - max(fault.began_ns, since_ns)

@@ -1,6 +1,7 @@
 """What stands between components and their database, and lets go of a request or not."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -36,7 +37,10 @@ class Trap(Protocol):
         ...
 
     def release(self) -> None:
-        """Let a held request go, and wait for the moment no longer."""
+        """Let a held request go, and wait for the moment no longer.
+
+        If it has not come when this returns, it does not come any more.
+        """
         ...
 
 
@@ -45,12 +49,14 @@ class Request:
     """One request that a component made.
 
     `completion` says how it ended: a command tag, SQLSTATE or HTTP status; empty if it has not.
+    `ended_ns` is when, by the monotonic clock, and None if it has not.
     """
 
     component: str
     event: str
     at_ns: int
     completion: str = ""
+    ended_ns: int | None = None
 
 
 class Wire(Protocol):
@@ -59,12 +65,20 @@ class Wire(Protocol):
     So does the harness's client reach the HTTP server.
     """
 
-    def route(self, component: str, socket_path: str) -> int:
-        """Return the port on 127.0.0.1 that leads a component to the database's socket."""
+    @property
+    def host(self) -> str:
+        """The address at which it listens."""
         ...
 
-    def route_http(self, component: str, port: int) -> int:
-        """Return the port on 127.0.0.1 that leads a client to the HTTP server on another one.
+    def route(self, component: str, upstream: str | tuple[str, int]) -> int:
+        """Return the port that leads a component to the database.
+
+        `upstream` is the path of its socket, or host and port.
+        """
+        ...
+
+    def route_http(self, component: str, port: int, host: str = "127.0.0.1") -> int:
+        """Return the port that leads a client to the HTTP server at another one.
 
         Asked again, it leads to that server from then on.
         """
@@ -81,6 +95,21 @@ class Wire(Protocol):
         """Forget everything, for another schedule."""
         ...
 
+    def begin_serial(self, seed: int, look: Callable[[], int | None]) -> None:
+        """Begin, and from now on let one request to the database go at a time, by a seed.
+
+        `look` says whether components are at work: None if one is, else how often they were.
+        """
+        ...
+
+    def end(self) -> None:
+        """Let everything go: the schedule is over."""
+        ...
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Say that the harness itself does nothing but wait, as long as the context lasts."""
+        ...
+
     def started(self, component: str) -> None:
         """Take note that the component's process has been started anew."""
         ...
@@ -93,10 +122,12 @@ class Wire(Protocol):
         sprung: Callable[[], None],
         *,
         hold_ms: int,
+        about: Callable[[], frozenset[str]] | None = None,
     ) -> Trap:
         """Grip when the moment comes, and call `sprung` then, once, from another thread.
 
-        A HOLD ends by itself after `hold_ms`.
+        A HOLD ends by itself after `hold_ms`. With `about` only requests count that mention one
+        of the names it gives.
         """
         ...
 
@@ -110,6 +141,10 @@ class Wire(Protocol):
 
     def cut(self, component: str) -> None:
         """Break all connections of a component; stranded sessions stay."""
+        ...
+
+    def drain(self, component: str) -> None:
+        """Let pass what one that has ended sent before, as a kernel does; a second at most."""
         ...
 
     def end_stranded(self, component: str) -> None:
@@ -141,6 +176,7 @@ class Trappable(Protocol):
         sprung: Callable[[], None],
         *,
         hold_ms: int,
+        about: Callable[[], frozenset[str]] | None = None,
     ) -> Trap | None:
         """See Wire.set_trap; None if no moment can come, as there is no wire."""
         ...
@@ -151,6 +187,15 @@ class Trappable(Protocol):
 
     def requests(self) -> Sequence[Request]:
         """Return the requests of all components so far, in order."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """Wants to know when the harness only waits, and when it is about to do something."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Say that nothing is done but waiting, as long as the context lasts."""
         ...
 
 

@@ -7,32 +7,22 @@ from dataclasses import replace
 
 from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.fault import Injector, Journal, Judge, Performed
-from chaosfuzz.domain.history import FaultKind, Health, History, ProcessExit, StepRecord
+from chaosfuzz.domain.history import FaultKind, Health, History, StepRecord
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Lane, RunResult, System, TaskService
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Failure, Verdict
-from chaosfuzz.domain.view import View
 from chaosfuzz.domain.wire import Request, Trappable
-from chaosfuzz.execution.progress import abstract_state, all_terminal, progress_mark
+from chaosfuzz.execution.lookout import POLL_S, Lookout, ViolationSeenError
+from chaosfuzz.execution.opening import open_system
+from chaosfuzz.execution.progress import all_terminal, effort_ms
 from chaosfuzz.execution.stalls import StallMonitor
 from chaosfuzz.execution.strikes import NOT_COME, Strikes
 from chaosfuzz.execution.unjudging import Unjudging
-from chaosfuzz.execution.work import WORK_ACTIONS, create, perform_work
-
-POLL_S = 0.008
-SETTLE_FACTOR = 4
+from chaosfuzz.execution.work import WORK_ACTIONS, ask_for_dead_letters, create, perform_work
 
 Injectors = Callable[[int], Sequence[Injector]]
-
-
-class ViolationSeenError(Exception):
-    """Raised inside the loop to stop at the first violation."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class ScheduleRunner:
@@ -67,8 +57,10 @@ class ScheduleRunner:
     ) -> tuple[RunResult, tuple[Request, ...]]:
         requests: tuple[Request, ...] = ()
         began = time.monotonic()
-        self.journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps))
-        system = self.lane.open(schedule.workers)
+        seed = schedule.serial_seed
+        order = {} if seed is None else {"serial_seed": seed}
+        self.journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps), **order)
+        system = open_system(self.lane, schedule)
         opened = time.monotonic()
         try:
             run = _Run(self, system, schedule, Unjudging() if traced else self.judge)
@@ -106,7 +98,6 @@ class _Run:
         self, owner: ScheduleRunner, system: System, schedule: Schedule, judge: Judge
     ) -> None:
         self.owner = owner
-        self.judge = judge
         self.system = system
         self.schedule = schedule
         self.contract = system.contract
@@ -114,9 +105,7 @@ class _Run:
         self.by_action = {name: i for i in self.injectors for name in i.actions}
         self.history = History(began_ns=time.monotonic_ns())
         self.strikes = Strikes(system, self.history, self.by_action, owner.journal)
-        self.undecided: dict[str, None] = {}
-        self.states_seen: set[str] = set()
-        self.step_index: int | None = None
+        self.lookout = Lookout(system, self.history, self.strikes, judge, owner.stalls, owner.stop)
         self.steps_s = self.wait_s = self.settle_s = 0.0
 
     def phases(self) -> tuple[tuple[str, float], ...]:
@@ -125,15 +114,16 @@ class _Run:
 
     def execute(self, began: float) -> RunResult:
         failure: Failure | None = None
+        also: tuple[Failure, ...] = ()
         try:
-            self.observe(ask_health=True)
+            self.lookout.observe(ask_health=True)
             self.arm(0)
             for index, step in enumerate(self.schedule.steps):
-                self.step_index = index
+                self.lookout.step = index
                 if step.at is None:
                     self.arm(index + 1)
                 self.perform(step)
-            self.step_index = None
+            self.lookout.step = None
             settled = time.monotonic()
             try:
                 self.heal()
@@ -142,34 +132,37 @@ class _Run:
             finally:
                 self.settle_s = time.monotonic() - settled
         except ViolationSeenError as seen:
-            failure = seen.failure
+            failure, also = seen.failure, seen.also
         finally:
             self.strikes.disarm()
         verdict = Verdict.HOLDS
         if failure is not None:
             verdict = Verdict.VIOLATED
-        elif self.undecided:
+        elif self.lookout.undecided:
             verdict = Verdict.UNKNOWN
         return RunResult(
             schedule=self.schedule,
             verdict=verdict,
             failure=failure,
+            also=also,
             steps_run=len(self.history.steps),
             waited_s=self.wait_s + self.settle_s,
-            states_seen=frozenset(self.states_seen),
+            states_seen=frozenset(self.lookout.states_seen),
             faults=len(self.history.faults),
             moments=len(self.strikes.armed) - len(self.strikes.missed()),
             missed=self.strikes.missed(),
-            undecided=tuple(self.undecided),
+            undecided=tuple(self.lookout.undecided),
+            limits=tuple(self.lookout.limits.values()),
             history=self.history,
         )
 
     def perform(self, step: Step) -> None:
         """Journal, invoke, record, observe and check one step."""
-        assert self.step_index is not None
+        index = self.lookout.step
+        assert index is not None
         if self.owner.stop.is_set():
             raise KeyboardInterrupt
-        self.owner.journal.write("step", index=self.step_index, step=str(step))
+        self.owner.journal.write("step", index=index, step=str(step))
         began_ns = time.monotonic_ns()
         performed = self.dispatch(step)
         ended_ns = time.monotonic_ns()
@@ -180,7 +173,7 @@ class _Run:
             self.steps_s += elapsed
         self.history.steps.append(
             StepRecord(
-                index=self.step_index,
+                index=index,
                 step=step,
                 began_ns=began_ns,
                 ended_ns=ended_ns,
@@ -189,7 +182,7 @@ class _Run:
                 detail=performed.detail,
             )
         )
-        self.observe(ask_health=self.health_may_differ(step), step_done=True)
+        self.lookout.observe(ask_health=self.health_may_differ(step), step_done=True)
 
     def health_may_differ(self, step: Step) -> bool:
         """Say whether health is worth asking for: something was broken, mended, or is down."""
@@ -207,9 +200,12 @@ class _Run:
 
     def wait_moment(self) -> Performed:
         """Wait until a step's moment has come, as long as there is progress."""
-        assert self.step_index is not None
-        armed = self.strikes.armed[self.step_index]
-        self.watch(lambda: armed.performed is not None, self.contract.lease_ms, progress=True)
+        index = self.lookout.step
+        assert index is not None
+        armed = self.strikes.armed[index]
+        self.lookout.watch(
+            lambda: armed.performed is not None, self.contract.patience_ms, progress=True
+        )
         return armed.performed or NOT_COME
 
     def dispatch(self, step: Step) -> Performed:
@@ -221,7 +217,7 @@ class _Run:
         if step.action in self.by_action:
             return self.by_action[step.action].perform(step, self.system, self.history)
         if step.action == "wait":
-            self.watch(lambda: False, step["ms"])
+            self.lookout.watch(lambda: False, step["ms"])
             return Performed(applied=True)
         if step.action == "wait_lease":
             return self.wait_lease()
@@ -238,7 +234,8 @@ class _Run:
         def taken_over() -> bool:
             return any(e.task_id in running for e in self.history.executions[known:])
 
-        self.watch(taken_over, self.contract.lease_ms + self.contract.lease_ms // 2)
+        patience_ms = self.contract.patience_ms
+        self.lookout.watch(taken_over, patience_ms + patience_ms // 2)
         return Performed(applied=True)
 
     def wait_idle(self) -> Performed:
@@ -246,93 +243,10 @@ class _Run:
         stopped = self.history.fault_in_force(FaultKind.DATABASE_DOWN)
         if stopped or not self.system.worker_names():
             return Performed(applied=False, outcome=Outcome.FAILED, detail="nobody can work")
-        idle = self.watch(
-            lambda: all_terminal(self.history), 2 * self.contract.lease_ms, progress=True
+        idle = self.lookout.watch(
+            lambda: all_terminal(self.history), 2 * self.contract.patience_ms, progress=True
         )
         return Performed(applied=True, detail="" if idle else "not idle in time")
-
-    def watch(
-        self,
-        until: Callable[[], bool],
-        quiet_ms: float,
-        *,
-        progress: bool = False,
-        work_ms: float = 0.0,
-    ) -> bool:
-        """Observe until a condition holds; False once the time is up.
-
-        With `progress` the time counts from the last change seen, up to SETTLE_FACTOR times it
-        and the work there is to do.
-        """
-        limit_ms = SETTLE_FACTOR * quiet_ms + work_ms
-        began = last_change = time.monotonic()
-        seen = progress_mark(self.history)
-        while not until():
-            now = time.monotonic()
-            start = last_change if progress else began
-            if now - start > quiet_ms / 1000 or now - began > limit_ms / 1000:
-                return False
-            if self.owner.stop.wait(POLL_S):
-                raise KeyboardInterrupt
-            self.observe(ask_health=False)
-            mark = progress_mark(self.history)
-            if mark != seen:
-                seen, last_change = mark, time.monotonic()
-        return True
-
-    def observe(
-        self, *, ask_health: bool, count_sessions: bool = False, step_done: bool = False
-    ) -> None:
-        """Look at everything; check the every-step invariants after a step, or if it changed."""
-        observation = self.system.observe(ask_health=ask_health, count_sessions=count_sessions)
-        # The queue is read before the ledger: an end is written before the queue is told.
-        executions = tuple(self.system.executions())
-        has_exits = self.collect_exits()
-        self.strikes.check()
-        before = self.history.observations[-1] if self.history.observations else None
-        changed = (
-            ask_health
-            or step_done
-            or has_exits
-            or before is None
-            or observation.tasks != before.tasks
-            or executions != self.history.executions
-        )
-        self.history.executions = executions
-        if changed:
-            self.history.observations.append(observation)
-            self.states_seen.add(abstract_state(self.history))
-            self.check(final=False)
-
-    def collect_exits(self) -> bool:
-        """Record processes that ended; say whether there were any."""
-        ended = self.system.exits()
-        for gone in ended:
-            self.history.exits.append(
-                ProcessExit(
-                    component=gone.component,
-                    pid=gone.pid,
-                    exit_code=gone.exit_code,
-                    ordered=gone.ordered,
-                    at_ns=time.monotonic_ns(),
-                )
-            )
-        return bool(ended)
-
-    def check(self, *, final: bool) -> None:
-        """Judge the history so far; raises ViolationSeenError on a violation."""
-        now_ns = time.monotonic_ns()
-        self.history.stalls = self.owner.stalls.since(self.history.began_ns)
-        view = View(self.history, self.contract, final, now_ns)
-        # A step that struck ahead of its turn belongs to what the failure needs.
-        step = self.step_index
-        if step is not None and self.strikes.latest is not None:
-            step = max(step, self.strikes.latest)
-        judgement = self.judge.judge(view, step)
-        for reason in judgement.undecided:
-            self.undecided[reason] = None
-        if judgement.failures:
-            raise ViolationSeenError(judgement.failures[0])
 
     def heal(self) -> None:
         """Undo every fault; moments that have not come by now never will."""
@@ -350,9 +264,11 @@ class _Run:
             request = creation.request
             due_ms = max(due_ms, (creation.sent_ns - now_ns) / 1e6 + request.delay_ms)
             longest_ms = max(longest_ms, request.duration_ms)
-            work_ms += request.duration_ms * self.contract.max_attempts
+            work_ms += effort_ms(request, self.contract)
         quiet_ms = self.contract.recovery_ms + due_ms + longest_ms
-        self.watch(lambda: all_terminal(self.history), quiet_ms, progress=True, work_ms=work_ms)
+        self.lookout.watch(
+            lambda: all_terminal(self.history), quiet_ms, progress=True, work_ms=work_ms
+        )
 
     def finish(self) -> None:
         """See that the healed system takes and does new work, then check everything."""
@@ -363,14 +279,21 @@ class _Run:
                 if time.monotonic() >= deadline:
                     break
                 self.wait_until_well(deadline)
-            self.watch(lambda: all_terminal(self.history), self.contract.recovery_ms, progress=True)
-        self.observe(ask_health=True, count_sessions=True)
-        self.check(final=True)
+            self.lookout.watch(
+                lambda: all_terminal(self.history), self.contract.recovery_ms, progress=True
+            )
+        ask_for_dead_letters(self.system, self.history)
+        self.lookout.observe(ask_health=True, count_sessions=True)
+        self.lookout.check(final=True)
 
     def create_canary(self, service: TaskService) -> Outcome:
         """Ask for one plain task."""
         number = len(self.history.creations) + 1
-        request = TaskRequest(number=number, token=f"canary-{time.monotonic_ns()}")
+        request = TaskRequest(
+            number=number,
+            token=f"canary-{time.monotonic_ns()}",
+            max_attempts=self.contract.max_attempts,
+        )
         return create(request, service, self.history, lose=False)
 
     def wait_until_well(self, deadline: float) -> None:
@@ -378,6 +301,6 @@ class _Run:
         while time.monotonic() < deadline:
             if self.owner.stop.wait(POLL_S):
                 raise KeyboardInterrupt
-            self.observe(ask_health=True)
+            self.lookout.observe(ask_health=True)
             if self.history.observations[-1].health in {Health.WELL, Health.UNASKED}:
                 return

@@ -1,17 +1,20 @@
 """How far a history has got: what moved, what is done, and what state that is in the abstract."""
 
+from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.history import History
+from chaosfuzz.domain.task import TaskRequest
 
-ProgressMark = tuple[int, int, frozenset[tuple[str, str, int]]]
+ProgressMark = tuple[int, int, frozenset[tuple[str, str, int]], tuple[str, ...]]
 
 
 def progress_mark(history: History) -> ProgressMark:
     """Return what changes whenever the system gets on with its work."""
-    latest = history.observations[-1].tasks or ()
+    seen = history.observations[-1]
     return (
         len(history.executions),
         sum(e.end_ns is not None for e in history.executions),
-        frozenset((t.task_id, t.status.value, t.attempts) for t in latest),
+        frozenset((t.task_id, t.status.value, t.attempts) for t in seen.tasks or ()),
+        seen.components_up,
     )
 
 
@@ -32,3 +35,14 @@ def abstract_state(history: History) -> str:
     broken = sorted(f.kind.value for f in history.faults if f.ended_ns is None)
     readable = "up" if latest.tasks is not None else "down"
     return f"{','.join(statuses)}|{len(latest.components_up)}|{readable}|{','.join(broken)}"
+
+
+def effort_ms(request: TaskRequest, contract: Contract) -> int:
+    """Return how long a task may be at work or held back by its circuit breaker, all in all."""
+    most = contract.max_attempts or contract.attempts_of(request.failures)
+    work_ms = request.duration_ms * most
+    if contract.breaker is None:
+        return work_ms
+    # A failure that opens a breaker keeps its like waiting.
+    failing = min(request.failures, most)
+    return work_ms + failing * 2 * contract.breaker.open_ms

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from chaosfuzz.domain.action import find_action
 from chaosfuzz.domain.errors import UsageError
@@ -83,6 +84,7 @@ class Strikes:
                 grip,
                 lambda: self._sprung.put(armed),
                 hold_ms=dict(step.arguments).get("ms", 0) or HOLD_MS,
+                about=partial(self._history.names_of, moment.task) if moment.task else None,
             )
 
     @property
@@ -101,7 +103,7 @@ class Strikes:
             raise error
 
     def disarm(self) -> None:
-        """Wait for no moment any more; strikes under way are finished."""
+        """Wait for no moment any more; strikes under way are finished, those too that came now."""
         for armed in self.armed.values():
             if armed.trap is not None and armed.trap.sprung_ns is None:
                 armed.trap.release()

@@ -2,6 +2,14 @@
 
 from chaosfuzz.domain.fault import Injector
 from chaosfuzz.faults.connections import ConnectionCut, ConnectionHold, SessionStranding
+from chaosfuzz.faults.containers import (
+    ClockSkew,
+    DiskFilling,
+    Filtering,
+    Limits,
+    RestartPolicy,
+    Unplugging,
+)
 from chaosfuzz.faults.replies import ReplyLoss
 from chaosfuzz.faults.services import DatabaseStop, ServerStop
 from chaosfuzz.faults.workers import BackendTermination, WorkerDeath, WorkerPause
@@ -15,6 +23,12 @@ def standard_injectors(healthy_workers: int) -> tuple[Injector, ...]:
         WorkerPause(),
         ConnectionHold(),
         SessionStranding(),
+        Unplugging(),
+        Filtering(),
+        Limits(),
+        DiskFilling(),
+        ClockSkew(),
+        RestartPolicy(),
         DatabaseStop(),
         ServerStop(),
         WorkerDeath(healthy_workers),

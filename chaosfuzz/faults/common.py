@@ -34,6 +34,13 @@ def end(history: History, kind: FaultKind, component: str) -> None:
     history.end_fault(kind, component, time.monotonic_ns())
 
 
+def end_all(history: History, kind: FaultKind) -> None:
+    """Record that all faults of a kind are over as of now, also of those that have died since."""
+    for fault in tuple(history.faults):
+        if fault.kind is kind:
+            end(history, kind, fault.component)
+
+
 def sprung_ns(trap: Trap) -> int:
     """Return when a trap that has struck did so."""
     return trap.sprung_ns or time.monotonic_ns()

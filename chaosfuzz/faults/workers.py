@@ -9,9 +9,9 @@ from chaosfuzz.faults.common import NOT_APPLICABLE, begin, end, lacks, worker_na
 
 
 class WorkerDeath:
-    """kill_worker, start_worker and scale_workers; healed by starting the workers again."""
+    """Workers that end, start, or both; healed by starting those that should be there again."""
 
-    actions = ("kill_worker", "start_worker", "scale_workers")
+    actions = ("kill_worker", "start_worker", "scale_workers", "restart_worker")
 
     def __init__(self, healthy_workers: int = 1) -> None:
         self.healthy_workers = healthy_workers
@@ -22,6 +22,12 @@ class WorkerDeath:
             raise lacks(step.action)
         if step.action == "start_worker":
             return Performed(applied=system.start(worker_name(step["worker"])))
+        if step.action == "restart_worker":
+            name = worker_name(step["worker"])
+            ended = self._end(name, system, history, graceful=True)
+            if ended.applied:
+                system.start(name)
+            return ended
         if step.action == "kill_worker":
             graceful = step["signal"] == 1
             return self._end(worker_name(step["worker"]), system, history, graceful=graceful)
@@ -39,9 +45,10 @@ class WorkerDeath:
         assert isinstance(system, Killable)
         if name not in system.worker_names():
             return NOT_APPLICABLE
-        begin(history, FaultKind.KILLED, name)
+        how = FaultKind.STOPPED if graceful else FaultKind.KILLED
+        begin(history, how, name)
         applied = system.kill(name, graceful=graceful)
-        end(history, FaultKind.KILLED, name)
+        end(history, how, name)
         # Whoever is dead is no longer paused.
         end(history, FaultKind.PAUSED, name)
         return Performed(applied=applied)

@@ -36,7 +36,8 @@ class Pinning:
         """Return the step with a moment, or without one; the number decides which.
 
         Where no task is failing, moments that only failing tasks bring are left out.
-        A fault of the database or of all workers strikes at a request of some worker.
+        A fault of the database or of all workers strikes at a request of some worker. While the
+        database is down nobody makes requests to it, so nothing is pinned to one.
         """
         action = find_action(step.action)
         if not action.pinnable or self.moments is Moments.CLOCK:
@@ -44,7 +45,9 @@ class Pinning:
         always = self.moments is Moments.LOGICAL or action.needs_moment
         wanted = always or spread(number) % 2 == 0
         role, component = _whose(step, model, number)
-        event = self._event(role, number, failing=failing) if wanted and role else None
+        may_come = role == "client" or model.database_up
+        drawn = wanted and may_come and role
+        event = self._event(role, number, failing=failing) if drawn else None
         if event is None:
             return step
         sides = event.sides if action.side is None else (action.side,)
@@ -77,7 +80,7 @@ def _whose(step: Step, model: PlanModel, number: int) -> tuple[str, str]:
         return "client", ""
     if "worker" in dict(step.arguments):
         return "worker", ""
-    if step.action in {"stop_server", "kill_server", "restart_server", "cut_server"}:
+    if "server" in step.action:
         return "server", ""
     workers = sorted(model.workers_up - model.workers_paused)
     if not workers:

@@ -1,11 +1,19 @@
 """The stream of schedules to try."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Collection, Iterator
 
 from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.planning.enumeration import (
+    LEASE_MS,
+    SHORT_LEASE_MS,
+    killed_at_work,
+    single_faults,
+)
+from chaosfuzz.planning.everyday import everyday
 from chaosfuzz.planning.machine import draw_batch
-from chaosfuzz.planning.pinning import Pinning
+from chaosfuzz.planning.pinning import Moments, Pinning
 
 # Hypothesis varies what it has drawn once its health check is over, after ten examples; most
 # of these variations are the same schedule again.
@@ -18,12 +26,56 @@ def schedules(
     max_steps: int,
     seed: int,
     pinning: Pinning = Pinning(),  # noqa: B008 - frozen
+    *,
+    takes: Collection[str] | None = None,
+    lease_ms: int = LEASE_MS,
+    max_attempts: int = 0,
 ) -> Iterator[Schedule]:
     """Yield distinct schedules for ever, the same ones for the same seed and alphabet.
 
-    Hypothesis draws them in batches with seeds that follow from `seed`. Schedules without work
-    are passed over: they can break nothing that an acknowledged task was promised.
+    Of the arguments of creations only those in `takes` are drawn, if it says which; `max_attempts`
+    is how often a task is tried, 0 if nobody says.
+
+    As long as there are any, every second one is a single fault at a request of one task's life;
+    the others are what happens every day, then drawn. Where leases are long the first of all are
+    those in which a worker is killed at work. Schedules without work are passed over:
+    they can break nothing that an acknowledged task was promised.
     """
+    seen: set[Schedule] = set()
+    plain = everyday(seed)
+    single: Iterator[Schedule] = (
+        iter(())
+        if pinning.moments is Moments.CLOCK
+        else single_faults(pinning.alphabet, seed, lease_ms=lease_ms, max_attempts=max_attempts)
+    )
+    if pinning.moments is Moments.LOGICAL:
+        plain = iter(())
+        single = (s for s in single if any(step.at is not None for step in s.steps))
+    fitting = (s for s in single if _fits(s, actions, max_steps))
+    first = (s for s in plain if _fits(s, actions, max_steps))
+    leads = pinning.moments is not Moments.CLOCK and lease_ms > SHORT_LEASE_MS
+    leading = killed_at_work(pinning.alphabet, seed) if leads else iter(())
+    others = itertools.chain(first, _drawn(actions, max_steps, seed, pinning))
+    mixed = (each for one in others for each in (one, *itertools.islice(fitting, 1)))
+    for schedule in itertools.chain(
+        (s for s in leading if _fits(s, actions, max_steps)),
+        mixed,
+    ):
+        each = schedule if takes is None else schedule.taking(takes)
+        if each not in seen:
+            seen.add(each)
+            yield each
+
+
+def _fits(schedule: Schedule, actions: tuple[str, ...], max_steps: int) -> bool:
+    possible = all(step.action in actions for step in schedule.steps)
+    return possible and len(schedule.steps) <= max_steps
+
+
+def _drawn(
+    actions: tuple[str, ...], max_steps: int, seed: int, pinning: Pinning
+) -> Iterator[Schedule]:
+    """Yield what Hypothesis draws, in batches with seeds that follow from `seed`."""
     seen: set[Schedule] = set()
     batch = empty = 0
     while empty < MAX_EMPTY_BATCHES:

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
-from chaosfuzz.domain.action import MAX_WORKERS, PRIORITIES, RETRY_STRATEGIES, Role, find_action
-from chaosfuzz.domain.plan import PlanModel
+from chaosfuzz.domain.action import (
+    MAX_WORKERS,
+    PRIORITIES,
+    READABLE,
+    RETRY_STRATEGIES,
+    TASK_TYPES,
+    USERS,
+    Role,
+    find_action,
+)
+from chaosfuzz.domain.container_actions import SERVER_PEERS
+from chaosfuzz.domain.plan import LASTING, PlanModel
 from chaosfuzz.domain.schedule import Step, make_step
 from chaosfuzz.planning.pinning import Pinning
 from chaosfuzz.planning.spread import spread
@@ -34,32 +44,69 @@ WEIGHTS = {
     "wait": 3,
     "wait_idle": 2,
     "wait_lease": 2,
+    "read_api": 2,
+    "ask_badly": 2,
+    "restart_worker": 2,
+    "disconnect_worker": 2,
+    "connect_worker": 4,
+    "partition_worker": 2,
+    "rejoin_worker": 4,
+    "partition_server": 1,
+    "rejoin_server": 8,
+    "lose_packets": 1,
+    "restore_packets": 3,
+    "reset_connections": 2,
+    "limit_cpu": 1,
+    "limit_memory": 1,
+    "lift_limits": 3,
+    "exhaust_memory": 2,
+    "fill_disk": 1,
+    "free_disk": 12,
+    "skew_clock": 2,
+    "right_clock": 2,
+    "set_restart_policy": 1,
 }
 # What belongs together: a schedule that dwells on few of these goes deeper than one of all.
 FAMILIES = (
     ("kill_worker", "start_worker", "scale_workers"),
     ("pause_worker", "resume_worker"),
-    ("stop_database", "start_database", "terminate_backend"),
+    ("stop_database", "start_database", "terminate_backend", "restart_worker"),
     ("cut_connection", "hold_connection", "release_connection", "strand_session"),
     ("stop_server", "kill_server", "restart_server", "start_server", "cut_server"),
     ("cancel_task", "retry_task"),
     ("lose_reply", "reset_request", "delay_reply"),
+    ("read_api", "ask_badly"),
+    ("disconnect_worker", "connect_worker", "partition_worker", "rejoin_worker"),
+    ("partition_server", "rejoin_server", "fill_disk", "free_disk"),
+    ("lose_packets", "restore_packets", "reset_connections"),
+    ("limit_cpu", "limit_memory", "lift_limits", "exhaust_memory", "set_restart_policy"),
+    ("skew_clock", "right_clock"),
 )
 SHARES = (0, 1, 1, 5)
 # One schedule in so many has no faults.
 QUIET = 8
 QUIET_IF_RANKED = 2
-DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900))
+DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900), (10, 40, 40, 1600))
 COUNTS = (1, 1, 2, 3, 4, 6)
 BACKLOG_COUNTS = (4, 5, 6, 8)
 DELAYS_MS = (0, 0, 150, 400, 900)
 FAILURES = (0, 1, 2, 9)
+FAILING_COUNT, FAILING_MS = 4, 40
 # All sessions of a worker, or one of the first so many.
 SESSIONS = 4
 WAITS_MS = (5, 20, 60, 150, 400)
 # Until released, shorter than a lease, longer than one.
 HOLDS_MS = (0, 0, 200, 900)
+PAGES = (1, 2, 50)
+BAD_REQUESTS = (1, 10, 10)
 DELAYED_MS = (50, 200, 900)
+LOST_PERCENT = (10, 30, 60, 90)
+CPU_PERCENT = (2, 5, 20)
+SPARE_MB = (1, 4, 32)
+# Less than a lease, more than one, and a time zone.
+# Of RESTART_POLICIES: always is the usual one.
+POLICIES = (2, 2, 1, 0)
+SKEWS_MS = (-300, 900, -5000, 60_000, 3_600_000)
 MAX_FAULTS_IN_FORCE = 3
 
 
@@ -126,15 +173,22 @@ def load_step(draw: Draw, focus: Focus) -> Step:
     ranked, delayed, failing = focus.features
     counts = BACKLOG_COUNTS if ranked else COUNTS
     failures = FAILURES[spread(draw.third) % len(FAILURES)] if failing else 0
+    count = counts[spread(draw.first) % len(counts)]
+    duration_ms = focus.durations_ms[spread(draw.second) % len(focus.durations_ms)]
+    if failures:
+        # Behind an open circuit breaker they fail one after another.
+        count, duration_ms = min(count, FAILING_COUNT), min(duration_ms, FAILING_MS)
     return make_step(
         "create_tasks",
-        count=counts[spread(draw.first) % len(counts)],
-        duration_ms=focus.durations_ms[spread(draw.second) % len(focus.durations_ms)],
+        count=count,
+        duration_ms=duration_ms,
         priority=spread(draw.third + 1) % len(PRIORITIES) if ranked else 1,
         delay_ms=DELAYS_MS[spread(draw.fourth + 1) % len(DELAYS_MS)] if delayed else 0,
         failures=failures,
         strategy=spread(draw.first + 1) % len(RETRY_STRATEGIES) if failures else 2,
         lost_reply=int(spread(draw.choice) % 6 == 0),
+        user=spread(draw.second + 1) % len(USERS),
+        type=spread(draw.fourth + 2) % len(TASK_TYPES) if failing else 0,
     )
 
 
@@ -187,7 +241,8 @@ def _next_step(
             continue
         if action.role is Role.FAULT and model.faults_in_force() >= MAX_FAULTS_IN_FORCE:
             continue
-        step = _arguments(name, model, draw)
+        arguments = _container_arguments if action.ability else _arguments
+        step = arguments(name, model, draw)
         if step is not None and model.possible(step):
             weight = focus.weight(name) * _urgency(name, model, before)
             if weight:
@@ -212,9 +267,28 @@ def _urgency(name: str, model: PlanModel, before: Step | None) -> int:
         return 0 if waited else 10 if struck and model.workers_up else 1
     if name == "resume_worker":
         return 8 if waited else 1
+    if name in {"start_worker", "restart_worker"}:
+        # What starts in an outage has to wait for its end.
+        stopped = before is not None and before.action == "stop_database"
+        return 1 if model.database_up else 16 if stopped else 8
     if name in {"cancel_task", "pause_worker"}:
         return 3 if loaded else 1
     return 1
+
+
+def _container_arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:
+    if name == "partition_server":
+        return make_step(name, peer=draw.first % len(SERVER_PEERS))
+    if not find_action(name).parameters:
+        return make_step(name)
+    heals = name in LASTING.values()
+    slots = model.slots_with(name) if heals else sorted(model.workers_up)
+    if not slots:
+        return None
+    slot = slots[draw.first % len(slots)]
+    parameter, choices = _SECOND.get(name, ("", (0,)))
+    second = {parameter: choices[draw.second % len(choices)]} if parameter else {}
+    return make_step(name, worker=slot, **second)
 
 
 def _arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:
@@ -230,6 +304,8 @@ def _arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:
         return make_step(name, ms=WAITS_MS[draw.first % len(WAITS_MS)])
     if name == "delay_reply":
         return make_step(name, ms=DELAYED_MS[draw.first % len(DELAYED_MS)])
+    if name in {"read_api", "ask_badly"}:
+        return _question(name, draw)
     slots = _slots(name, model)
     if slots is None:
         return make_step(name)
@@ -245,6 +321,29 @@ def _arguments(name: str, model: PlanModel, draw: Draw) -> Step | None:
     return make_step(name, worker=slot)
 
 
+def _question(name: str, draw: Draw) -> Step:
+    if name == "ask_badly":
+        return make_step(name, count=BAD_REQUESTS[draw.first % len(BAD_REQUESTS)])
+    user, limit = draw.second % len(USERS), PAGES[draw.third % len(PAGES)]
+    return make_step(name, what=draw.first % len(READABLE), user=user, limit=limit)
+
+
+_OF_ANY_WORKER = frozenset(
+    {
+        *("kill_worker", "restart_worker", "terminate_backend"),
+        *("cut_connection", "strand_session"),
+    }
+)
+# Container faults with an argument beside the worker.
+_SECOND = {
+    "lose_packets": ("percent", LOST_PERCENT),
+    "limit_cpu": ("percent", CPU_PERCENT),
+    "limit_memory": ("mb", SPARE_MB),
+    "skew_clock": ("ms", SKEWS_MS),
+    "set_restart_policy": ("policy", POLICIES),
+}
+
+
 def _slots(name: str, model: PlanModel) -> list[int] | None:
     """Return the worker slots an action can name, None if it names none."""
     if name == "start_worker":
@@ -257,6 +356,6 @@ def _slots(name: str, model: PlanModel) -> list[int] | None:
         return sorted(model.workers_up - model.workers_held)
     if name == "release_connection":
         return sorted(model.workers_held)
-    if name in {"kill_worker", "terminate_backend", "cut_connection", "strand_session"}:
+    if name in _OF_ANY_WORKER:
         return sorted(model.workers_up)
     return None

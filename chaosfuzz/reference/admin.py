@@ -12,7 +12,6 @@ from chaosfuzz.reference import queue
 from chaosfuzz.reference.database import Connection, connect
 from chaosfuzz.reference.process import ENVIRONMENT_FAILED, one_line
 from chaosfuzz.reference.schema import SCHEMA
-from chaosfuzz.reference.task_request import STATUSES
 
 MAX_LIMIT = 1_000_000
 MAX_DAYS = 36_500
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stats = commands.add_parser("task-stats", help="how many tasks there are in each status")
     stats.add_argument("--tag", type=_text, help="only tasks with this metadata.tag")
     listing = commands.add_parser("list-tasks", help="tasks, newest first")
-    listing.add_argument("--status", choices=STATUSES, help="only tasks in this status")
+    listing.add_argument("--status", choices=queue.STATUSES, help="only tasks in this status")
     listing.add_argument("--task-type", type=_text, help="only tasks of this type")
     listing.add_argument("--limit", type=_limit, default=50, help="at most so many (default 50)")
     listing.add_argument("--verbose", action="store_true", help="each task as JSON")
@@ -105,7 +104,8 @@ async def _stats(connection: Connection, arguments: argparse.Namespace) -> None:
 async def _list(connection: Connection, arguments: argparse.Namespace) -> None:
     wanted = {"status": arguments.status, "task_type": arguments.task_type}
     conditions = {name: value for name, value in wanted.items() if value is not None}
-    for row in await queue.list_tasks(connection, conditions, arguments.limit, 0):
+    page = queue.Page(limit=arguments.limit)
+    for row in await queue.list_tasks(connection, conditions, page, None):
         if arguments.verbose:
             sys.stdout.write(json.dumps(row, default=str) + "\n")
         else:
@@ -114,14 +114,19 @@ async def _list(connection: Connection, arguments: argparse.Namespace) -> None:
 
 
 async def _clear(connection: Connection, arguments: argparse.Namespace) -> None:
+    days, only_count = arguments.older_than_days, arguments.dry_run
+    number = await clear_completed(connection, older_than_days=days, dry_run=only_count)
+    sys.stdout.write(f"{'would delete' if only_count else 'deleted'} {number} tasks\n")
+
+
+async def clear_completed(connection: Connection, *, older_than_days: float, dry_run: bool) -> int:
+    """Delete tasks completed so long ago, or only count them; return how many."""
     old = "status = 'completed' AND completed_at < clock_timestamp() - %(days)s * interval '1 day'"
-    parameters = {"days": arguments.older_than_days}
-    if arguments.dry_run:
-        cursor = await connection.execute(
-            f"SELECT count(*) AS number FROM tasks WHERE {old}", parameters
-        )
-        row = await cursor.fetchone()
-        sys.stdout.write(f"would delete {row['number'] if row else 0} tasks\n")
-    else:
-        cursor = await connection.execute(f"DELETE FROM tasks WHERE {old}", parameters)
-        sys.stdout.write(f"deleted {cursor.rowcount} tasks\n")
+    parameters = {"days": older_than_days}
+    if not dry_run:
+        return (await connection.execute(f"DELETE FROM tasks WHERE {old}", parameters)).rowcount
+    cursor = await connection.execute(
+        f"SELECT count(*) AS number FROM tasks WHERE {old}", parameters
+    )
+    row = await cursor.fetchone()
+    return row["number"] if row else 0

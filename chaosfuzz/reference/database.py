@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from chaosfuzz.reference.api_error import ApiError
 from chaosfuzz.reference.process import Notices
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -42,6 +43,7 @@ class Database:
         max_connections: int,
         notices: Notices,
         never_recovers: bool = False,
+        leaks_on_error: bool = False,
     ) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_ms / 1000
@@ -50,6 +52,8 @@ class Database:
         self._calls: set[asyncio.Task[Any]] = set()
         self._notices = notices
         self._never_recovers = never_recovers
+        self._leaks_on_error = leaks_on_error
+        self._leaked: list[Connection] = []
         self._failure: psycopg.OperationalError | None = None
         self.closed = False
 
@@ -87,30 +91,38 @@ class Database:
         await self._drop_idle()
 
     async def _perform(self, operation: Callable[[Connection], Awaitable[Result]]) -> Result:
-        async with self._slots:
-            connection: Connection | None = None
-            healthy = False
-            try:
-                connection = self._take_idle() or await connect(self._dsn)
-                result = await operation(connection)
-                healthy = True
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                await self._drop_idle()
-                # An interface error is how a connection found closed shows itself.
-                failure = psycopg.OperationalError(str(error))
-                self._notices.unavailable(failure)
-                if connection is not None:
-                    self._failure = failure
-                raise failure from error
-            except psycopg.Error:
-                healthy = True
-                raise
+        await self._slots.acquire()
+        connection: Connection | None = None
+        healthy = kept = False
+        try:
+            connection = self._take_idle() or await connect(self._dsn)
+            result = await operation(connection)
+            healthy = True
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            await self._drop_idle()
+            # An interface error is how a connection found closed shows itself.
+            failure = psycopg.OperationalError(str(error))
+            self._notices.unavailable(failure)
+            if connection is not None:
+                self._failure = failure
+            raise failure from error
+        except (psycopg.Error, ApiError):
+            healthy = True
+            # DEFECT connection-leak-on-error: neither connection nor slot is given back.
+            kept = self._leaks_on_error
+            raise
+        else:
+            self._notices.available()
+            return result
+        finally:
+            if kept and connection is not None:
+                self._leaked.append(connection)
             else:
-                self._notices.available()
-                return result
-            finally:
-                if connection is not None:
-                    await self._give_back(connection, healthy=healthy)
+                try:
+                    if connection is not None:
+                        await self._give_back(connection, healthy=healthy)
+                finally:
+                    self._slots.release()
 
     def _take_idle(self) -> Connection | None:
         # DEFECT pool-never-recovers: no look at the connection, and one failure stays for ever.

@@ -148,6 +148,61 @@ DEFECTS: dict[str, Defect] = dict(
             "A result refused in mid-transaction leaves transaction and lock on the connection.",
             "A connection goes back to its pool without a rollback: others wait for its locks.",
         ),
+        _defect(
+            "clock-of-api-for-schedules",
+            "The server works out by its own clock how long a scheduled task has to wait.",
+            "scheduled_at minus the API's now, added to the database's: clocks differ.",
+        ),
+        _defect(
+            "dead-letters-filtered-after-paging",
+            "A page of dead letters is read first, then those of other users are left out.",
+            "Filtering by owner in the application: pages come out short or empty.",
+        ),
+        _defect(
+            "connection-leak-on-error",
+            "A request that fails keeps its database connection.",
+            "A connection that is given back on the path of success alone: the pool runs dry.",
+        ),
+        _defect(
+            "breaker-drains-queue",
+            "An open breaker has tasks claimed and turned away, which uses up their attempts.",
+            "An open circuit breaker fails healthy work fast, all of it, into the dead letters.",
+        ),
+        _defect(
+            "breaker-per-process",
+            "Each worker has circuit breakers of its own.",
+            "Every process counts alone: failures many times the limit pass, and nobody agrees.",
+        ),
+        _defect(
+            "breaker-never-half-opens",
+            "A breaker that has opened lets nothing through ever again.",
+            "Recovery of a dependency goes unnoticed until somebody resets the breaker by hand.",
+        ),
+        _defect(
+            "half-open-flood",
+            "A half-open breaker lets every task through.",
+            "All that has piled up falls upon a dependency that has only just come back.",
+        ),
+        _defect(
+            "batch-blocks-polling",
+            "A worker claims a batch and asks for more when all of it is done.",
+            "One slow task keeps the other slots of its worker idle.",
+        ),
+        _defect(
+            "stale-claim-snapshot",
+            "Tasks found by one look are claimed one after another without a second look.",
+            "A batch of candidates is worked off while others do, cancel or postpone them.",
+        ),
+        _defect(
+            "type-registration-once",
+            "A worker registers its task types once; if that fails, it never claims any.",
+            "A worker that starts before its database or API is up idles for ever.",
+        ),
+        _defect(
+            "term-drops-in-flight",
+            "SIGTERM cuts running tasks short and reports them as done.",
+            "A handler's cancellation on shutdown is taken for its ordinary end.",
+        ),
     )
 )
 

@@ -41,6 +41,11 @@ class Execution:
 
     async def run(self) -> None:
         """Run to the end; failures of the handler and of the database are dealt with here."""
+        # DEFECT breaker-drains-queue: being turned away counts as a failed attempt.
+        if self._claim.refused:
+            error = "the circuit breaker is open"
+            await self._tell(lambda each: fail(each, self._claim, self._settings, error))
+            return
         # DEFECT ack-before-run: the task is done before anybody did it.
         acknowledged = self._settings.has("ack-before-run")
         if acknowledged:
@@ -125,7 +130,9 @@ class Execution:
     async def _report(self, handling: asyncio.Task[None]) -> None:
         claim, settings = self._claim, self._settings
         if handling.cancelled():
-            if self._released:
+            if self._released and settings.has("term-drops-in-flight"):
+                await self._tell(lambda each: complete(each, claim, settings))
+            elif self._released:
                 await self._tell(lambda each: release(each, claim, settings))
             return
         error = handling.exception()

@@ -108,4 +108,6 @@ HANDLERS: dict[str, Handler] = {
     "webhook": call_webhook,
     "delay_task": wait_with_deadline,
     "probe": probe,
+    "probe_b": probe,
+    "probe_c": probe,
 }

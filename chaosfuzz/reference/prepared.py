@@ -1,15 +1,17 @@
-"""Entry points for a process that was forked after it had imported everything."""
+"""Entry points for a process that was forked after it had imported what it will be."""
 
-from chaosfuzz.reference import server as server_module
-from chaosfuzz.reference import worker as worker_module
 from chaosfuzz.reference.settings import Settings
 
 
 def worker(argument: str, ready_fd: int | None) -> int:
     """Run a worker with settings as JSON; return its exit code."""
-    return worker_module.run(Settings.from_json(argument), ready_fd)
+    from chaosfuzz.reference import worker as module
+
+    return module.run(Settings.from_json(argument), ready_fd)
 
 
 def server(argument: str, ready_fd: int | None) -> int:
     """Run the server with settings as JSON; return its exit code."""
-    return server_module.run(Settings.from_json(argument), ready_fd)
+    from chaosfuzz.reference import server as module
+
+    return module.run(Settings.from_json(argument), ready_fd)

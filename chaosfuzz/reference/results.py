@@ -1,5 +1,8 @@
 """What the holder of a claim tells the database; all of it is fenced."""
 
+from typing import Any
+
+from chaosfuzz.reference import breaker
 from chaosfuzz.reference.backoff import backoff_ms
 from chaosfuzz.reference.claiming import Claim
 from chaosfuzz.reference.database import Connection
@@ -7,6 +10,17 @@ from chaosfuzz.reference.settings import Settings
 
 _HELD = "id = %(id)s AND status = 'running' AND fence = %(fence)s"
 _UNLOCK = "locked_by = NULL, lease_until = NULL, updated_at = clock_timestamp()"
+# The lock keeps whoever held the task when the statement began its holder until it ends.
+_HOLDING = (
+    "WITH held AS MATERIALIZED ("
+    "SELECT id AS held_id, task_type AS held_type, fence AS held_fence"
+    " FROM tasks WHERE {target} FOR UPDATE), breaker AS ({breaker})"
+)
+_OF_HELD = "FROM held WHERE id = held_id"
+
+
+def _parameters(claim: Claim, settings: Settings) -> dict[str, Any]:
+    return {**claim.keys(), **breaker.limits(settings, claim.worker)}
 
 
 def _target(settings: Settings) -> str:
@@ -21,11 +35,12 @@ async def extend_lease(connection: Connection, claim: Claim, settings: Settings)
     if settings.has("heartbeat-revives-lost-lease"):
         lock = "locked_by = %(worker)s, fence = %(fence)s, "
         held = "id = %(id)s AND status = 'running'"
+    keeping = f"WITH probing AS ({breaker.KEPT}) " if claim.probes else ""
     cursor = await connection.execute(
-        f"UPDATE tasks SET {lock}lease_until ="
+        f"{keeping}UPDATE tasks SET {lock}lease_until ="
         " clock_timestamp() + %(lease_ms)s * interval '1 millisecond'"
         f" WHERE {held}",
-        {**claim.keys(), "lease_ms": settings.lease_ms},
+        {**_parameters(claim, settings), "lease_ms": settings.lease_ms},
     )
     return cursor.rowcount == 1
 
@@ -65,10 +80,12 @@ async def _complete(connection: Connection, claim: Claim, settings: Settings, ta
     # DEFECT recovery-requeues-finished: the lease of a finished task stays in place.
     leave_lease = settings.has("recovery-requeues-finished")
     unlock = "updated_at = clock_timestamp()" if leave_lease else _UNLOCK
+    holding = _HOLDING.format(target=target, breaker=breaker.succeeded(settings))
     statement = (
         f"UPDATE tasks SET status = 'completed', completed_at = clock_timestamp(), {unlock},"
-        f" last_error = NULL, completed_fence = %(fence)s WHERE {target}"
+        f" last_error = NULL, completed_fence = %(fence)s {_OF_HELD}"
     )
+    parameters = _parameters(claim, settings)
     # DEFECT effect-then-complete-in-two-commits: the effect is there before the task is done.
     if settings.has("effect-then-complete-in-two-commits"):
         if settings.mode == "exactly-once-effect":
@@ -78,11 +95,9 @@ async def _complete(connection: Connection, claim: Claim, settings: Settings, ta
                 claim.keys(),
             )
     elif settings.mode == "exactly-once-effect":
-        statement = (
-            f"WITH done AS ({statement} RETURNING id)"
-            " INSERT INTO effects (task_id, fence) SELECT id, %(fence)s FROM done"
-        )
-    cursor = await connection.execute(statement, claim.keys())
+        holding = f"{holding}, done AS ({statement} RETURNING id)"
+        statement = "INSERT INTO effects (task_id, fence) SELECT id, %(fence)s FROM done"
+    cursor = await connection.execute(f"{holding} {statement}", parameters)
     return cursor.rowcount == 1
 
 
@@ -101,14 +116,21 @@ async def fail(connection: Connection, claim: Claim, settings: Settings, error: 
     # DEFECT retry-forgets-attempts: every failure counts as the first.
     if settings.has("retry-forgets-attempts"):
         again, attempt, delay_ms = True, 0, delay_ms or 0
+    counted = breaker.failed(settings)
     if not again:
-        return await _bury(connection, claim, settings, error)
+        return await _bury(connection, claim, settings, error, counted)
+    holding = _HOLDING.format(target=_target(settings), breaker=counted)
     cursor = await connection.execute(
-        "UPDATE tasks SET status = 'retrying', last_error = %(error)s,"
+        f"{holding} UPDATE tasks SET status = 'retrying', last_error = %(error)s,"
         " current_attempt = %(attempt)s,"
         " ready_at = clock_timestamp() + %(delay_ms)s * interval '1 millisecond',"
-        f" {_UNLOCK} WHERE {_target(settings)}",
-        {**claim.keys(), "error": error, "attempt": attempt, "delay_ms": delay_ms},
+        f" {_UNLOCK} {_OF_HELD}",
+        {
+            **_parameters(claim, settings),
+            "error": error,
+            "attempt": attempt,
+            "delay_ms": delay_ms,
+        },
     )
     return cursor.rowcount == 1
 
@@ -139,26 +161,34 @@ async def put_back(connection: Connection, claim: Claim) -> bool:
     return cursor.rowcount == 1
 
 
-async def _bury(connection: Connection, claim: Claim, settings: Settings, error: str) -> bool:
+async def _bury(
+    connection: Connection, claim: Claim, settings: Settings, error: str, counted: str
+) -> bool:
     # DEFECT dead-letter-dropped: what cannot be done is deleted.
     if settings.has("dead-letter-dropped"):
-        statement = f"DELETE FROM tasks WHERE {_target(settings)}"
+        statement = "DELETE FROM tasks USING held WHERE id = held_id"
     else:
         statement = (
             "UPDATE tasks SET status = 'failed', last_error = %(error)s,"
-            f" completed_at = clock_timestamp(), {_UNLOCK} WHERE {_target(settings)}"
+            f" completed_at = clock_timestamp(), {_UNLOCK} {_OF_HELD}"
         )
-    cursor = await connection.execute(statement, {**claim.keys(), "error": error})
+    holding = _HOLDING.format(target=_target(settings), breaker=counted)
+    cursor = await connection.execute(
+        f"{holding} {statement}", {**_parameters(claim, settings), "error": error}
+    )
     return cursor.rowcount == 1
 
 
 async def release(connection: Connection, claim: Claim, settings: Settings) -> bool:
     """Give an unfinished task back at once; the attempt that was begun stays counted."""
+    freed = breaker.given_back(settings)
     if claim.attempt >= claim.max_attempts:
-        return await _bury(connection, claim, settings, "released by a stopping worker")
+        error = "released by a stopping worker"
+        return await _bury(connection, claim, settings, error, freed)
+    holding = _HOLDING.format(target=_HELD, breaker=freed)
     cursor = await connection.execute(
-        "UPDATE tasks SET status = 'retrying', ready_at = clock_timestamp(),"
-        f" last_error = 'released by a stopping worker', {_UNLOCK} WHERE {_HELD}",
-        claim.keys(),
+        f"{holding} UPDATE tasks SET status = 'retrying', ready_at = clock_timestamp(),"
+        f" last_error = 'released by a stopping worker', {_UNLOCK} {_OF_HELD}",
+        _parameters(claim, settings),
     )
     return cursor.rowcount == 1

@@ -1,10 +1,34 @@
 """The database schema as one script that may be applied again and again."""
 
 CHANNEL = "reference_tasks"
+# One more with every change of what is there already: IF NOT EXISTS leaves that as it was.
+VERSION = 2
+
+# A database of another version is refused. It has nothing in it that is worth a migration: it
+# belongs to a test. What has tables and no version was made before versions were.
+_SAME_VERSION = f"""
+DO $$ DECLARE found integer; BEGIN
+    IF to_regclass('schema_version') IS NOT NULL THEN
+        SELECT version INTO found FROM schema_version;
+    ELSIF to_regclass('tasks') IS NOT NULL THEN
+        found := 1;
+    END IF;
+    IF found <> {VERSION} THEN
+        RAISE EXCEPTION 'the database has schema version %, this program works with version % '
+            'only; use a new database, or the program that made this one', found, {VERSION};
+    END IF;
+END $$;
+
+CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY);
+INSERT INTO schema_version (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING;
+"""
 
 # The lock keeps two that apply the schema at once apart; IF NOT EXISTS alone does not.
-SCHEMA = """
+SCHEMA = (
+    f"""
 SELECT pg_advisory_xact_lock(7205759403);
+{_SAME_VERSION}"""
+    """
 
 DO $$ BEGIN
     CREATE TYPE task_priority AS ENUM ('low', 'normal', 'high', 'critical');
@@ -15,6 +39,32 @@ CREATE TABLE IF NOT EXISTS task_types (
     name text PRIMARY KEY,
     description text NOT NULL DEFAULT ''
 );
+
+CREATE TABLE IF NOT EXISTS users (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    username text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL DEFAULT 'user' CHECK (role IN ('user', 'moderator', 'admin')),
+    is_active boolean NOT NULL DEFAULT true,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_login_at timestamptz
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS users_username ON users (lower(username));
+CREATE UNIQUE INDEX IF NOT EXISTS users_email ON users (lower(email));
+
+CREATE TABLE IF NOT EXISTS sessions (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    token_hash bytea NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz NOT NULL,
+    refreshed_at timestamptz
+);
+
+CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (user_id);
 
 CREATE TABLE IF NOT EXISTS tasks (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -33,19 +83,24 @@ CREATE TABLE IF NOT EXISTS tasks (
     ready_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at timestamptz,
     completed_at timestamptz,
-    created_by uuid,
+    created_by uuid REFERENCES users (id) ON DELETE SET NULL,
     metadata jsonb,
-    idempotency_key text UNIQUE,
+    idempotency_key text,
     locked_by text,
     lease_until timestamptz,
     fence bigint NOT NULL DEFAULT 0,
-    completed_fence bigint
+    completed_fence bigint,
+    breaker_opened bigint
 );
 
 CREATE INDEX IF NOT EXISTS tasks_claimable ON tasks (priority DESC, ready_at, created_at)
     WHERE status IN ('pending', 'retrying');
 CREATE INDEX IF NOT EXISTS tasks_leased ON tasks (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS tasks_newest ON tasks (created_at DESC, id);
+CREATE INDEX IF NOT EXISTS tasks_of_user ON tasks (created_by, created_at DESC, id);
+-- A key is its user's own: nobody gets at the task of somebody else by guessing it.
+CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotent ON tasks (created_by, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
 
 -- No uniqueness here: an effect that happened twice has to show as two rows.
 CREATE TABLE IF NOT EXISTS effects (
@@ -63,6 +118,44 @@ END $$;
 CREATE OR REPLACE TRIGGER announce_task AFTER INSERT OR UPDATE OF status ON tasks
     FOR EACH ROW WHEN (NEW.status IN ('pending', 'retrying')) EXECUTE FUNCTION announce_task();
 
+-- Absent is closed. The probe is the one task let through while half-open, by its fence; its hold
+-- is a lease like the task's own.
+CREATE TABLE IF NOT EXISTS circuit_breakers (
+    task_type text PRIMARY KEY,
+    state text NOT NULL DEFAULT 'closed' CHECK (state IN ('closed', 'open', 'half-open')),
+    failures integer NOT NULL DEFAULT 0,
+    successes integer NOT NULL DEFAULT 0,
+    opened bigint NOT NULL DEFAULT 0,
+    opened_at timestamptz,
+    probe uuid,
+    probe_fence bigint,
+    probe_until timestamptz
+);
+
+CREATE TABLE IF NOT EXISTS circuit_breaker_transitions (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    task_type text NOT NULL,
+    from_state text NOT NULL,
+    to_state text NOT NULL,
+    at timestamptz NOT NULL
+);
+
+-- Whoever waits for tasks of the type is woken when the breaker closes.
+CREATE OR REPLACE FUNCTION record_breaker_transition() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO circuit_breaker_transitions (task_type, from_state, to_state, at)
+        VALUES (NEW.task_type, OLD.state, NEW.state,
+            CASE NEW.state WHEN 'open' THEN NEW.opened_at ELSE clock_timestamp() END);
+    IF NEW.state = 'closed' THEN
+        PERFORM pg_notify('reference_tasks', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER record_breaker_transition AFTER UPDATE OF state ON circuit_breakers
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+    EXECUTE FUNCTION record_breaker_transition();
+
 INSERT INTO task_types (name, description) VALUES
     ('email', 'Sends an email'),
     ('data_processing', 'Applies an operation to an array'),
@@ -70,6 +163,9 @@ INSERT INTO task_types (name, description) VALUES
     ('report_generation', 'Writes a report'),
     ('webhook', 'Calls a URL'),
     ('delay_task', 'Waits, with a deadline'),
-    ('probe', 'Waits, fails as often as told, then finishes')
+    ('probe', 'Waits, fails as often as told, then finishes'),
+    ('probe_b', 'A probe with a breaker of its own'),
+    ('probe_c', 'A probe with a breaker of its own')
 ON CONFLICT (name) DO NOTHING;
 """
+)

@@ -6,19 +6,17 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 
+import h11
 import psycopg
 import uvicorn
 import uvicorn.lifespan.off
-import uvicorn.protocols.http.h11_impl
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Mount, Router
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from chaosfuzz.reference import accounts
+from chaosfuzz.reference.api.application import build_application
+from chaosfuzz.reference.api.envelope import failure
 from chaosfuzz.reference.database import Database
-from chaosfuzz.reference.envelope import ApiError, failure
-from chaosfuzz.reference.health_routes import HealthRoutes
+from chaosfuzz.reference.passwords import Passwords
 from chaosfuzz.reference.process import (
     ENVIRONMENT_FAILED,
     Notices,
@@ -26,63 +24,26 @@ from chaosfuzz.reference.process import (
     one_line,
     quieten_driver,
 )
+from chaosfuzz.reference.roles import Role
 from chaosfuzz.reference.settings import Settings
-from chaosfuzz.reference.task_routes import TaskRoutes
 
 BACKLOG = 512
-PREFIX = "/api/v1"
 
 
-def build_application(settings: Settings, database: Database) -> Starlette:
-    """The application; authentication would be middleware here, before any body is read."""
-    routes = HealthRoutes(database, settings).routes() + TaskRoutes(database, settings).routes()
-    return Starlette(
-        routes=[Mount(PREFIX, app=Router(routes, redirect_slashes=False))],
-        exception_handlers={
-            ApiError: _on_api_error,
-            HTTPException: _on_http_error,
-            psycopg.OperationalError: _on_outage,
-            psycopg.DataError: _on_bad_data,
-            psycopg.Error: _on_database_error,
-            ClientDisconnect: _on_disconnect,
-            Exception: _on_error,
-        },
-    )
+class _Protocol(H11Protocol):
+    """HTTP whose refusal of what is not HTTP has the shape of every other refusal."""
 
-
-async def _on_api_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, ApiError):
-        raise error
-    return failure(error.status, error.code, error.message)
-
-
-async def _on_http_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    code = "NOT_FOUND" if error.status_code == 404 else "INVALID_INPUT"
-    reply = failure(error.status_code, code, str(error.detail))
-    reply.headers.update(error.headers or {})
-    return reply
-
-
-async def _on_outage(_request: Request, _error: Exception) -> Response:
-    return failure(503, "SERVICE_UNAVAILABLE", "the database is not available")
-
-
-async def _on_bad_data(_request: Request, _error: Exception) -> Response:
-    return failure(400, "INVALID_INPUT", "the database cannot represent a value in the request")
-
-
-async def _on_database_error(_request: Request, _error: Exception) -> Response:
-    return failure(500, "DATABASE_ERROR", "the database refused the request")
-
-
-async def _on_disconnect(_request: Request, _error: Exception) -> Response:
-    return failure(400, "INVALID_INPUT", "the request ended early")
-
-
-async def _on_error(_request: Request, _error: Exception) -> Response:
-    return failure(500, "INTERNAL_ERROR", "internal error")
+    def send_400_response(self, msg: str) -> None:
+        body = failure(400, "INVALID_INPUT", "this is not a valid HTTP request").body
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        reply = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+        for event in (reply, h11.Data(data=bytes(body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -121,6 +82,29 @@ def _bind(settings: Settings) -> socket.socket:
     return bound
 
 
+async def _ensure_admin(
+    settings: Settings, database: Database, passwords: Passwords, notices: Notices
+) -> None:
+    """Make the first admin if a password is configured, however late the database is."""
+    if settings.initial_admin_password is None:
+        return
+    admin = accounts.NewUser(
+        username=settings.admin_username,
+        email=settings.admin_email,
+        password_hash=await passwords.hashed(settings.initial_admin_password),
+        role=Role.ADMIN,
+    )
+    while True:
+        try:
+            role = await database.run(lambda each: accounts.create_unless_there(each, admin))
+        except psycopg.OperationalError:
+            await asyncio.sleep(settings.reconnect_ms / 1000)
+            continue
+        if role is not Role.ADMIN:
+            notices.say(f"{admin.username} is there already and no admin; left as it is")
+        return
+
+
 def run(settings: Settings, ready_fd: int | None) -> int:
     """Run the server in this process until SIGTERM; return the exit code.
 
@@ -142,11 +126,13 @@ def run(settings: Settings, ready_fd: int | None) -> int:
             max_connections=settings.max_connections,
             notices=notices,
             never_recovers=settings.has("pool-never-recovers"),
+            leaks_on_error=settings.has("connection-leak-on-error"),
         )
+        passwords = Passwords()
         config = uvicorn.Config(
-            build_application(settings, database),
+            build_application(settings, database, passwords),
             loop="asyncio",
-            http="h11",
+            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -156,7 +142,9 @@ def run(settings: Settings, ready_fd: int | None) -> int:
             timeout_graceful_shutdown=max(1, settings.grace_ms // 1000),
         )
         server = _Server(config, lambda: announce_ready(ready_fd))
+        admin = asyncio.create_task(_ensure_admin(settings, database, passwords, notices))
         await server.serve(sockets=[bound])
+        admin.cancel()
         await database.close()
 
     with listening:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from chaosfuzz.reference.defects import check_defects
+from chaosfuzz.reference.password_rules import password_problem
 
 Mode = Literal["at-least-once", "exactly-once-effect"]
 ENVIRONMENT_PREFIX = "REFERENCE_"
@@ -31,6 +32,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "write_behind_ms": (0, DAY_MS),
     "max_connections": (1, 1000),
     "handler_scale": (0, 1000),
+    "clock_skew_ms": (-DAY_MS, DAY_MS),
+    "breaker_failures": (1, 1_000_000),
+    "breaker_open_ms": (0, DAY_MS),
+    "breaker_successes": (1, 1_000_000),
 }
 
 
@@ -56,13 +61,20 @@ class Settings:
     poll_ms: int = 100
     recovery_ms: int = 100
     reconnect_ms: int = 100
-    backoff_ms: int = 50
+    backoff_ms: int = 1000
     backoff_cap_ms: int = 300_000
     grace_ms: int = 2000
     request_timeout_ms: int = 800
     write_behind_ms: int = 30
     max_connections: int = 16
     handler_scale: float = 1.0
+    initial_admin_password: str | None = None
+    admin_username: str = "admin"
+    admin_email: str = "admin@example.com"
+    clock_skew_ms: int = 0
+    breaker_failures: int = 5
+    breaker_open_ms: int = 60_000
+    breaker_successes: int = 3
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "defects", check_defects(self.defects))
@@ -78,12 +90,24 @@ class Settings:
         if self.mode not in get_args(Mode):
             message = f"unknown mode {self.mode}; known are {', '.join(get_args(Mode))}"
             raise SettingsError(message)
+        self._check_admin()
         for name in RANGES:
             _check_number(name, getattr(self, name))
         if self.heartbeat_ms >= self.lease_ms:
             message = (
                 f"heartbeat_ms ({self.heartbeat_ms}) must be less than lease_ms ({self.lease_ms})"
             )
+            raise SettingsError(message)
+
+    def _check_admin(self) -> None:
+        for name in ("admin_username", "admin_email"):
+            _check_text(name, getattr(self, name))
+        if self.initial_admin_password is None:
+            return
+        _check_text("initial_admin_password", self.initial_admin_password)
+        problem = password_problem(self.initial_admin_password)
+        if problem:
+            message = f"initial_admin_password: {problem}"
             raise SettingsError(message)
 
     def has(self, defect: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import psycopg
+from psycopg.rows import DictRow
 
 from chaosfuzz.reference.claiming import claim
 from chaosfuzz.reference.database import Database, connect
@@ -23,6 +24,7 @@ from chaosfuzz.reference.process import (
     quieten_driver,
 )
 from chaosfuzz.reference.recovery import recover
+from chaosfuzz.reference.registration import register
 from chaosfuzz.reference.schema import CHANNEL
 from chaosfuzz.reference.settings import Settings
 
@@ -44,6 +46,9 @@ class Worker:
             notices=notices,
         )
         self._executions: dict[asyncio.Task[None], Execution] = {}
+        self._types: tuple[str, ...] = ()
+        self._snapshot: list[DictRow] = []
+        self._filling = True
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._exit_code = 0
@@ -58,7 +63,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        claiming = self._watched(self._repeat(self._claim_next))
+        # It is ready whether or not it could register: the database may come later.
+        await self._register()
+        claiming = self._watched(self._work())
         others = [self._watched(self._repeat(self._listen))]
         # DEFECT no-lease-recovery: expired leases are nobody's business.
         if not self._settings.has("no-lease-recovery"):
@@ -113,17 +120,44 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), pause_ms / 1000)
 
+    async def _register(self) -> None:
+        settings, name = self._settings, self._name
+        try:
+            self._types = await self._database.run(lambda each: register(each, settings, name))
+        except psycopg.Error as error:
+            self._failed(error)
+
+    async def _work(self) -> None:
+        # DEFECT type-registration-once: where that failed, no task is ever claimed.
+        while not self._types and not self._settings.has("type-registration-once"):
+            await self._pause(min(self._settings.poll_ms, self._settings.reconnect_ms))
+            if self._stopping.is_set():
+                return
+            await self._register()
+        await self._repeat(self._claim_next)
+
     async def _claim_next(self) -> None:
         self._wake.clear()
-        if len(self._executions) < self._settings.concurrency:
+        if self._has_room():
             sent_at_s = time.monotonic()
-            taken = await self._database.run(lambda each: claim(each, self._settings, self._name))
+            taken = await self._database.run(
+                lambda each: claim(each, self._settings, self._name, self._types, self._snapshot)
+            )
+            self._filling = taken is not None
             if taken is not None:
                 lease = Lease(self._settings, sent_at_s)
                 self._start(Execution(taken, lease, self._database, self._ledger, self._settings))
                 return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self._settings.poll_ms / 1000)
+
+    def _has_room(self) -> bool:
+        # DEFECT batch-blocks-polling: what was claimed together is waited for together.
+        if self._settings.has("batch-blocks-polling") and self._executions and not self._filling:
+            return False
+        room = len(self._executions) < self._settings.concurrency
+        self._filling = self._filling and room
+        return room
 
     def _start(self, execution: Execution) -> None:
         running = asyncio.create_task(execution.run())
@@ -154,7 +188,9 @@ class Worker:
             connection.pgconn.finish()
 
     async def _drain(self) -> None:
-        if self._executions:
+        # DEFECT term-drops-in-flight: it ends at once, and what is cut short counts as done.
+        dropped = self._settings.has("term-drops-in-flight")
+        if self._executions and not dropped:
             await asyncio.wait(tuple(self._executions), timeout=self._settings.grace_ms / 1000)
         for execution in tuple(self._executions.values()):
             execution.give_up()

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
-from chaosfuzz.domain.case import Case
+from chaosfuzz.domain.case import PROCESS, Case
 
 
 def describe_schedule(case: Case) -> tuple[str, ...]:
     """Return the schedule as a numbered list, with how often it fails without each step."""
     without = {needed.step: needed.rate for needed in case.needed if needed.rate.attempts}
-    lines = [f"with {case.schedule.workers} worker{'s' if case.schedule.workers != 1 else ''}:"]
+    seed = case.schedule.serial_seed
+    order = "" if seed is None else f", one request at a time (seed {seed})"
+    workers = f"{case.schedule.workers} worker{'s' if case.schedule.workers != 1 else ''}"
+    lines = [f"with {workers}{order}:"]
     width = max((len(str(step)) for step in case.schedule.steps), default=0)
     for number, step in enumerate(case.schedule.steps, 1):
         note = f"  without it: fails {without[number]}" if number in without else ""
@@ -18,19 +21,32 @@ def describe_schedule(case: Case) -> tuple[str, ...]:
 
 def describe_case(case: Case, path: str, *, original_steps: int, exhausted: bool) -> Sequence[str]:
     """Return what broke, the minimal schedule, its rate, where it is and how to replay it."""
-    steps = len(case.schedule.steps)
+    steps, signature = len(case.schedule.steps), case.signature
     shrunk = f"shrunk from {original_steps} steps to {steps}"
     cost = f" in {case.found.executions_to_shrink} executions"
     if exhausted:
         cost += ", ended before it was done"
     return (
         f"{case.title}",
-        f"  broken: {case.signature.invariant} ({case.signature.kind}, {case.signature.role})",
+        f"  {_broken(case)}: {signature.invariant} ({signature.kind}, {signature.role})",
+        *([f"  documented: {case.documented}"] if case.documented else []),
         *describe_schedule(case),
-        f"fails {case.reproduces}{_hint(case)}; {shrunk}{cost}",
+        f"fails {rates(case)}{_hint(case)}; {shrunk}{cost}",
         f"case    {path}",
         f"replay  {replay_command(path)}",
     )
+
+
+def rates(case: Case) -> str:
+    """Return how often a case failed, with what it ran on if that is not processes alone."""
+    if case.on == PROCESS and case.confirmed is None:
+        return str(case.reproduces)
+    told = f"{case.reproduces} on {case.on}"
+    return f"{told}, {case.confirmed.rate} on {case.confirmed.on}" if case.confirmed else told
+
+
+def _broken(case: Case) -> str:
+    return "no promise broken, a documented limit" if case.documented else "broken"
 
 
 def replay_command(path: str) -> str:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedFailure:
-    """One failure with all a reader needs to understand it and to run it again."""
+    """One failure with all a reader needs to understand it and to run it again.
+
+    `documented` is where the target admits it; then it is a limit, and no promise is broken.
+    """
 
     sentence: str
     schedule_lines: tuple[str, ...]
@@ -14,3 +17,4 @@ class ReportedFailure:
     replay_command: str
     story: tuple[str, ...]
     case_text: str
+    documented: str = ""

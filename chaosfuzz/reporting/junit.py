@@ -15,20 +15,23 @@ def write_junit(path: Path, summary: Summary, failures: Sequence[ReportedFailure
     """Write the run as JUnit XML, valid whatever characters it tells of; may raise OSError.
 
     A violation is a failure, an undecided run and a harness that failed are errors: neither
-    passes. Violations without a report of their own are told from the summary.
+    passes. A documented limit is skipped, with its source. Violations without a report of their
+    own are told from the summary.
     """
-    cases = [_failed(summary, failure) for failure in failures]
+    broken = [failure for failure in failures if not failure.documented]
+    cases = [_failed(summary, failure) for failure in broken]
     if not cases and summary.verdict == "violated":
         cases = [_told(summary, str(failure.signature)) for failure in summary.failures]
     if not cases or summary.verdict == "infrastructure":
         cases.append(_whole_run(summary))
+    cases += [_limit(summary, failure) for failure in failures if failure.documented]
     suite = ET.Element(
         "testsuite",
         name=clean(f"chaosfuzz.{summary.command}.{summary.target}"),
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         errors=str(sum(case.find("error") is not None for case in cases)),
-        skipped="0",
+        skipped=str(sum(case.find("skipped") is not None for case in cases)),
         time=f"{summary.duration_s:.3f}",
     )
     properties = ET.SubElement(suite, "properties")
@@ -54,17 +57,28 @@ def clean(text: str) -> str:
 
 def _failed(summary: Summary, failure: ReportedFailure) -> ET.Element:
     case = _case(summary, failure.sentence)
-    body = [
+    told = ET.SubElement(case, "failure", message=clean(failure.sentence), type="violation")
+    told.text = clean("\n".join(_body(failure)))
+    output = ET.SubElement(case, "system-out")
+    output.text = clean("\n".join([*failure.story, "", failure.case_text]))
+    return case
+
+
+def _limit(summary: Summary, failure: ReportedFailure) -> ET.Element:
+    case = _case(summary, failure.sentence)
+    ET.SubElement(case, "skipped", message=clean(f"documented limit: {failure.documented}"))
+    output = ET.SubElement(case, "system-out")
+    output.text = clean("\n".join([*_body(failure), "", *failure.story, "", failure.case_text]))
+    return case
+
+
+def _body(failure: ReportedFailure) -> list[str]:
+    return [
         *failure.schedule_lines,
         failure.rate_text,
         f"case    {failure.case_path}",
         f"replay  {failure.replay_command}",
     ]
-    told = ET.SubElement(case, "failure", message=clean(failure.sentence), type="violation")
-    told.text = clean("\n".join(body))
-    output = ET.SubElement(case, "system-out")
-    output.text = clean("\n".join([*failure.story, "", failure.case_text]))
-    return case
 
 
 def _told(summary: Summary, signature: str) -> ET.Element:

@@ -19,7 +19,8 @@ def story_of(result: RunResult) -> tuple[str, ...]:
 
 def tell(history: History, failure: Failure | None, tasks: Sequence[int]) -> tuple[str, ...]:
     """Return lines in order of time, in ms from the start; of tasks, only those concerned."""
-    lines = [*_steps(history), *_faults(history), *_tasks(history, frozenset(tasks))]
+    lines = [*_steps(history), *_faults(history), *_inquiries(history)]
+    lines += _tasks(history, frozenset(tasks))
     if history.healed_ns is not None:
         lines.append((history.healed_ns, "chaosfuzz", "every fault is healed"))
     lines.sort(key=lambda line: line[0])
@@ -43,6 +44,17 @@ def _steps(history: History) -> list[tuple[int, str, str]]:
     return lines
 
 
+def _inquiries(history: History) -> list[tuple[int, str, str]]:
+    lines = []
+    for asked in history.inquiries:
+        answer = f"{len(asked.task_ids)} tasks" if asked.task_ids else asked.detail
+        what = (
+            f"asks for {asked.kind.value}, at most {asked.limit}: {asked.outcome.value}, {answer}"
+        )
+        lines.append((asked.ended_ns, f"user {asked.user + 1}", what))
+    return lines
+
+
 def _faults(history: History) -> list[tuple[int, str, str]]:
     lines = [(fault.began_ns, fault.component, f"{fault.kind.value}") for fault in history.faults]
     lines += [
@@ -51,9 +63,13 @@ def _faults(history: History) -> list[tuple[int, str, str]]:
         if fault.ended_ns is not None
     ]
     lines += [
-        (gone.at_ns, gone.component, f"exit code {gone.exit_code}")
+        (
+            gone.at_ns,
+            gone.component,
+            f"exit code {gone.exit_code}" + (f": {gone.detail}" if gone.detail else ""),
+        )
         for gone in history.exits
-        if not gone.ordered
+        if not gone.ordered or gone.detail
     ]
     return lines
 

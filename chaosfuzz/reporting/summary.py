@@ -28,10 +28,11 @@ class FailureSummary:
 class MomentSummary:
     """One moment that was tried, and what became of it: a verdict, or `never came`.
 
-    Without an action it is a life that nothing disturbed.
+    Without an action it is a life that nothing disturbed. `work_ms` is how long its tasks work.
     """
 
     life: str
+    work_ms: int
     action: str
     moment: str
     side: str
@@ -46,6 +47,7 @@ class MomentSummary:
 class Summary:
     """What a command did and found. `verdict` is holds, violated, unknown or infrastructure.
 
+    `limits` are documented limits of the target that showed; they are no failures.
     `moments_never_came` counts runs in which a moment was waited for in vain; they are no passes.
     """
 
@@ -58,6 +60,7 @@ class Summary:
     steps: int
     duration_s: float
     failures: tuple[FailureSummary, ...] = ()
+    limits: tuple[FailureSummary, ...] = ()
     unknown_schedules: int = 0
     states_seen: int = 0
     faults: int = 0

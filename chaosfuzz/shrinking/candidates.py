@@ -42,7 +42,7 @@ def plainer_steps(schedule: Schedule, index: int) -> Iterator[Schedule]:
     step = schedule.steps[index]
     if step.action in {"kill_server", "restart_server"}:
         yield repaired(schedule.edited({index: make_step("stop_server").pinned(step.at)}))
-    elif step.action == "pause_worker":
+    elif step.action in {"pause_worker", "restart_worker"}:
         killed = make_step("kill_worker", worker=step["worker"]).pinned(step.at)
         yield repaired(schedule.edited({index: killed}))
     elif step.action == "wait" and step["ms"] >= LONG_WAIT_MS:

@@ -17,11 +17,13 @@ def unpinned(schedule: Schedule, index: int) -> Iterator[Schedule]:
 
 
 def earlier(schedule: Schedule, index: int) -> Iterator[Schedule]:
-    """Yield the schedule with a step that strikes at an earlier moment, the earliest first."""
+    """Yield the schedule with a step that strikes at a moment that says less, or an earlier one."""
     step = schedule.steps[index]
     moment = step.at
     if moment is None:
         return
+    if moment.task:
+        yield _struck(schedule, index, replace(moment, task=0))
     for nth in dict.fromkeys((1, moment.nth - 1)) if moment.nth > 1 else ():
         yield _struck(schedule, index, replace(moment, nth=nth))
     if moment.side is Side.AFTER and find_action(step.action).side is None:

@@ -79,7 +79,7 @@ class Reducer:
         except (BudgetSpentError, KeyboardInterrupt) as stopped:
             exhausted = True
             if isinstance(stopped, BudgetSpentError):
-                self._measure_what_is_left()
+                needed = self._measure_what_is_left()
             rate = self._trials.evidence.rate(self._sweeps.best)
         return Shrunk(
             schedule=self._sweeps.best,
@@ -110,7 +110,7 @@ class Reducer:
             before = self._trials.spent
             self._trials.release_reserve()
             try:
-                rate = self._measure(CONFIRMATION_FAILURES, CONFIRMATION_ATTEMPTS)
+                rate = self._measure(self._enough(), CONFIRMATION_ATTEMPTS)
                 if not rate.violations:
                     return rate, ()
                 swept_with = self._sweeps.need
@@ -172,6 +172,15 @@ class Reducer:
             if rate.violations or not self._sweeps.step_back():
                 return rate
 
+    def _enough(self) -> int:
+        """Return how many failures confirm the best schedule: fewer where runs are slow.
+
+        Then time is left for runs without each of its steps.
+        """
+        without_a_step = len(self._sweeps.best.steps) * self._sweeps.need
+        affordable = min(self._trials.affordable - without_a_step, CONFIRMATION_FAILURES)
+        return max(CALIBRATION_FAILURES, int(affordable))
+
     def _tell(self) -> None:
         steps = len(self._sweeps.best.steps)
         self._report(ShrinkProgress(executions=self._trials.spent, steps=steps))
@@ -190,18 +199,22 @@ class Reducer:
             needed.append(Needed(step=index + 1, rate=seen))
         return tuple(needed)
 
-    def _measure_what_is_left(self) -> None:
-        """Spend what was kept back on the rate of the best schedule."""
+    def _measure_what_is_left(self) -> tuple[Needed, ...]:
+        """Spend what was kept back on the rate of the best schedule, then of it without a step."""
         before = self._trials.spent
         self._trials.release_reserve()
+        needed: tuple[Needed, ...] | None = None
         try:
-            self._trials.measure(
-                self._sweeps.best,
-                enough=CONFIRMATION_FAILURES,
-                attempts=CONFIRMATION_ATTEMPTS,
-                patience=CONFIRMATION_ATTEMPTS,
-            )
+            while needed is None:
+                rate, _ = self._trials.measure(
+                    self._sweeps.best,
+                    enough=self._enough(),
+                    attempts=CONFIRMATION_ATTEMPTS,
+                    patience=CONFIRMATION_ATTEMPTS,
+                )
+                needed = self._find_needed() if rate.violations else ()
         except (BudgetSpentError, KeyboardInterrupt):
             pass
         finally:
             self._confirmations += self._trials.spent - before
+        return needed or ()

@@ -11,7 +11,8 @@ from chaosfuzz.domain.verdict import Failure, Signature
 class Budget:
     """What reduction, confirmation included, may cost: runs of a schedule, and seconds.
 
-    A fifth of it, 20 executions at most, is kept back to measure how often the result fails.
+    A fifth of it, 20 executions at most, is kept back to measure how often the result fails; where
+    runs are slow, as much time as these take, half of it at most.
     """
 
     executions: int = 300

@@ -1,8 +1,10 @@
 """Runs schedules within the budget and keeps what they showed."""
 
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 
+from chaosfuzz.domain.action import Role, find_action
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
@@ -12,6 +14,8 @@ from chaosfuzz.shrinking.result import Budget
 
 RESERVE_EXECUTIONS = 20
 RESERVE_SHARE = 0.2
+# Of slow runs as many are worth keeping time for, but not more than half of all.
+MOST_RESERVE_SHARE = 0.5
 
 
 class BudgetSpentError(Exception):
@@ -53,28 +57,46 @@ class Trials:
         self._budget = budget
         reserve = min(RESERVE_EXECUTIONS, int(budget.executions * RESERVE_SHARE))
         self._executions = budget.executions - reserve
-        self._time_s = budget.time_s * (1 - RESERVE_SHARE)
+        self._reserve = reserve
+        self._is_released = False
 
     def release_reserve(self) -> None:
         """Allow the executions and the time that were kept back for the last measurement."""
         self._executions = self._budget.executions
-        self._time_s = self._budget.time_s
+        self._is_released = True
+
+    @property
+    def affordable(self) -> float:
+        """How many more runs there is time for, if they take as long as those so far."""
+        taken_s = self._clock() - self._began
+        left_s = self._budget.time_s - taken_s
+        return left_s * self.spent / taken_s if taken_s > 0 else math.inf
+
+    def _is_over(self) -> bool:
+        """Say whether the time is up, without what the last measurement is going to take."""
+        taken_s = self._clock() - self._began
+        if self._is_released:
+            return taken_s > self._budget.time_s
+        run_s = taken_s / self.spent if self.spent else 0.0
+        share = self._reserve * run_s / self._budget.time_s if self._budget.time_s else 0.0
+        kept = min(max(share, RESERVE_SHARE), MOST_RESERVE_SHARE)
+        return taken_s > self._budget.time_s * (1 - kept)
 
     def run(self, schedule: Schedule) -> tuple[Seen, RunResult]:
         """Run once and take it down; raises BudgetSpentError instead if the budget is spent."""
-        if self._clock() - self._began > self._time_s or self.spent >= self._executions:
+        if self._is_over() or self.spent >= self._executions:
             raise BudgetSpentError
         self.spent += 1
         self._on_run()
-        result = self._runner(schedule)
+        result = self._runner(schedule).showing(self.failure.signature)
         if result.failure is not None and result.failure.signature == self.failure.signature:
             self.evidence.add_failure(schedule)
             return Seen.FAILED, result
         if result.failure is not None:
             self.others.setdefault(result.failure.signature, schedule)
             return Seen.UNDECIDED, result
-        # A moment that never came proves nothing either.
-        if result.verdict is Verdict.UNKNOWN or result.missed:
+        # A moment that never came proves nothing either, if there was work that may bring it.
+        if result.verdict is Verdict.UNKNOWN or (result.missed and _has_work(schedule)):
             return Seen.UNDECIDED, result
         self.evidence.add_pass(schedule)
         return Seen.PASSED, result
@@ -94,3 +116,7 @@ class Trials:
             decided += seen is not Seen.UNDECIDED
         over_all = Rate(violations=failures, attempts=tries)
         return over_all, Rate(violations=failures, attempts=decided)
+
+
+def _has_work(schedule: Schedule) -> bool:
+    return any(find_action(step.action).role is Role.LOAD for step in schedule.steps)

@@ -17,7 +17,7 @@ from chaosfuzz.wire.intervention import (
 from chaosfuzz.wire.lane import LaneWire
 from chaosfuzz.wire.proxy import Proxy
 from chaosfuzz.wire.rules import Phase, Rule, RuleController, TraceEntry
-from chaosfuzz.wire.serial import SerialController
+from chaosfuzz.wire.serial import Habits, Patience, SerialController
 from chaosfuzz.wire.statement import Statement
 
 __all__ = [
@@ -25,10 +25,12 @@ __all__ = [
     "Cut",
     "Delay",
     "Event",
+    "Habits",
     "Hold",
     "Intervention",
     "LaneWire",
     "LetPass",
+    "Patience",
     "Phase",
     "Proxy",
     "Release",

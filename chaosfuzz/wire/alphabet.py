@@ -84,6 +84,15 @@ def is_ping(key: str) -> bool:
     return key.partition(" [")[0] == "SELECT"
 
 
+def is_housekeeping(key: str) -> bool:
+    """Say whether a key is about connections, settings or transactions and writes nothing."""
+    words = key.partition(" [")[0].split(" ")
+    if words[0] in _TRANSACTION_CONTROL:
+        # With a write, the key names it: `COMMIT of UPDATE tasks ...`.
+        return len(words) < 2 or words[1] != "of"
+    return words[0] in _ALWAYS_BACKGROUND or is_ping(key) or is_safe(key)
+
+
 def _letter(role: str, key: str, runs: Sequence[Sequence[Sighting]]) -> Letter:
     of_key = [[seen for seen in run if (seen.role, seen.key) == (role, key)] for run in runs]
     idle_counts = tuple(sum(seen.is_idle for seen in run) for run in of_key)
@@ -94,7 +103,7 @@ def _letter(role: str, key: str, runs: Sequence[Sequence[Sighting]]) -> Letter:
         counts=tuple(map(len, of_key)),
         fruitful_counts=tuple(sum(is_fruitful(seen.completion) for seen in run) for run in of_key),
         idle_counts=idle_counts,
-        is_background=_is_housekeeping(key)
+        is_background=is_housekeeping(key)
         or (
             max(idle_counts) >= _IDLE_REPETITIONS
             # A heartbeat changes its row idle or not, a poll finds nothing; a claim that is
@@ -102,11 +111,3 @@ def _letter(role: str, key: str, runs: Sequence[Sequence[Sighting]]) -> Letter:
             and (not fruit or any(seen.is_idle for seen in fruit))
         ),
     )
-
-
-def _is_housekeeping(key: str) -> bool:
-    words = key.partition(" [")[0].split(" ")
-    if words[0] in _TRANSACTION_CONTROL:
-        # With a write, the key names it: `COMMIT of UPDATE tasks ...`.
-        return len(words) < 2 or words[1] != "of"
-    return words[0] in _ALWAYS_BACKGROUND or is_ping(key) or is_safe(key)

@@ -51,11 +51,9 @@ class Component:
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def listen(self, port: int) -> int:
-        """Listen on 127.0.0.1; return the port."""
-        self._listener = await self._loop.create_server(
-            self._accept, "127.0.0.1", port, backlog=_BACKLOG
-        )
+    async def listen(self, host: str, port: int) -> int:
+        """Listen at an address; return the port."""
+        self._listener = await self._loop.create_server(self._accept, host, port, backlog=_BACKLOG)
         return int(self._listener.sockets[0].getsockname()[1])
 
     def begin_incarnation(self) -> int:
@@ -105,6 +103,11 @@ class Component:
         for connection in tuple(self._connections):
             if not connection.is_zombie:
                 connection.abort(reset=True)
+
+    @property
+    def clients(self) -> int:
+        """How many connections have a client."""
+        return sum(not connection.is_zombie for connection in self._connections)
 
     def cut_all(self) -> None:
         """Break every connection."""

@@ -76,12 +76,16 @@ class Zombie:
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Keep back the request or its reply until released or `deadline_ms` is over, then `then`."""
+    """Keep back the request or its reply until released or `deadline_ms` is over, then `then`.
+
+    `decide` is asked at that time, instead of `then`, what is done next.
+    """
 
     release: Release
     deadline_ms: float
     side: Side = Side.BEFORE
     then: "Intervention | None" = None
+    decide: "Callable[[Event], Intervention | None] | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

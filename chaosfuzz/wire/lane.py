@@ -1,7 +1,9 @@
 """The proxy of one lane as the harness uses it: routes, traps at moments, and the requests seen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.wire import Grip, Request
@@ -15,8 +17,14 @@ from chaosfuzz.wire.intervention import (
     Strike,
     Zombie,
 )
+from chaosfuzz.wire.mention import mentions
 from chaosfuzz.wire.proxy import Proxy
 from chaosfuzz.wire.rules import Rule, RuleController
+from chaosfuzz.wire.serial import Habits, SerialController
+
+Names = Callable[[], frozenset[str]]
+ROWS_SEARCHED = 20
+DRAIN_S, DRAIN_POLL_S = 1.0, 0.005
 
 
 class LaneTrap:
@@ -33,30 +41,33 @@ class LaneTrap:
         grip: Grip,
         sprung: Callable[[], None],
         hold_ms: int,
+        about: Names | None = None,
     ) -> None:
         self.component = component
         self.sprung_ns: int | None = None
         self._sprung = sprung
         self._let_pass = Release()
-        self._controller: RuleController | None = None
+        self._forget: Callable[[], None] | None = None
         self._rule = Rule(
             intervention=_intervention(grip, moment.side, self._let_pass, hold_ms),
             component=component,
             key=moment.event,
             nth=moment.nth,
-            if_ended=_had_an_effect if moment.side is Side.AFTER else None,
+            matches=_mentioning(about) if moment.side is Side.BEFORE else None,
+            if_ended=_fruitful(about) if moment.side is Side.AFTER else None,
             tell=self._tell,
         )
 
-    def set(self, controller: RuleController) -> None:
+    def set(self, controller: RuleController, proxy: Proxy) -> None:
         """Wait for the moment from now on."""
-        self._controller = controller
+        # On the proxy's thread: else the moment could come while it is no longer waited for.
+        self._forget = partial(proxy.run, partial(controller.remove, self._rule))
         controller.add(self._rule)
 
     def release(self) -> None:
-        """Let the held request go; wait for the moment no longer."""
-        if self._controller is not None:
-            self._controller.remove(self._rule)
+        """Let the held request go; the moment has come by the end of this call, or never will."""
+        if self._forget is not None:
+            self._forget()
         self._let_pass.set()
 
     def _tell(self, _event: Event) -> None:
@@ -65,22 +76,30 @@ class LaneTrap:
 
 
 class LaneWire:
-    """Implements Wire over a Proxy."""
+    """Implements Wire over a Proxy that listens at an address of this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
         self._controller = RuleController()
-        self._proxy = Proxy(self._controller)
+        self._serial: SerialController | None = None
+        # Learned from the first serial run, so that all others begin alike.
+        self._habits: Habits | None = None
+        self._proxy = Proxy(self._controller, host)
         self._ports: dict[str, int] = {}
+        self._upstreams: dict[str, str | tuple[str, int]] = {}
 
-    def route(self, component: str, socket_path: str) -> int:
-        """Return the port that leads a component to the database's socket."""
+    def route(self, component: str, upstream: str | tuple[str, int]) -> int:
+        """Return the port that leads a component to the database."""
         if component not in self._ports:
-            self._ports[component] = self._proxy.listen(component, socket_path)
+            self._ports[component] = self._proxy.listen(component, upstream)
+        elif self._upstreams[component] != upstream:
+            self._proxy.redirect(component, upstream)
+        self._upstreams[component] = upstream
         return self._ports[component]
 
-    def route_http(self, component: str, port: int) -> int:
-        """Return the port that leads an HTTP client to the server on a port of 127.0.0.1."""
-        server = ("127.0.0.1", port)
+    def route_http(self, component: str, port: int, host: str = "127.0.0.1") -> int:
+        """Return the port that leads an HTTP client to the server."""
+        server = (host, port)
         if component in self._ports:
             self._proxy.redirect(component, server)
         else:
@@ -93,12 +112,48 @@ class LaneWire:
 
     def begin(self) -> None:
         """Forget everything, for another schedule."""
+        self.end()
         self._controller = RuleController()
         self._proxy.use(self._controller)
+
+    def begin_serial(self, seed: int, look: Callable[[], int | None]) -> None:
+        """Begin, and let one request to the database go at a time."""
+        self.end()
+        self._controller = RuleController()
+
+        def look_beyond() -> int | None:
+            # What has come for a component wakes it only once it is passed on.
+            self._proxy.turn()
+            return look()
+
+        self._serial = SerialController(self._controller, seed, look_beyond, self._habits)
+        self._proxy.use(self._serial)
+
+    def end(self) -> None:
+        """Let everything go."""
+        serial, self._serial = self._serial, None
+        if serial is not None:
+            serial.close()
+            self._habits = self._habits or serial.habits
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Say that the harness does nothing but wait."""
+        serial = self._serial
+        if serial is None:
+            yield
+            return
+        serial.pause_harness()
+        try:
+            yield
+        finally:
+            serial.resume_harness()
 
     def started(self, component: str) -> None:
         """Take note that the component's process has been started anew."""
         self._proxy.new_incarnation(component)
+        if self._serial is not None:
+            self._serial.let_on(component)
 
     def set_trap(
         self,
@@ -108,23 +163,42 @@ class LaneWire:
         sprung: Callable[[], None],
         *,
         hold_ms: int,
+        about: Names | None = None,
     ) -> LaneTrap:
         """Grip when the moment comes, and tell."""
-        trap = LaneTrap(component, moment, grip, sprung, hold_ms)
-        trap.set(self._controller)
+        if about is not None:
+            self._controller.rows_wanted = ROWS_SEARCHED
+
+        def tell() -> None:
+            if grip is Grip.FREEZE and self._serial is not None:
+                self._serial.keep_still(component, striking=True)
+            sprung()
+
+        trap = LaneTrap(component, moment, grip, tell, hold_ms, about)
+        trap.set(self._controller, self._proxy)
         return trap
 
     def freeze(self, component: str) -> None:
         """Let nothing pass."""
         self._proxy.freeze(component)
+        if self._serial is not None:
+            self._serial.keep_still(component)
 
     def thaw(self, component: str) -> None:
         """Let pass again."""
         self._proxy.thaw(component)
+        if self._serial is not None:
+            self._serial.let_on(component)
 
     def cut(self, component: str) -> None:
         """Break all connections of a component; stranded sessions stay."""
         self._proxy.cut(component)
+
+    def drain(self, component: str) -> None:
+        """Let pass what one that has ended sent before, until it has no connection any more."""
+        deadline = time.monotonic() + DRAIN_S
+        while self._proxy.clients(component) and time.monotonic() < deadline:
+            time.sleep(DRAIN_POLL_S)
 
     def end_stranded(self, component: str) -> None:
         """End the sessions that were stranded."""
@@ -132,12 +206,14 @@ class LaneWire:
 
     def requests(self) -> Sequence[Request]:
         """Return the requests since `begin`."""
+        ended_ns = self._controller.ended_ns()
         return tuple(
             Request(
                 component=event.component,
                 event=event.key,
                 at_ns=at_ns,
                 completion=event.completion,
+                ended_ns=ended_ns.get(event),
             )
             for at_ns, event in self._controller.arrived()
         )
@@ -145,9 +221,12 @@ class LaneWire:
     def check(self) -> None:
         """Raise InfrastructureError if the proxy itself has failed."""
         self._proxy.check()
+        if self._serial is not None:
+            self._serial.check()
 
     def close(self) -> None:
         """Break everything and free the ports."""
+        self.end()
         self._proxy.close()
 
 
@@ -161,8 +240,15 @@ def _intervention(grip: Grip, side: Side, release: Release, hold_ms: int) -> Int
     return Hold(release=release, deadline_ms=hold_ms, side=side)
 
 
-def _had_an_effect(event: Event) -> bool:
-    return is_fruitful(event.completion)
+def _mentioning(about: Names | None) -> Callable[[Event], bool] | None:
+    return None if about is None else lambda event: mentions(event, about())
+
+
+def _fruitful(about: Names | None) -> Callable[[Event], bool]:
+    """Return what says that an event had an effect, on what it is to be about."""
+    return lambda event: (
+        is_fruitful(event.completion) and (about is None or mentions(event, about()))
+    )
 
 
 def _nothing(_event: Event) -> None:

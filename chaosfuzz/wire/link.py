@@ -224,7 +224,7 @@ class Link(ABC):
 
     def _hold(self, hold: Hold, event: Event, side: Side) -> None:
         loop = asyncio.get_running_loop()
-        wake = self._stopped(side, event, hold.then)
+        wake = self._stopped(side, event, hold)
         deadline = loop.call_later(hold.deadline_ms / 1000, partial(wake, expired=True))
 
         def released() -> None:
@@ -233,7 +233,7 @@ class Link(ABC):
 
         hold.release.call_when_set(partial(self._component.call_on_loop, released))
 
-    def _stopped(self, side: Side, event: Event, then: Intervention | None) -> Callable[..., None]:
+    def _stopped(self, side: Side, event: Event, hold: Hold | None) -> Callable[..., None]:
         """Stop a side; return the function that lets it go on, which has an effect once."""
         side.stop(Stop.HELD)
         has_woken = False
@@ -243,17 +243,20 @@ class Link(ABC):
             if not has_woken:
                 has_woken = True
                 event.expired = expired
-                self._guarded(self._woken, side, event, then)
+                self._guarded(self._woken, side, event, hold)
 
         return wake
 
-    def _woken(self, side: Side, event: Event, then: Intervention | None) -> None:
+    def _woken(self, side: Side, event: Event, hold: Hold | None) -> None:
         if self._is_over or self.is_zombie:
             return
         if side.stops & Stop.FROZEN:
-            self._after_thaw.append(partial(self._woken, side, event, then))
+            self._after_thaw.append(partial(self._woken, side, event, hold))
             return
         side.go_on(Stop.HELD)
+        then = None
+        if hold is not None:
+            then = hold.decide(event) if hold.decide is not None else hold.then
         if then is not None and side is self.client and then.side is When.AFTER:
             event.after = then
         elif then is not None:

@@ -28,8 +28,9 @@ class Proxy:
     server breaks a connection is not such a thing.
     """
 
-    def __init__(self, controller: Controller | None = None) -> None:
+    def __init__(self, controller: Controller | None = None, host: str = "127.0.0.1") -> None:
         self._controller = controller or LetPass()
+        self.host = host
         self._components: dict[str, Component] = {}
         self._problems: list[tuple[str, BaseException | None]] = []
         self._is_closed = False
@@ -50,7 +51,7 @@ class Proxy:
         self.close()
 
     def listen(self, component: str, upstream: Upstream, port: int = 0) -> int:
-        """Listen on 127.0.0.1 for a component; return the port.
+        """Listen for a component at the proxy's address; return the port.
 
         `upstream` is host and port, or the path of a unix socket.
 
@@ -62,7 +63,7 @@ class Proxy:
         return self._call(self._listen, component, upstream, port, Connection)
 
     def listen_http(self, component: str, upstream: Upstream, port: int = 0) -> int:
-        """Listen on 127.0.0.1 for a component that is a client of an HTTP server; see `listen`."""
+        """Listen for a component that is a client of an HTTP server; see `listen`."""
         return self._call(self._listen, component, upstream, port, HttpConnection)
 
     def redirect(self, component: str, upstream: Upstream) -> None:
@@ -87,6 +88,24 @@ class Proxy:
 
         self._call(begin)
 
+    def run(self, function: Callable[[], None]) -> None:
+        """Run a function on the proxy's thread, where no event is being decided meanwhile."""
+
+        async def call() -> None:
+            function()
+
+        self._call(call)
+
+    def turn(self) -> None:
+        """Wait until everything that has arrived by now has been passed on or decided about."""
+
+        async def turn() -> None:
+            # What the selector has found is done after what was waiting already.
+            for _ in range(2):
+                await asyncio.sleep(0)
+
+        self._call(turn)
+
     def new_incarnation(self, component: str) -> int:
         """Say that the component's process is started anew; return the incarnation's number."""
         return self._on(component, Component.begin_incarnation)
@@ -102,6 +121,10 @@ class Proxy:
     def cut(self, component: str) -> None:
         """Break all the component's connections, but leave zombies."""
         self._on(component, Component.cut)
+
+    def clients(self, component: str) -> int:
+        """Return how many connections of a component have a client."""
+        return self._on(component, lambda found: found.clients)
 
     def cut_all(self, component: str) -> None:
         """Break all the component's connections, zombies too."""
@@ -168,9 +191,9 @@ class Proxy:
         component = Component(name, upstream, self._classifier(), self._report, protocol)
         component.controller = self._controller
         try:
-            bound = await component.listen(port)
+            bound = await component.listen(self.host, port)
         except OSError as error:
-            message = f"the proxy cannot listen on port {port} for {name}: {error}"
+            message = f"the proxy cannot listen at {self.host} port {port} for {name}: {error}"
             raise InfrastructureError(message) from error
         self._components[name] = component
         return bound

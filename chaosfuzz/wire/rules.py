@@ -103,7 +103,10 @@ class RuleController:
         self._listeners = (*self._listeners, listener)
 
     def remove(self, rule: Rule) -> None:
-        """Have the rule no longer; what it has done stays known."""
+        """Have the rule no longer, not at an event under way either; what it did stays known.
+
+        Called on the proxy's thread, it does nothing more once this has returned.
+        """
         with self._condition:
             self._rules = tuple(kept for kept in self._rules if kept is not rule)
 
@@ -152,6 +155,12 @@ class RuleController:
             entries = tuple(self._trace)
         return tuple((at_ns, event) for at_ns, phase, event, _ in entries if phase is Phase.ARRIVED)
 
+    def ended_ns(self) -> dict[Event, int]:
+        """Return when each event ended that has."""
+        with self._condition:
+            entries = tuple(self._trace)
+        return {event: at_ns for at_ns, phase, event, _ in entries if phase is Phase.ENDED}
+
     def before(self, event: Event) -> Intervention | None:
         """Decide by the rules; every rule that fits counts the event."""
         event.rows_wanted = self.rows_wanted
@@ -171,8 +180,9 @@ class RuleController:
 
     def done(self, event: Event) -> None:
         """Note the end, and decide by the rules that needed to know it."""
-        candidates = self._candidates.pop(event, ())
-        if candidates:
+        armed = self._candidates.pop(event, ())
+        if armed:
+            candidates = [rule for rule in armed if rule in self._rules]
             is_over = event.status in (Status.SKIPPED, Status.CUT)
             chosen = None
             if not is_over:

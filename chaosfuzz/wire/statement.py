@@ -98,7 +98,7 @@ def describe(text: str) -> Statement:
         verb=verb,
         head=_head(verb, kind, body) + (f";+{more}" if more else ""),
         fingerprint=fingerprint,
-        writes=wording.writes(parsed),
+        writes=wording.writes(parsed) or (kind == "SelectStmt" and wording.calls(body)),
         effect=_effect(body) if not more else TransactionEffect.NONE,
         statements=len(parsed),
     )
@@ -146,9 +146,10 @@ def _key(head: str, fingerprint: str) -> str:
 
 
 def _head(verb: str, kind: str, body: wording.Node) -> str:
-    words = [verb]
-    if verb == "WITH":
-        words.append(kind.removesuffix("Stmt").upper())
+    # A statement is known by what it does in the end; its WITH clause comes last.
+    words = [kind.removesuffix("Stmt").upper() if verb == "WITH" else verb]
+    beside = body.get("withClause")
+    body = {field: part for field, part in body.items() if field != "withClause"}
     relation = wording.main_relation(body)
     if relation:
         words.append(relation)
@@ -161,6 +162,9 @@ def _head(verb: str, kind: str, body: wording.Node) -> str:
     compared = list(dict.fromkeys(wording.comparisons(rest)))
     if compared:
         words += ["WHERE"] * ("whereClause" in body) + [", ".join(compared)]
+    aside = list(dict.fromkeys(wording.comparisons(beside)))
+    if aside:
+        words += ["WITH", ", ".join(aside)]
     return " ".join(words)
 
 

@@ -10,6 +10,17 @@ Node: TypeAlias = Any
 _WORD_LITERAL = re.compile(r"[A-Za-z_][A-Za-z_ \-]{0,23}")
 _WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _RELATION_FIELDS = ("relation", "relations", "fromClause", "into", "rel")
+# What PostgreSQL's own functions that need no table are called; others may change rows.
+_OWN_PREFIXES = ("pg_", "current_", "json", "to_", "array_", "string_", "regexp_", "xml", "txid_")
+_OWN_FUNCTIONS = frozenset(
+    {
+        *("now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timezone"),
+        *("version", "set_config", "unnest", "generate_series", "format", "lower", "upper"),
+        *("length", "concat", "random", "gen_random_uuid", "inet_server_addr", "inet_client_addr"),
+        *("has_schema_privilege", "has_table_privilege", "quote_ident", "quote_literal", "md5"),
+        *("max", "min", "sum", "count", "date_part", "extract", "date_trunc", "lastval"),
+    }
+)
 _WITHOUT_LITERALS = frozenset({"typeName", "funcname", "names"})
 
 
@@ -19,12 +30,16 @@ def is_telling(literal: str) -> bool:
 
 
 def main_relation(body: Node) -> str:
-    """Return the relation that a statement is about: written to, else first read, else called."""
+    """Return the relation that a statement is about: written to, else first read, else called.
+
+    A function that is read from is a relation too: claims are often one.
+    """
     for field in _RELATION_FIELDS:
         for name in _relation_names(body.get(field)):
             return name
-    for name in _called(body.get("targetList")):
-        return name
+    for field in ("fromClause", "targetList"):
+        for name in _called(body.get(field)):
+            return name
     return str(body.get("conditionname") or body.get("name") or body.get("portalname") or "")
 
 
@@ -82,6 +97,21 @@ def writes(node: Node) -> bool:
     if node.get("CopyStmt", {}).get("is_from"):
         return True
     return any(field in _WRITES or writes(part) for field, part in node.items())
+
+
+def calls(body: Node) -> bool:
+    """Say whether a statement reads from no table and calls a function that may change rows.
+
+    Some queues claim and acknowledge by functions of their own.
+    """
+    if any(True for field in _RELATION_FIELDS for _ in _relation_names(body.get(field))):
+        return False
+    names = [name for field in ("fromClause", "targetList") for name in _called(body.get(field))]
+    return any(not _is_own(name) for name in names)
+
+
+def _is_own(function: str) -> bool:
+    return function in _OWN_FUNCTIONS or function.startswith(_OWN_PREFIXES)
 
 
 def _strings(node: Node) -> Iterator[str]:

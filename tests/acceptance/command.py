@@ -32,11 +32,15 @@ def environment(**changes: str) -> dict[str, str]:
     return {**clean, "COLUMNS": "120", **changes}
 
 
-def chaosfuzz(directory: Path, *arguments: str, **changes: str) -> Finished:
+def chaosfuzz(
+    directory: Path, *arguments: str, typed: str | None = None, **changes: str
+) -> Finished:
+    """Run it with changes to the environment; `typed` is its standard input."""
     done = subprocess.run(
         arguments_of(*arguments),
         cwd=directory,
         env=environment(**changes),
+        input=typed,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

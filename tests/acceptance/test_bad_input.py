@@ -36,6 +36,8 @@ steps:
         (["fuzz", "--lanes", "0"], ["0"]),
         (["fuzz", "--seed", "-1"], ["-1"]),
         (["fuzz", "--contract", "best-effort"], ["best-effort", "at-least-once"]),
+        (["fuzz", "--json", "nowhere/summary.json"], ["--json", "nowhere", "choose"]),
+        (["check-api", "--json", "."], ["--json", "directory", "choose"]),
         (["replay", "no-such-case.yaml"], ["no-such-case.yaml", "chaosfuzz cases"]),
         (["replay"], ["paths"]),
         (["shrink", "no-such-case.yaml"], ["no-such-case.yaml"]),
@@ -100,6 +102,7 @@ def test_missing_postgres_is_said_with_the_remedy(tmp_path: Path) -> None:
     assert "CHAOSFUZZ_POSTGRES_BIN" in done.err
 
 
+@pytest.mark.long
 def test_full_disk_loses_nothing_that_was_found(tmp_path: Path) -> None:
     if not Path("/dev/full").exists() or os.name != "posix":
         pytest.fail("no /dev/full to stand for a full disk")

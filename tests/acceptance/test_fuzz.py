@@ -108,10 +108,11 @@ def test_exactly_once_effect_holds(tmp_path: Path) -> None:
     assert done.code == 0, done.out + done.err
 
 
+@pytest.mark.long
 def test_simulated_target_is_fast_and_finds(tmp_path: Path) -> None:
-    correct = chaosfuzz(tmp_path, "fuzz", "simulated", "--examples", "60", "--json", "-")
+    correct = chaosfuzz(tmp_path, "fuzz", "simulated", "--examples", "300", "--json", "-")
     assert correct.code == 0, correct.err
-    assert correct.json["schedules"] == 60
+    assert correct.json["schedules"] == 300
     listed = chaosfuzz(tmp_path, "defects", "simulated").out.splitlines()
     name = next(line for line in listed if not line.startswith(" "))
     broken = chaosfuzz(tmp_path, "fuzz", "simulated", "--defect", name, "--examples", "3000")
@@ -131,6 +132,7 @@ def nothing_ever_runs(view):
 '''
 
 
+@pytest.mark.long
 def test_invariant_dropped_in_is_checked(tmp_path: Path) -> None:
     (tmp_path / "invariants").mkdir()
     (tmp_path / "invariants" / "nothing_ever_runs.py").write_text(DROPPED_IN)
@@ -142,6 +144,7 @@ def test_invariant_dropped_in_is_checked(tmp_path: Path) -> None:
     assert failure["steps"] == 1  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_invariant_that_crashes_makes_the_run_unknown(tmp_path: Path) -> None:
     (tmp_path / "invariants").mkdir()
     crashing = DROPPED_IN.replace("if task.executions:", "if 1 / 0:")

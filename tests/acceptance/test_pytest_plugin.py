@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from acceptance.command import environment
 from acceptance.test_bad_input import CASE
 
@@ -31,6 +32,7 @@ def with_defect(expect: str) -> str:
     return planted.replace("workers: 1", f"expect: {expect}\nworkers: 1")
 
 
+@pytest.mark.long
 def test_cases_are_judged_by_what_they_expect(tmp_path: Path) -> None:
     save(tmp_path, "mended.yaml", CASE)
     save(tmp_path, "known.yaml", with_defect("violated"))

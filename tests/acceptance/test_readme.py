@@ -13,14 +13,17 @@ CASE = "shrunk_cases/reference/lost-respond-before-commit.yaml"
 # A newcomer has ten minutes; a test has seconds.
 SHORTER = {
     "--time 10m": "--examples 2 --seed 1",
+    "--examples 60": "--examples 2 --seed 1",
     "simulated --examples 2000": "simulated --examples 50",
     "--times 20": "--times 2",
     "shrink CASE": "shrink CASE --budget 40",
+    "scenario all": "scenario task-flood",
     "bench throughput": "bench throughput --schedules 1",
+    "bench serial": "bench serial --runs 1",
     "bench moments": "bench moments --schedules 1",
 }
 # Each is run by another test as well, with more to say about it.
-TAKE_LONG = ("bench", "sweep", "fuzz --defect", "shrink")
+TAKE_LONG = ("bench", "sweep", "fuzz --defect", "fuzz --serial", "shrink")
 EXITS = {"fuzz --defect": 1, "replay CASE": 1}
 
 
@@ -57,6 +60,22 @@ def test_command_works(tmp_path: Path, command: str) -> None:
     assert done.out
 
 
+@pytest.mark.long
+def test_what_is_done_by_hand_works_in_its_order(tmp_path: Path) -> None:
+    (listed,) = (block for block in blocks("") if block.startswith("chaosfuzz up"))
+    lines = [re.split(r"\s{2,}", line)[0] for line in listed.splitlines()]
+    assert len(lines) >= 8
+    try:
+        for line in lines:
+            arguments = line.removeprefix("chaosfuzz ").split()
+            more = ["--port", "0"] if arguments[0] == "up" else []
+            done = chaosfuzz(tmp_path, *arguments, *more)
+            assert done.code == 0, f"{line}: {done.out}{done.err}"
+            assert done.out
+    finally:
+        chaosfuzz(tmp_path, "down")
+
+
 def test_the_two_commands_are_what_ci_runs() -> None:
     start, tests = (block.strip() for block in blocks("")[:2])
     assert start == "pip install -e . && chaosfuzz fuzz"
@@ -65,6 +84,7 @@ def test_the_two_commands_are_what_ci_runs() -> None:
     assert "-e '.[test]' && pytest" in script
 
 
+@pytest.mark.long
 def test_invariant_shown_can_be_dropped_in(tmp_path: Path) -> None:
     (text,) = blocks("python")
     name = re.findall(r"# (invariants/\w+\.py)", text)[0]

@@ -18,7 +18,7 @@ from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
 
 STORE = CaseStore(Path(__file__).parents[2] / "shrunk_cases" / "reference")
-TRIES = 1
+TRIES, HOLDING = 4, 2
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,15 @@ def test_every_defect_has_a_case_of_at_most_eight_steps() -> None:
     assert all(case.expect == "violated" for case in cases)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", STORE.find(), ids=lambda path: path.stem)
 def test_correct_system_holds_what_the_defect_breaks(path: Path, correct: Runner) -> None:
     case = STORE.load(path)
+    held = 0
     for attempt in replay_on(correct, case, TRIES, threading.Event(), until_violated=False):
-        assert attempt.result.verdict is Verdict.HOLDS, attempt.result
+        assert attempt.result.failure is None, attempt.result
+        # A machine that stood still for a while leaves a run undecided.
+        held += attempt.result.verdict is Verdict.HOLDS
+        if held == HOLDING:
+            return
+    pytest.fail(f"only {held} of {TRIES} runs held, the others are undecided")

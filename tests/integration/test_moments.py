@@ -16,9 +16,9 @@ from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
 
-CLAIM = "UPDATE tasks SET status='running' WHERE status='pending'|'retrying' [385ac49d]"
-DONE = "UPDATE tasks SET status='completed' WHERE status='running' [21721ebe]"
-INSERT = "INSERT tasks [491fbfd2]"
+CLAIM = "UPDATE tasks SET status='running' WITH state='open', state='half~93ae [35426ab3]"
+DONE = "UPDATE tasks SET status='completed' WITH status='running', state~021d [121efac2]"
+INSERT = "INSERT tasks [76574570]"
 CREATE = make_step("create_tasks", count=1)
 WAIT_LEASE = make_step("wait_lease")
 
@@ -53,6 +53,14 @@ def executions(result: RunResult) -> list[tuple[int, bool]]:
     return [(e.attempt, e.finished) for e in result.history.executions if e.token == token]
 
 
+def _attempts(result: RunResult) -> list[int]:
+    """The last attempt at each task that the schedule created."""
+    assert result.history is not None
+    tokens = [creation.request.token for creation in result.history.creations[:3]]
+    by_token = {e.token: e.attempt for e in result.history.executions}
+    return [by_token[token] for token in tokens]
+
+
 def faults(result: RunResult) -> list[tuple[FaultKind, str]]:
     assert result.history is not None
     return [(fault.kind, fault.component) for fault in result.history.faults]
@@ -63,6 +71,30 @@ def test_a_worker_killed_after_its_claim_has_not_started_the_task(runner: Runner
     assert result.missed == ()
     assert executions(result) == [(2, True)]
     assert faults(result) == [(FaultKind.KILLED, "worker-1")]
+
+
+def test_a_moment_may_be_that_of_one_task_alone(runner: Runner) -> None:
+    # Two at a time: the others are done by when the third is.
+    three = make_step("create_tasks", count=3, duration_ms=100)
+    done_with_3 = Moment(event=DONE, task=3)
+    result = run(runner, three, make_step("kill_worker", worker=1).pinned(done_with_3))
+    assert result.missed == ()
+    assert _attempts(result) == [1, 1, 2]
+
+
+def test_a_claim_is_that_of_the_task_it_brought(runner: Runner) -> None:
+    claims_3 = Moment(event=CLAIM, side=Side.AFTER, task=3)
+    three = make_step("create_tasks", count=3)
+    result = run(runner, three, make_step("kill_worker", worker=1).pinned(claims_3))
+    assert result.missed == ()
+    assert _attempts(result)[2] == 2
+
+
+def test_a_moment_of_a_task_that_never_is_does_not_come(runner: Runner) -> None:
+    result = run(
+        runner, CREATE, make_step("kill_worker", worker=1).pinned(Moment(event=DONE, task=2))
+    )
+    assert result.missed == (1,)
 
 
 def test_a_worker_killed_before_its_completion_does_the_task_again(runner: Runner) -> None:
@@ -175,15 +207,18 @@ def test_a_moment_that_never_comes_is_told(runner: Runner) -> None:
 
 def test_what_a_task_is_made_of_is_learned(runner: Runner) -> None:
     assert isinstance(runner, TracingRunner)
-    alphabet = learn_at_once(runner)
+    alphabet = learn_at_once(runner, Setup().named.description)
     known = {event.event: event for event in alphabet.events}
     assert not known[CLAIM].background
     assert known[CLAIM].polled
     assert not known[DONE].background
     assert not known[DONE].polled
     assert not known[INSERT].background
-    assert known["CONNECT"].background
-    given_up = next(e for e in alphabet.events if "status='failed' WHERE" in e.event)
+    # Looks for expired leases come by the clock.
+    (recovering,) = (e for e in alphabet.events if "SET status='retrying'|'failed'" in e.event)
+    assert recovering.background
+    assert all(event.background for event in alphabet.events if event.event == "CONNECT")
+    given_up = next(e for e in alphabet.events if "SET status='failed'" in e.event)
     assert given_up.failing
     assert {event.role for event in alphabet.events} == {"client", "server", "worker"}
     asked = [event.event for event in alphabet.of("client") if not event.background]

@@ -86,8 +86,8 @@ def test_killed_worker_is_gone_and_comes_back(system: ReferenceSystem) -> None:
         assert not perform(system, history, "kill_worker", worker=1)
         assert perform(system, history, "start_worker", worker=1)
         assert not perform(system, history, "start_worker", worker=1)
-    assert [fault.kind for fault in history.faults] == [FaultKind.KILLED] * 2
-    works(system, "after kill")
+    assert [fault.kind for fault in history.faults] == [FaultKind.KILLED, FaultKind.STOPPED]
+    works(system, "after-kill")
 
 
 def test_paused_worker_stands_still_until_resumed(system: ReferenceSystem) -> None:
@@ -100,7 +100,7 @@ def test_paused_worker_stands_still_until_resumed(system: ReferenceSystem) -> No
     wait_for(lambda: states(system, "worker-2") != "T", "running")
     assert perform(system, history, "pause_worker", worker=1)
     heal(system, history)
-    works(system, "after pause")
+    works(system, "after-pause")
 
 
 @pytest.mark.parametrize("workers", [0, 1, 5])
@@ -110,7 +110,7 @@ def test_scaling_runs_exactly_so_many(system: ReferenceSystem, workers: int) -> 
     assert system.worker_names() == [f"worker-{slot}" for slot in range(1, workers + 1)]
     assert not perform(system, history, "scale_workers", workers=workers)
     heal(system, history)
-    works(system, "after scaling")
+    works(system, "after-scaling")
 
 
 @pytest.mark.parametrize("mode", range(len(STOP_MODES)))
@@ -169,7 +169,7 @@ def test_everything_at_once_heals(system: ReferenceSystem) -> None:
     perform(system, history, "kill_server")
     heal(system, history)
     assert system.worker_names() == ["worker-1", "worker-2"]
-    works(system, "after all")
+    works(system, "after-all")
 
 
 def test_death_nobody_ordered_is_told_as_such(system: ReferenceSystem) -> None:

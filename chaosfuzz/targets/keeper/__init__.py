@@ -3,5 +3,6 @@
 from chaosfuzz.targets.keeper.child import Child
 from chaosfuzz.targets.keeper.client import Keeper
 from chaosfuzz.targets.keeper.credentials import UnprivilegedWay
+from chaosfuzz.targets.keeper.tree import ProcessTree
 
-__all__ = ["Child", "Keeper", "UnprivilegedWay"]
+__all__ = ["Child", "Keeper", "ProcessTree", "UnprivilegedWay"]

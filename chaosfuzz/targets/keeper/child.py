@@ -108,6 +108,14 @@ class Child:
             return False
         return True
 
+    def pause(self) -> bool:
+        """Freeze the process by SIGSTOP; return False if it has ended."""
+        return self.signal(signal.SIGSTOP)
+
+    def resume(self) -> bool:
+        """Let the process go on by SIGCONT; return False if it has ended."""
+        return self.signal(signal.SIGCONT)
+
     def kill_tree(self) -> None:
         """SIGKILL the process, then all of its process group. Wait for its end with `wait`.
 

@@ -99,10 +99,13 @@ class Keeper:
         user: Literal["self", "unprivileged"] = "self",
         working_directory: Path = Path("/"),
         announces: bool = False,
+        pipes: tuple[int, int] | None = None,
     ) -> Child:
         """Run a program. If it cannot be run, its log says why and its exit code is 127.
 
-        A program that `announces` writes a byte to descriptor 3 when it is ready.
+        A program that `announces` writes a byte to descriptor 3 when it is ready. `pipes` become
+        its standard input and output (the caller keeps its own copies), else these are nothing
+        and the log; standard error is always the log.
 
         Raises:
             InfrastructureError: the keeper has died or cannot fork.
@@ -115,7 +118,7 @@ class Keeper:
             "working_directory": str(working_directory),
             "unprivileged": user == "unprivileged",
         }
-        return self._start(work, log_path, announces=announces)
+        return self._start(work, log_path, announces=announces, pipes=pipes)
 
     def close(self) -> None:
         """End the keeper and all its children; wait until they are gone."""
@@ -132,7 +135,14 @@ class Keeper:
             self._process.wait()
         self._log.close()
 
-    def _start(self, work: Mapping[str, object], log_path: Path, *, announces: bool) -> Child:
+    def _start(
+        self,
+        work: Mapping[str, object],
+        log_path: Path,
+        *,
+        announces: bool,
+        pipes: tuple[int, int] | None = None,
+    ) -> Child:
         descriptors: list[int] = []
         ready = None
         try:
@@ -143,8 +153,9 @@ class Keeper:
             with self._lock:
                 self._last_number += 1
                 number = self._last_number
-            request = {"do": "start", "number": number, **work}
-            answer, received = self._exchange(request, descriptors, _REQUEST_TIMEOUT_S)
+            request = {"do": "start", "number": number, "piped": pipes is not None, **work}
+            sent = (*descriptors, *(pipes or ()))
+            answer, received = self._exchange(request, sent, _REQUEST_TIMEOUT_S)
         except BaseException:
             if ready is not None:
                 os.close(ready)

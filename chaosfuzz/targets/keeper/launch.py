@@ -42,13 +42,22 @@ class Command:
 
 
 def run_child(
-    work: Call | Command, *, keeper_pid: int, log_descriptor: int, ready_descriptor: int | None
+    work: Call | Command,
+    *,
+    keeper_pid: int,
+    log_descriptor: int,
+    ready_descriptor: int | None,
+    pipes: tuple[int, int] | None = None,
 ) -> NoReturn:
-    """Become the child: own session, clean descriptors and signals, dying with the keeper."""
+    """Become the child: own session, clean descriptors and signals, dying with the keeper.
+
+    `pipes` are its standard input and output, else nothing and the log.
+    """
     exit_code = 1
     try:
         os.setsid()
-        _set_descriptors(log_descriptor, ready_descriptor, inherit=isinstance(work, Command))
+        inherit = isinstance(work, Command)
+        _set_descriptors(log_descriptor, ready_descriptor, pipes, inherit=inherit)
         if isinstance(work, Command):
             exit_code = _CANNOT_EXECUTE
             _reset_signals(python=False)
@@ -69,10 +78,16 @@ def run_child(
         os._exit(exit_code & 0xFF)
 
 
-def _set_descriptors(log_descriptor: int, ready_descriptor: int | None, *, inherit: bool) -> None:
+def _set_descriptors(
+    log_descriptor: int,
+    ready_descriptor: int | None,
+    pipes: tuple[int, int] | None,
+    *,
+    inherit: bool,
+) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(log_descriptor, 1)
+    os.dup2(pipes[0] if pipes is not None else null, 0)
+    os.dup2(pipes[1] if pipes is not None else log_descriptor, 1)
     os.dup2(log_descriptor, 2)
     first_to_close = _READY_DESCRIPTOR
     if ready_descriptor is not None:

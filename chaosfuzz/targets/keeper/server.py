@@ -101,8 +101,15 @@ class KeeperServer:
             self._reply({"error": f"cannot fork: {error}"})
             return
         if pid == 0:
-            log, ready = descriptors[0], descriptors[1] if len(descriptors) > 1 else None
-            run_child(work, keeper_pid=self._pid, log_descriptor=log, ready_descriptor=ready)
+            log, *others = descriptors
+            pipes = (others.pop(), others.pop())[::-1] if request.get("piped") else None
+            run_child(
+                work,
+                keeper_pid=self._pid,
+                log_descriptor=log,
+                ready_descriptor=others[0] if others else None,
+                pipes=pipes,
+            )
         # Opened before anything is reaped, so it cannot name another process.
         pidfd = os.pidfd_open(pid)
         self._numbers[pid] = number

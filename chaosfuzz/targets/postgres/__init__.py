@@ -1,7 +1,12 @@
 """Real PostgreSQL clusters, found, started and stopped without its own tools or root."""
 
 from chaosfuzz.targets.postgres.cluster import Cluster, StopMode
-from chaosfuzz.targets.postgres.leftovers import Leftover, find_leftovers, remove_leftover
+from chaosfuzz.targets.postgres.leftovers import (
+    Leftover,
+    find_leftovers,
+    processes_in,
+    remove_leftover,
+)
 from chaosfuzz.targets.postgres.locator import Installation, locate_postgres
 from chaosfuzz.targets.postgres.ports import ReservedPort
 from chaosfuzz.targets.postgres.runtime_directory import create_runtime_directory, runtime_root
@@ -15,6 +20,7 @@ __all__ = [
     "create_runtime_directory",
     "find_leftovers",
     "locate_postgres",
+    "processes_in",
     "remove_leftover",
     "runtime_root",
 ]

@@ -64,12 +64,41 @@ class Administrator:
 
         """
         self.create_database(name, "template1")
+        self.apply(name, ddl)
+        self.await_no_session(name)
+
+    def has_database(self, name: str) -> bool:
+        """Say whether there is a database of that name.
+
+        Raises:
+            InfrastructureError: the server refuses or is gone.
+
+        """
+        statement = sql.SQL("select count(*) from pg_database where datname = {}")
+        return bool(self.execute(statement.format(sql.Literal(name)))[0][0])
+
+    def apply(self, name: str, ddl: str) -> None:
+        """Run `ddl` in a database that is there.
+
+        Raises:
+            InfrastructureError: a statement fails or the server is gone.
+
+        """
         try:
             with psycopg.connect(self._dsn(name), autocommit=True) as connection:
                 connection.execute(ddl.encode())
         except psycopg.Error as error:
-            message = f"cannot prepare the database {name}: {error}"
+            cause = error.diag.message_primary or str(error)
+            message = f"cannot prepare the database {name}: {cause}"
             raise InfrastructureError(message) from error
+
+    def await_no_session(self, name: str) -> None:
+        """Wait until nobody is connected to a database, so that it can be copied.
+
+        Raises:
+            InfrastructureError: somebody stays, or the server is gone.
+
+        """
         # A backend outlives its connection a little; copying would retry every 100 ms.
         self.execute(sql.SQL(_WAIT_FOR_NO_BACKEND).format(name=sql.Literal(name)))
 

@@ -71,6 +71,9 @@ class Cluster:
         self._administrator = Administrator(self._admin_dsn, installation.major, self._explain)
         self.drop_database = self._administrator.drop_database
         self.prepare_template = self._administrator.prepare_template
+        self.has_database = self._administrator.has_database
+        self.apply = self._administrator.apply
+        self.await_no_session = self._administrator.await_no_session
         self.terminate_backends = self._administrator.terminate_backends
 
     @property
@@ -194,6 +197,19 @@ class Cluster:
             message = f"cannot remove {self.directory}: {error}; remove it by hand"
             raise InfrastructureError(message) from error
 
+    def retire(self) -> None:
+        """Stop the cluster; keep its directory, from which another one can be started.
+
+        Raises:
+            InfrastructureError: a process survives.
+
+        """
+        self._administrator.disconnect()
+        self.stop("fast")
+        self._reservation.close()
+        if self._socket_directory != self.directory:
+            shutil.rmtree(self._socket_directory, ignore_errors=True)
+
     def _launch(self, timeout_s: float) -> bool:
         """Start the server and wait; return False if it ended."""
         self._end_orphans(timeout_s)
@@ -201,7 +217,12 @@ class Cluster:
         if self._server is not None:
             self._server.close()
         program = self._installation.program("postgres")
-        arguments: Sequence[str] = ["-D", str(self.data_directory), "-p", str(self.port)]
+        # The socket is not where it was if the directory is from an earlier time.
+        sockets = f"unix_socket_directories={self._socket_directory}"
+        arguments: Sequence[str] = [
+            *("-D", str(self.data_directory), "-p", str(self.port)),
+            *("-c", sockets),
+        ]
         self._server = server = self._keeper.execute(
             [str(program), *arguments],
             environment=SERVER_ENVIRONMENT,

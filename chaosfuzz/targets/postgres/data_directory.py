@@ -22,7 +22,7 @@ _SHARED_MEMORY_IN_FILES = "dynamic_shared_memory_type=mmap"
 
 # Quick, and yet a commit that was acknowledged survives SIGKILL of the whole server:
 # without fsync it is in the kernel's cache, which only a crash of the machine loses.
-_SETTINGS = {
+QUICK_SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "on",
@@ -37,7 +37,7 @@ _SETTINGS = {
     "max_logical_replication_workers": "0",
     "jit": "off",
     "logging_collector": "off",
-    "listen_addresses": "'127.0.0.1'",
+    "listen_addresses": "127.0.0.1",
 }
 
 
@@ -142,12 +142,12 @@ def initialise(
         outcome = "took too long" if exit_code is None else f"failed with exit code {exit_code}"
         message = f"{program} {outcome} in {data_directory}: {log_tail(log_path)}"
         raise InfrastructureError(message)
-    settings = {**_SETTINGS, "unix_socket_directories": f"'{socket_directory}'"}
+    settings = {**QUICK_SETTINGS, "unix_socket_directories": str(socket_directory)}
     if installation.major >= _FIRST_WITH_IO_METHOD:
         # Three processes fewer to start and to end.
         settings["io_method"] = "sync"
     with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as configuration:
-        configuration.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 
 
 def _is_open(bin_directory: Path) -> bool:

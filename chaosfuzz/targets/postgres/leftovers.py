@@ -1,17 +1,20 @@
 """What a killed chaosfuzz left behind, and its removal: only what is provably its own."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.keeper.process_tree import PROC, Pidfds, all_pids, descendants_of
 from chaosfuzz.targets.postgres.runtime_directory import (
+    MANIFEST_NAME,
     PREFIX,
     Manifest,
     is_unfinished,
@@ -20,6 +23,7 @@ from chaosfuzz.targets.postgres.runtime_directory import (
 from chaosfuzz.targets.postgres.shared_memory import postmaster_pid, remove_shared_memory
 
 _END_TIMEOUT_S = 10.0
+_OTHER_REMOVER_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ def find_leftovers(roots: Iterable[Path] | None = None) -> tuple[Leftover, ...]:
         for path in sorted(root.glob(PREFIX + "*")):
             if _is_leftover(path):
                 manifest = read_manifest(path)
-                found.append(Leftover(path=path, manifest=manifest, pids=_processes_in(path)))
+                found.append(Leftover(path=path, manifest=manifest, pids=processes_in(path)))
     return tuple(found)
 
 
@@ -55,12 +59,19 @@ def remove_leftover(leftover: Leftover) -> None:
 
     """
     path = leftover.path
-    if not path.exists():
+    try:
+        with _only_remover(path):
+            _remove(path)
+    except FileNotFoundError:
         return
+
+
+def _remove(path: Path) -> None:
     if not _is_leftover(path):
-        message = f"{path} is in use or is no directory of chaosfuzz; it is left alone"
-        raise UsageError(message)
-    with Pidfds(_processes_in(path)) as processes:
+        if not path.exists():
+            raise FileNotFoundError(path)
+        raise UsageError(_not_ours(path))
+    with Pidfds(processes_in(path)) as processes:
         # Looked at again with the handles open: a pid may have changed hands before.
         processes.retain(lambda pid: _works_in(pid, path))
         processes.send(signal.SIGKILL)
@@ -71,10 +82,60 @@ def remove_leftover(leftover: Leftover) -> None:
     for lock in path.rglob("postmaster.pid"):
         remove_shared_memory(lock.parent)
     try:
-        shutil.rmtree(path)
+        _remove_tree(path)
     except OSError as error:
         message = f"cannot remove {path}: {error}; remove it by hand"
         raise InfrastructureError(message) from error
+
+
+@contextlib.contextmanager
+def _only_remover(path: Path) -> Iterator[None]:
+    """Let one process at a time remove a directory.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        UsageError: it is no directory, or another user's.
+        InfrastructureError: another keeps removing it.
+
+    """
+    try:
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(_not_ours(path)) from error
+    try:
+        deadline = time.monotonic() + _OTHER_REMOVER_TIMEOUT_S
+        while not _lock(directory):
+            if time.monotonic() > deadline:
+                message = f"another clean has been removing {path} for long; end it and try again"
+                raise InfrastructureError(message)
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _not_ours(path: Path) -> str:
+    return f"{path} is in use or is no directory of chaosfuzz; it is left alone"
+
+
+def _lock(directory: int) -> bool:
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove_tree(path: Path) -> None:
+    # The manifest goes last: what a killed removal leaves is still known as a leftover.
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MANIFEST_NAME:
+            entry.unlink()
+    shutil.rmtree(path)
 
 
 def _is_leftover(path: Path) -> bool:
@@ -89,7 +150,8 @@ def _is_leftover(path: Path) -> bool:
     return is_unfinished(path) if manifest is None else manifest.owner_is_gone()
 
 
-def _processes_in(path: Path) -> tuple[int, ...]:
+def processes_in(path: Path) -> tuple[int, ...]:
+    """Find what works in a directory: PostgreSQL and its children, and who names a file there."""
     suspects: set[int] = set()
     for lock in path.rglob("postmaster.pid"):
         pid = postmaster_pid(lock.parent)

@@ -23,6 +23,8 @@ class ReservedPort:
 
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, number: int | None = None) -> None:
         if number is not None:
             self._socket = _bind(number)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.targets.keeper.process_tree import PROC, start_time_ticks
+from chaosfuzz.targets.keeper.process_tree import PROC, is_alive, start_time_ticks
 
 PREFIX = "chaosfuzz-"
 MANIFEST_NAME = "manifest.json"
@@ -34,7 +34,19 @@ class Manifest:
         """Tell whether the owner is certainly dead; another container's owner never is."""
         if self.pid_namespace != _pid_namespace():
             return False
-        return start_time_ticks(self.pid) != self.start_time_ticks
+        # One that nobody has reaped is dead as well.
+        return start_time_ticks(self.pid) != self.start_time_ticks or not is_alive(self.pid)
+
+
+def this_process(what: str) -> Manifest:
+    """Return the manifest that names this process as the owner of something."""
+    return Manifest(
+        pid=os.getpid(),
+        start_time_ticks=start_time_ticks(os.getpid()) or 0,
+        pid_namespace=_pid_namespace(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        what=what,
+    )
 
 
 def runtime_root() -> Path:
@@ -53,13 +65,7 @@ def create_runtime_directory(what: str, root: Path | None = None) -> Path:
 
     """
     root = root or runtime_root()
-    manifest = Manifest(
-        pid=os.getpid(),
-        start_time_ticks=start_time_ticks(os.getpid()) or 0,
-        pid_namespace=_pid_namespace(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        what=what,
-    )
+    manifest = this_process(what)
     directory = None
     try:
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))

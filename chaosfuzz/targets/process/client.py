@@ -3,48 +3,52 @@
 import http.client
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from chaosfuzz.domain.action import PRIORITIES, RETRY_STRATEGIES
-from chaosfuzz.domain.history import Health
+from chaosfuzz.domain.action import PRIORITIES, RETRY_STRATEGIES, TASK_TYPES
+from chaosfuzz.domain.history import Health, InquiryKind
+from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.task import TaskRequest
+from chaosfuzz.domain.wire import Wire
+from chaosfuzz.targets.http_calls import HttpCalls, NeverSentError, silent
+from chaosfuzz.targets.process.users import Users
+from chaosfuzz.targets.seams import ServerPlace
 
 RETRY_BASE_MS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Response:
-    status: int
-    body: bytes
-
-
-class _NeverSentError(Exception):
-    """No connection, so no request."""
+_LISTS = {
+    InquiryKind.TASKS: "/api/v1/tasks",
+    InquiryKind.DEAD_LETTERS: "/api/v1/tasks/dead-letter",
+}
+# Well-formed, so that it is the database that has to say no.
+_NONSENSE = {"task_type": "nobody-handles-this", "payload": {}}
 
 
 class ApiClient:
-    """Speaks the task API of one server; every request has a deadline and is never retried.
-
-    Each has a connection of its own: one kept alive over a restart would blur what was sent.
-    `has_refused` tells, by the client's port, that a connection which was made led nowhere: a
-    proxy accepts before it knows whether the server does.
-    """
+    """Speaks the task API of one server; see HttpCalls."""
 
     def __init__(
-        self, port: int, timeout_ms: int, has_refused: Callable[[int], bool] = lambda _port: False
+        self,
+        port: int,
+        timeout_ms: int,
+        users: Users,
+        has_refused: Callable[[int], bool] = lambda _port: False,
+        host: str = "127.0.0.1",
     ) -> None:
-        self._port = port
-        self._timeout_s = timeout_ms / 1000
-        self._has_refused = has_refused
+        self._users = users
+        self._calls = HttpCalls(port, timeout_ms / 1000, has_refused, host)
+
+    def move(self, place: ServerPlace) -> None:
+        """Speak to a server at another place from now on."""
+        self._calls.move(place.host, place.number)
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
         """Create a task; its token is the idempotency key."""
         body: dict[str, Any] = {
-            "task_type": "probe",
+            "task_type": TASK_TYPES[request.task_type],
             "payload": {
                 "duration_ms": request.duration_ms,
                 "failures": request.failures,
@@ -57,68 +61,93 @@ class ApiClient:
                 "base_ms": RETRY_BASE_MS,
             },
         }
+        if request.tag:
+            body["metadata"] = {"tag": request.tag}
         if request.delay_ms:
             left = timedelta(microseconds=(due_ns - time.monotonic_ns()) // 1000)
             body["scheduled_at"] = (datetime.now(UTC) + left).isoformat()
-        return self._post("/api/v1/tasks", body, {"Idempotency-Key": request.token})
+        headers = {"Idempotency-Key": request.token, **self._as(request.user)}
+        return self._post("/api/v1/tasks", body, headers)
 
-    def cancel(self, task_id: str) -> Reply:
-        """Cancel a task."""
-        return self._post(f"/api/v1/tasks/{task_id}/cancel", None, {})
+    def cancel(self, task_id: str, user: int) -> Reply:
+        """Cancel a task of a user's."""
+        return self._post(f"/api/v1/tasks/{task_id}/cancel", None, self._as(user))
 
-    def retry(self, task_id: str) -> Reply:
-        """Retry a task."""
-        return self._post(f"/api/v1/tasks/{task_id}/retry", None, {})
+    def retry(self, task_id: str, user: int) -> Reply:
+        """Retry a task of a user's."""
+        return self._post(f"/api/v1/tasks/{task_id}/retry", None, self._as(user))
+
+    def ask(self, path: str) -> Reply:
+        """GET a path as the first user."""
+        return self._send("GET", path, None, self._as(0))
 
     def ask_health(self) -> "HealthInquiry":
         """Send the question after health; the answer is read later."""
-        return HealthInquiry(self._connection())
+        return HealthInquiry(self._calls.connection())
+
+    def inquire(self, kind: InquiryKind, user: int, limit: int) -> Reply:
+        """Ask for tasks or dead letters as a user, for stats as a moderator, or for nonsense."""
+        if kind is InquiryKind.NONSENSE:
+            return self._post("/api/v1/tasks", _NONSENSE, self._as(user))
+        if kind is InquiryKind.STATS:
+            headers = {"Authorization": f"Bearer {self._users.moderator}"}
+            return self._send("GET", "/api/v1/tasks/stats", None, headers)
+        return self._send("GET", f"{_LISTS[kind]}?limit={limit}", None, self._as(user))
+
+    def _as(self, user: int) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._users.tokens[user]}"}
 
     def _post(self, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Reply:
+        return self._send("POST", path, body, headers)
+
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> Reply:
         sent_ns = time.monotonic_ns()
+        content = None if body is None else json.dumps(body).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
         try:
-            response = self._request("POST", path, body, headers)
-        except _NeverSentError as error:
-            return _silent(Reception.NEVER_SENT, error.__cause__ or error, sent_ns)
+            response = self._calls.request(method, path, content, {**kind, **headers})
+        except NeverSentError as error:
+            return silent(Reception.NEVER_SENT, error.__cause__ or error, sent_ns)
         except (OSError, http.client.HTTPException) as error:
-            return _silent(Reception.SENT_WITHOUT_ANSWER, error, sent_ns)
+            return silent(Reception.SENT_WITHOUT_ANSWER, error, sent_ns)
+        data = json.loads(response.body).get("data") if response.status == 200 else None
         return Reply(
             reception=Reception.ANSWERED,
             status=response.status,
-            task_id=_task_id(response),
+            task_id=_task_id(data),
+            listed=tuple(filter(None, map(_task_id, data))) if isinstance(data, list) else (),
+            total=data.get("total") if isinstance(data, dict) else None,
             detail=f"{response.status} {response.body.decode(errors='replace')[:160]}",
             sent_ns=sent_ns,
             ended_ns=time.monotonic_ns(),
         )
 
-    def _request(
-        self, method: str, path: str, body: dict[str, Any] | None, headers: Mapping[str, str]
-    ) -> _Response:
-        connection = self._connection()
-        try:
-            try:
-                connection.connect()
-            except OSError as error:
-                raise _NeverSentError from error
-            client_port = connection.sock.getsockname()[1]
-            content = None if body is None else json.dumps(body).encode()
-            kind = {} if body is None else {"Content-Type": "application/json"}
-            try:
-                connection.request(
-                    method, path, content, {**kind, **headers, "Connection": "close"}
-                )
-                response = connection.getresponse()
-                return _Response(status=response.status, body=response.read())
-            except ConnectionError as error:
-                if self._has_refused(client_port):
-                    raise _NeverSentError from error
-                raise
-        finally:
-            connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        # Plain sockets: httpx takes 3 ms a request where this takes 1, 30 times a schedule.
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+class Clients:
+    """The client whose requests go through the wire, if there is one, and the harness's own.
+
+    No fault at a client's request touches what the harness asks.
+    """
+
+    def __init__(
+        self, wire: Wire | None, place: ServerPlace, timeout_ms: int, users: Users
+    ) -> None:
+        self._wire = wire
+        self.harness = ApiClient(place.number, timeout_ms, users, host=place.host)
+        if wire is None:
+            self.user = self.harness
+            return
+        way = wire.route_http(CLIENT, place.number, place.host)
+        refused = partial(wire.has_refused, CLIENT)
+        self.user = ApiClient(way, timeout_ms, users, refused, host=wire.host)
+
+    def move(self, place: ServerPlace) -> None:
+        """Speak to a server at another place from now on."""
+        self.harness.move(place)
+        if self._wire is not None:
+            self._wire.route_http(CLIENT, place.number, place.host)
 
 
 class HealthInquiry:
@@ -149,18 +178,6 @@ class HealthInquiry:
         return Health.WELL if response.status == 200 else Health.UNWELL
 
 
-def _silent(reception: Reception, error: BaseException, sent_ns: int) -> Reply:
-    return Reply(
-        reception=reception,
-        detail=f"{type(error).__name__}: {error}",
-        sent_ns=sent_ns,
-        ended_ns=time.monotonic_ns(),
-    )
-
-
-def _task_id(response: _Response) -> str | None:
-    if response.status != 200:
-        return None
-    data = json.loads(response.body).get("data")
+def _task_id(data: object) -> str | None:
     found = data.get("id") if isinstance(data, dict) else None
     return str(found) if found else None

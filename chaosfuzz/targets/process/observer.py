@@ -1,7 +1,10 @@
 """Reads the queue straight from the database, by a session of the harness's own."""
 
+from dataclasses import replace
+
 import psycopg
 
+from chaosfuzz.domain.breaker import Breaker, BreakerState, BreakerTransition
 from chaosfuzz.domain.task import TaskState, TaskStatus
 
 APPLICATION_NAME = "chaosfuzz-observer"
@@ -20,6 +23,19 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 """
 
 
+# One statement, so that breakers and tasks are seen at the same instant.
+_BREAKERS = """
+SELECT b.task_type, b.state, b.failures, b.successes, b.opened,
+       (SELECT count(*) FROM tasks t WHERE t.task_type = b.task_type AND t.status = 'running'
+        AND t.lease_until > clock_timestamp() AND t.breaker_opened = b.opened)
+FROM circuit_breakers b WHERE b.opened > 0 OR b.failures > 0 ORDER BY b.task_type
+"""
+_TRANSITIONS = """
+SELECT task_type, from_state, to_state, extract(epoch FROM at) * 1000
+FROM circuit_breaker_transitions ORDER BY id
+"""
+
+
 class QueueObserver:
     """One session, opened again whenever the database took it away."""
 
@@ -27,6 +43,16 @@ class QueueObserver:
         self._dsn = dsn
         self._effects = effects
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._breakers: tuple[Breaker, ...] = ()
+        self._transitions: tuple[BreakerTransition, ...] = ()
+
+    @property
+    def session(self) -> int | None:
+        """The pid of the session's backend, None while there is none."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return None
+        return connection.info.backend_pid
 
     def tasks(self) -> tuple[TaskState, ...] | None:
         """Return all rows, or None while the database cannot be reached."""
@@ -34,6 +60,24 @@ class QueueObserver:
         if rows is None:
             return None
         return tuple(self._state(row) for row in rows)
+
+    def breakers(
+        self, *, readable: bool
+    ) -> tuple[tuple[Breaker, ...], tuple[BreakerTransition, ...]]:
+        """Return the breakers that ever counted a failure, and all that breakers did so far.
+
+        While the database cannot be reached, they are as they were seen last, but let nobody
+        through: whether somebody still holds a task is not known.
+        """
+        rows = self._query(_BREAKERS) if readable else None
+        if rows is None:
+            return tuple(replace(each, let_through=0) for each in self._breakers), self._transitions
+        breakers = tuple(map(_breaker, rows))
+        if breakers != self._breakers:
+            done = self._query(_TRANSITIONS)
+            if done is not None:
+                self._breakers, self._transitions = breakers, tuple(map(_transition, done))
+        return breakers, self._transitions
 
     def sessions(self) -> tuple[int, int]:
         """Return the number of the target's sessions, and of those idle in a transaction."""
@@ -78,3 +122,25 @@ class QueueObserver:
             effects=int(str(effects)) if self._effects else None,
             last_error=str(error),
         )
+
+
+def _breaker(row: tuple[object, ...]) -> Breaker:
+    task_type, state, failures, successes, opened, let_through = map(str, row)
+    return Breaker(
+        task_type=task_type,
+        state=BreakerState(state),
+        failures=int(failures),
+        successes=int(successes),
+        opened=int(opened),
+        let_through=int(let_through),
+    )
+
+
+def _transition(row: tuple[object, ...]) -> BreakerTransition:
+    task_type, before, after, at_ms = map(str, row)
+    return BreakerTransition(
+        task_type=task_type,
+        before=BreakerState(before),
+        after=BreakerState(after),
+        at_ms=float(at_ms),
+    )

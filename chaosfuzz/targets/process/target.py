@@ -6,18 +6,20 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.domain.action import PLAIN_ACTIONS
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.target import Defect, TargetDescription
 from chaosfuzz.domain.wire import Wire
 from chaosfuzz.reference.defects import DEFECTS
 from chaosfuzz.reference.schema import SCHEMA
-from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.keeper import Child, Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
 from chaosfuzz.targets.process.system import READY_TIMEOUT_S, ReferenceSystem
-from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning
+from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning, entry_of
+from chaosfuzz.targets.process.users import Users
 
 TEMPLATE = "reference_template"
 # A log that has grown beyond this is emptied before the next schedule.
@@ -36,7 +38,7 @@ def describe() -> TargetDescription:
     return TargetDescription(
         name="reference",
         summary="the bundled job system: HTTP server, workers, PostgreSQL, as processes",
-        actions=tuple(action.name for action in CATALOGUE),
+        actions=PLAIN_ACTIONS,
         contract=CONTRACT,
         defects=known_defects(),
     )
@@ -79,6 +81,7 @@ class ProcessLane:
         self._used: str | None = None
         self._index = index
         self._tuning = tuning
+        self._users = Users()
         self._logs = directory / f"lane-{index}"
         self._logs.mkdir(parents=True, exist_ok=True)
         installation = locate_postgres()
@@ -89,7 +92,7 @@ class ProcessLane:
             self._cluster = Cluster(self._keeper, installation, self._runtime)
             undo.callback(self._cluster.dispose)
             self._cluster.start(READY_TIMEOUT_S)
-            self._cluster.prepare_template(TEMPLATE, SCHEMA)
+            self._cluster.prepare_template(TEMPLATE, SCHEMA + self._users.script())
             self._wire = make_wire() if make_wire is not None else None
             if self._wire is not None:
                 undo.callback(self._wire.close)
@@ -97,6 +100,13 @@ class ProcessLane:
 
     def open(self, workers: int) -> ReferenceSystem:
         """Return a fresh system on a database cloned from the template."""
+        return self._open(workers, self._tuning, None)
+
+    def open_serial(self, workers: int, seed: int) -> ReferenceSystem:
+        """Return a fresh system whose requests go one at a time, with settings that stand that."""
+        return self._open(workers, replace(self._tuning, serial=True), seed)
+
+    def _open(self, workers: int, tuning: Tuning, serial_seed: int | None) -> ReferenceSystem:
         self._trim_logs()
         database = f"schedule_{next(self._numbers)}"
         self._cluster.create_database(database, TEMPLATE)
@@ -105,16 +115,21 @@ class ProcessLane:
         with ThreadPoolExecutor(1, "drop") as background:
             dropping = background.submit(self._drop, used)
             system = ReferenceSystem(
-                keeper=self._keeper,
+                spawn=self._spawn,
                 cluster=self._cluster,
                 database=database,
                 directory=self._logs,
-                tuning=self._tuning,
+                tuning=tuning,
+                users=self._users,
                 workers=workers,
                 wire=self._wire,
+                serial_seed=serial_seed,
             )
             dropping.result()
         return system
+
+    def _spawn(self, component: str, settings: str) -> Child:
+        return self._keeper.fork(entry_of(component), settings, self._logs / f"{component}.log")
 
     def _drop(self, database: str | None) -> None:
         if database is not None:

@@ -118,6 +118,9 @@ def _worker(world: World, name: str, slot: int, *, graceful: bool) -> None:
             world.workers[slot] = SimWorker(slot=slot)
     elif name == "kill_worker":
         kill(world, worker, graceful=graceful)
+    elif name == "restart_worker":
+        kill(world, worker, graceful=True)
+        world.workers[slot] = SimWorker(slot=slot)
     elif name == "pause_worker" and not worker.paused:
         worker.paused = True
         if worker.task is not None and worker.fence == worker.task.fence:

@@ -16,8 +16,9 @@ DESCRIPTION = TargetDescription(
         action.name
         for action in CATALOGUE
         if "connection" not in action.name
-        and action.name != "cut_server"
+        and action.name not in {"cut_server", "read_api", "ask_badly"}
         and not action.needs_moment
+        and not action.ability
     ),
     contract=Contract(
         guarantee=Guarantee.AT_LEAST_ONCE,

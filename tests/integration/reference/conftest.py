@@ -15,10 +15,15 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from chaosfuzz.reference.roles import Role
 from chaosfuzz.reference.schema import SCHEMA
+from chaosfuzz.reference.seeding import user_script
 from chaosfuzz.targets.keeper import Child, Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
 
+TOKENS = {name: f"{name}-token" for name in ("first", "second", "moderator", "admin")}
+ROLES = {"first": Role.USER, "second": Role.USER, "moderator": Role.MODERATOR, "admin": Role.ADMIN}
+SEEDED = SCHEMA + "".join(user_script(name, ROLES[name], TOKENS[name]) for name in TOKENS)
 QUICK: dict[str, Any] = {
     "lease_ms": 500,
     "heartbeat_ms": 80,
@@ -39,7 +44,7 @@ def cluster(keeper: Keeper):
     directory = create_runtime_directory("reference tests")
     made = Cluster(keeper, locate_postgres(), directory)
     made.start(60)
-    made.prepare_template("reference_tests", SCHEMA)
+    made.prepare_template("reference_tests", SEEDED)
     yield made
     made.dispose()
     shutil.rmtree(directory, ignore_errors=True)
@@ -114,17 +119,37 @@ def worker(launch: Callable[..., Child]) -> Callable[..., Child]:
 
 
 @pytest.fixture
-def api(launch: Callable[..., Child], free_port: int) -> Iterator[Callable[..., httpx.Client]]:
-    """Start a server and return a client of it."""
+def visit(free_port: int) -> Iterator[Callable[..., httpx.Client]]:
+    """Return a client of the server, by somebody's token or without one."""
     with contextlib.ExitStack() as clients:
 
-        def start(**settings: object) -> httpx.Client:
-            launch("server", "server-1", **settings)
+        def open_client(name: str | None = None) -> httpx.Client:
             base = f"http://127.0.0.1:{free_port}/api/v1"
             client = httpx.Client(base_url=base, timeout=10, trust_env=False)
+            if name is not None:
+                client.headers["Authorization"] = f"Bearer {TOKENS.get(name, name)}"
             return clients.enter_context(client)
 
-        yield start
+        yield open_client
+
+
+@pytest.fixture
+def api(
+    launch: Callable[..., Child], visit: Callable[..., httpx.Client]
+) -> Callable[..., httpx.Client]:
+    """Start a server and return a client of it, by default one of somebody who sees all tasks."""
+
+    def start(name: str | None = "moderator", **settings: object) -> httpx.Client:
+        launch("server", "server-1", **settings)
+        return visit(name)
+
+    return start
+
+
+@pytest.fixture
+def users(query: Callable[..., list[dict[str, Any]]]) -> dict[str, str]:
+    """The ids of the users who are there from the start, by name."""
+    return {row["username"]: row["id"] for row in query("SELECT id::text, username FROM users")}
 
 
 @pytest.fixture

@@ -167,18 +167,22 @@ def test_a_port_in_use_is_named(dsn: str):
 
 
 def test_server_and_worker_run_as_ordinary_processes(
-    dsn: str, free_port: int, tmp_path: Path, wait_until: Callable[..., None]
+    dsn: str,
+    free_port: int,
+    tmp_path: Path,
+    visit: Callable[..., httpx.Client],
+    wait_until: Callable[..., None],
 ):
-    port, log = str(free_port), tmp_path / "log"
-    tasks = f"http://127.0.0.1:{port}/api/v1/tasks"
+    port, log, client = str(free_port), tmp_path / "log", visit("first")
     with (
         started("server", "--dsn", dsn, "--port", port, log=log) as server,
         started("worker", "--dsn", dsn, log=tmp_path / "log2") as worker,
-        httpx.Client(trust_env=False) as client,
     ):
-        task = client.post(tasks, json={"task_type": "file_cleanup", "payload": {}}).json()["data"]
+        task = client.post("/tasks", json={"task_type": "file_cleanup", "payload": {}}).json()[
+            "data"
+        ]
         wait_until(
-            lambda: client.get(f"{tasks}/{task['id']}").json()["data"]["status"] == "completed"
+            lambda: client.get(f"/tasks/{task['id']}").json()["data"]["status"] == "completed"
         )
         for process, number in ((worker, signal.SIGTERM), (server, signal.SIGINT)):
             process.send_signal(number)

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 
 from chaosfuzz.reference.claiming import Claim, claim
 from chaosfuzz.reference.database import Connection, Database
@@ -227,3 +227,23 @@ def test_a_connection_lost_over_a_result_is_no_harm(
     monkeypatch.setattr("chaosfuzz.reference.execution.complete", cut)
     asyncio.run(go())
     assert row(task)["status"] == status
+
+
+@pytest.mark.parametrize("defects", [set(), {"stale-claim-snapshot"}])
+@pytest.mark.parametrize("change", ["status = 'cancelled'", "ready_at = now() + interval '1 h'"])
+def test_a_claim_looks_again_at_what_an_earlier_look_found(
+    dsn: str, create: Create, defects: set[str], change: str
+):
+    settings = Settings(dsn=dsn, defects=frozenset(defects))
+    first, second = create(priority="high"), create()
+
+    async def work(connection: Connection) -> None:
+        snapshot: list[DictRow] = []
+        taken = await claim(connection, settings, "one", snapshot=snapshot)
+        assert taken is not None
+        assert taken.task_id == first
+        await connection.execute(f"UPDATE tasks SET {change} WHERE id = %s", (second,))
+        stale = await claim(connection, settings, "one", snapshot=snapshot)
+        assert (stale is not None) == bool(defects)
+
+    in_session(dsn, work)

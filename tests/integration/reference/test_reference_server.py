@@ -1,10 +1,12 @@
 """The HTTP API against a real PostgreSQL."""
 
+import contextlib
 import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.targets.keeper import Child
 from chaosfuzz.targets.postgres import Cluster
 
@@ -189,7 +192,7 @@ def test_task_types_can_be_added_and_changed(api: Api):
         body = {"task_type": "mine", "description": description}
         assert client.post("/tasks/types", json=body).status_code == 200
     types = {
-        each["name"]: each["description"] for each in client.get("/tasks/types").json()["data"]
+        each["task_type"]: each["description"] for each in client.get("/tasks/types").json()["data"]
     }
     assert types["mine"] == "second"
     assert client.post("/tasks", json={"task_type": "mine", "payload": None}).status_code == 200
@@ -250,17 +253,16 @@ def test_defect_health_always_ok(api: Api, cluster: Cluster):
 
 def test_termination_lets_requests_end(
     launch: Callable[..., Child],
-    free_port: int,
+    visit: Api,
     dsn: str,
     query: Query,
     wait_until: Callable[..., None],
 ):
-    server = launch("server", "server-1", request_timeout_ms=5000)
+    server, client = launch("server", "server-1", request_timeout_ms=5000), visit("first")
     replies: list[httpx.Response] = []
 
     def send() -> None:
-        url = f"http://127.0.0.1:{free_port}/api/v1/tasks"
-        replies.append(httpx.post(url, json=GOOD, trust_env=False))
+        replies.append(client.post("/tasks", json=GOOD))
 
     sending = threading.Thread(target=send)
     with psycopg.connect(dsn) as holder:
@@ -272,3 +274,30 @@ def test_termination_lets_requests_end(
     sending.join(10)
     assert replies[0].status_code == 200
     assert server.wait(5) == 0
+
+
+def test_a_target_that_is_a_whole_url_is_served_by_its_path(api: Api, free_port: int):
+    api("moderator")
+    replies = {}
+    for target in ("/api/v1/tasks/types", "/api/v1/tasks?limit=0", "/api%2Fv1", "", "//api/v1"):
+        for origin in ("", f"http://127.0.0.1:{free_port}", "HTTP://elsewhere.example"):
+            with contextlib.closing(HTTPConnection("127.0.0.1", free_port, timeout=5)) as sent:
+                sent.putrequest("GET", (origin + target) or "/", skip_host=True)
+                sent.putheader("Host", "127.0.0.1")
+                sent.endheaders()
+                replies[origin, target] = sent.getresponse().status
+    for (origin, target), status in replies.items():
+        assert status == replies["", target], (origin, target)
+    assert replies["", "/api/v1/tasks/types"] == 200
+
+
+def test_a_database_of_another_version_is_refused(dsn: str):
+    with psycopg.connect(dsn) as connection:
+        connection.execute(SCHEMA.encode())
+        connection.execute("UPDATE schema_version SET version = version + 1")
+        with pytest.raises(psycopg.errors.RaiseException, match="use a new database"):
+            connection.execute(SCHEMA.encode())
+        connection.rollback()
+        connection.execute("DROP TABLE schema_version")
+        with pytest.raises(psycopg.errors.RaiseException, match="has schema version 1"):
+            connection.execute(SCHEMA.encode())

@@ -4,12 +4,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from chaosfuzz.reference.handlers import HANDLERS
 from chaosfuzz.targets.keeper import Child
+from chaosfuzz.targets.postgres import Cluster
 
 Worker = Callable[..., Child]
 Create = Callable[..., str]
@@ -195,7 +198,7 @@ def test_a_new_task_wakes_a_worker_that_polls_rarely(
     # The worker claims once more when it listens; after that only the announcement is left.
     claimed_since = """
         SELECT claimer.pid FROM pg_stat_activity listener, pg_stat_activity claimer
-        WHERE listener.query LIKE 'LISTEN%%' AND claimer.query LIKE '%%SKIP LOCKED)%%RETURNING%%'
+        WHERE listener.query LIKE 'LISTEN%%' AND claimer.query LIKE '%%WITH gate%%'
         AND claimer.state = 'idle' AND claimer.query_start > listener.query_start"""
     wait_until(lambda: query(claimed_since))
     created_s = time.monotonic()
@@ -236,3 +239,74 @@ def test_an_idle_worker_ends_at_once(worker: Worker):
     process.signal(signal.SIGTERM)
     assert process.wait(5) == 0
     assert time.monotonic() - began_s < 2
+
+
+@pytest.mark.parametrize("defects", [[], ["term-drops-in-flight"]])
+def test_termination_never_calls_done_what_was_cut_short(
+    worker: Worker, create: Create, row: Row, ledger: Records, wait_until: Wait, defects: list[str]
+):
+    process = worker(grace_ms=50, defects=defects)
+    task = create(duration_ms=5000)
+    wait_until(lambda: ledger("start"))
+    process.signal(signal.SIGTERM)
+    assert process.wait(5) == 0
+    assert row(task)["status"] == ("completed" if defects else "retrying")
+    assert [each["result"] for each in ledger("end")] == [None]
+
+
+@pytest.mark.parametrize("defects", [[], ["batch-blocks-polling"]])
+def test_a_slow_task_does_not_keep_the_other_slots_idle(
+    worker: Worker, create: Create, row: Row, ledger: Records, wait_until: Wait, defects: list[str]
+):
+    slow, quick = create(duration_ms=1500), create(duration_ms=10)
+    worker(concurrency=2, defects=defects)
+    wait_until(lambda: row(quick)["status"] == "completed")
+    later = create()
+    wait_until(lambda: row(later)["status"] == "completed" and row(slow)["status"] == "completed")
+    at_ns = {(each["task"], each["event"]): each["at_ns"] for each in ledger()}
+    assert (at_ns[later, "start"] > at_ns[slow, "end"]) == bool(defects)
+
+
+def test_types_are_registered_with_what_their_handlers_do(worker: Worker, query: Query):
+    query("DELETE FROM task_types RETURNING name")
+    query("INSERT INTO task_types VALUES ('email', 'Told by somebody') RETURNING name")
+    worker()
+    types = {each["name"]: each["description"] for each in query("SELECT * FROM task_types")}
+    assert set(types) == set(HANDLERS)
+    assert types["email"] == "Told by somebody"
+    assert types["webhook"].startswith("Pretend to call a URL")
+
+
+def test_a_type_that_nobody_handles_waits(
+    worker: Worker, create: Create, row: Row, query: Query, wait_until: Wait
+):
+    query("INSERT INTO task_types VALUES ('unheard-of', '') RETURNING name")
+    strange = create(task_type="unheard-of", priority="critical")
+    worker()
+    other = create()
+    wait_until(lambda: row(other)["status"] == "completed")
+    assert (row(strange)["status"], row(strange)["current_attempt"]) == ("pending", 0)
+
+
+@pytest.mark.parametrize("defects", [[], ["type-registration-once"]])
+def test_registration_is_repeated_until_the_database_is_there(
+    worker: Worker,
+    cluster: Cluster,
+    create: Create,
+    row: Row,
+    ledger: Records,
+    wait_until: Wait,
+    tmp_path: Path,
+    defects: list[str],
+):
+    cluster.stop("fast")
+    worker(defects=defects)
+    cluster.start(30)
+    log = tmp_path / "worker-1.log"
+    wait_until(lambda: "available again" in log.read_text())
+    tasks = [create() for _ in range(3)]
+    if defects:
+        worker("worker-2")
+    wait_until(lambda: all(row(task)["status"] == "completed" for task in tasks))
+    ran_on = {each["component"] for each in ledger("start")}
+    assert ran_on == ({"worker-2"} if defects else {"worker-1"})

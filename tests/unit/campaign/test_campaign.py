@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -208,6 +208,19 @@ def test_failure_that_shows_more_is_preferred_to_the_one_found() -> None:
     assert sighting.result.failure is not None
     assert sighting.result.failure.signature.kind == "STUCK"
     assert (str(sighting.rate), sighting.rare, sighting.others) == ("3 of 4", False, (LOST,))
+
+
+def test_failure_that_shows_beside_another_counts_as_shown() -> None:
+    def both(schedule: Schedule) -> RunResult:
+        found, other = failed(schedule), stuck(schedule)
+        assert found.failure is not None
+        return replace(other, also=(found.failure,))
+
+    runner = FakeRunner(both)
+    sighting = look_again(runner, failed(LONG), threading.Event())
+    assert sighting.result.failure is not None
+    assert sighting.result.failure.signature == LOST
+    assert (str(sighting.rate), runner.runs) == ("2 of 2", 1)
 
 
 def test_failure_that_does_not_show_again_is_rare() -> None:

@@ -11,8 +11,8 @@ from chaosfuzz.domain.action import CATALOGUE, MAX_WORKERS, Action
 from chaosfuzz.domain.case import Case, Found, Needed, Rate
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.moment import CLIENT, MAX_EVENT_LENGTH, MAX_NTH, Moment, Side
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.moment import CLIENT, MAX_EVENT_LENGTH, MAX_NTH, MAX_TASK, Moment, Side
+from chaosfuzz.domain.schedule import MAX_SERIAL_SEED, Schedule, Step, make_step
 from chaosfuzz.domain.verdict import Kind, Signature
 
 EXAMPLE = """\
@@ -40,6 +40,7 @@ def moments(draw: st.DrawFn, action: Action) -> Moment:
     return Moment(
         event=draw(events.filter(lambda text: text.isprintable() and bool(text.strip()))),
         nth=draw(st.integers(1, MAX_NTH)),
+        task=draw(st.integers(0, MAX_TASK)),
         side=draw(st.sampled_from(Side)) if action.side is None else action.side,
         component=draw(
             st.sampled_from(["", CLIENT] if action.strikes_client else ["", "worker-2", "server-1"])
@@ -78,7 +79,11 @@ def cases(draw: st.DrawFn) -> Case:
         signature=Signature(
             invariant=draw(st.text()), kind=draw(st.sampled_from(Kind)).value, role=draw(st.text())
         ),
-        schedule=Schedule(workers=draw(st.integers(0, MAX_WORKERS)), steps=planned),
+        schedule=Schedule(
+            workers=draw(st.integers(0, MAX_WORKERS)),
+            steps=planned,
+            serial_seed=draw(st.none() | st.integers(0, MAX_SERIAL_SEED)),
+        ),
         reproduces=draw(rates()),
         found=Found(
             date=draw(st.dates()).isoformat(),
@@ -87,6 +92,8 @@ def cases(draw: st.DrawFn) -> Case:
             executions_to_shrink=draw(st.integers(0)),
         ),
         expect=draw(st.sampled_from(["violated", "holds"])),
+        profile=draw(st.text()),
+        documented=draw(st.text()),
         needed=tuple(Needed(step=number, rate=rate) for number, rate in needed),
     )
 
@@ -186,6 +193,12 @@ CHANGED = [
         "case.yaml:12: kill_worker: at={'nth': 1} is no moment; write {after: EVENT, nth: 1}",
     ),
     ("{worker: 1}", "{worker: 1, at: {after: UPDATE, nth: 0}}", "case.yaml:12: at: nth=0 is out"),
+    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, task: 1000}}", "case.yaml:12: at: task=1000"),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: UPDATE, task: a}}",
+        "case.yaml:12: kill_worker: at: t",
+    ),
     ("{worker: 1}", "{worker: 1, at: {after: UPDATE, on: me}}", "case.yaml:12: at: on='me' is no"),
     (
         "{worker: 1}",
@@ -248,7 +261,8 @@ class TestAnyText:
     def test_a_case_is_ordinary_yaml_with_one_line_a_step(self, case: Case):
         text = dump_case(case)
         assert yaml.safe_load(text)["workers"] == case.schedule.workers
-        assert len(text.splitlines()) == 11 + len(case.schedule.steps) + len(case.needed)
+        fixed = 11 + (case.schedule.serial_seed is not None) + bool(case.documented)
+        assert len(text.splitlines()) == fixed + len(case.schedule.steps) + len(case.needed)
 
     @settings(
         max_examples=400,

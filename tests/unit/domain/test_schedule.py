@@ -180,6 +180,14 @@ class TestPlan:
         broken = schedule(make_step("stop_database", mode=0), make_step("start_database"))
         assert repaired(broken.edited({0: None})) == schedule()
 
+    def test_a_moment_of_a_task_follows_its_task_or_goes_with_it(self):
+        def struck(task: int) -> Step:
+            return make_step("kill_worker", worker=1).pinned(Moment(event="UPDATE", task=task))
+
+        one = make_step("create_tasks", count=1)
+        assert schedule(one, one, struck(2)).edited({0: None}) == schedule(one, struck(1))
+        assert schedule(one, one, struck(1)).edited({0: None}) == schedule(one)
+
     @pytest.mark.parametrize(
         ("before", "step", "possible"),
         [

@@ -5,7 +5,7 @@ import pytest
 
 from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.fault import Judgement, Performed
-from chaosfuzz.domain.history import FaultKind, Health, History, Observation
+from chaosfuzz.domain.history import FaultKind, Health, History, InquiryKind, Observation
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Exit, RunResult, System
@@ -34,6 +34,7 @@ class FakeSystem:
         )
         self.rows: dict[str, TaskState] = {}
         self.replies: list[Reply] = []
+        self.answers: list[Reply] = []
         self.asked: list[TaskRequest] = []
         self.exited: list[Exit] = []
         self.workers = ["worker-1"]
@@ -68,13 +69,18 @@ class FakeSystem:
         )
         return Reply(reception=reply.reception, status=200, task_id=identity)
 
-    def cancel(self, task_id: str) -> Reply:
-        self.log.append("cancel")
+    def cancel(self, task_id: str, user: int) -> Reply:
+        self.log.append(f"cancel by {user}")
         return Reply(reception=Reception.ANSWERED, status=409, detail="409 it is done")
 
-    def retry(self, task_id: str) -> Reply:
+    def retry(self, task_id: str, user: int) -> Reply:
         self.log.append("retry")
         return Reply(reception=Reception.SENT_WITHOUT_ANSWER)
+
+    def inquire(self, kind: InquiryKind, user: int, limit: int) -> Reply:
+        self.log.append(f"inquire {kind} {user} {limit}")
+        default = Reply(reception=Reception.ANSWERED, status=200, listed=("id",))
+        return self.answers.pop(0) if self.answers else default
 
     def close(self) -> None:
         self.log.append("close")

@@ -6,7 +6,7 @@ from chaosfuzz.domain import Outcome
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.outcome import Reception, Reply
-from chaosfuzz.domain.schedule import make_step
+from chaosfuzz.domain.schedule import Schedule, make_step
 from chaosfuzz.domain.target import Exit
 from chaosfuzz.domain.verdict import Verdict
 
@@ -138,3 +138,8 @@ class TestRecords:
         history = stage.run(make_step("wait_lease")).history
         assert history is not None
         assert not history.steps[0].applied
+
+
+def test_a_lane_without_a_serial_mode_refuses_a_schedule_that_wants_it(stage: "Stage") -> None:
+    with pytest.raises(UsageError, match="no serial mode"):
+        stage.runner.run(Schedule(workers=1, steps=(), serial_seed=3))

@@ -1,6 +1,7 @@
 """Steps with moments: armed ahead, done when the moment comes, told when it never does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,7 @@ class Trappable:
         self.stage = stage
         self.spring_at = spring_at
         self.traps: list[FakeTrap] = []
+        self.trap_type = FakeTrap
         self._create = stage.system.create
         stage.system.create = self.create  # type: ignore[method-assign]
         stage.system.set_trap = self.set_trap  # type: ignore[attr-defined]
@@ -67,9 +69,11 @@ class Trappable:
         sprung: Callable[[], None],
         *,
         hold_ms: int,
+        about: Callable[[], frozenset[str]] | None = None,
     ) -> FakeTrap:
         self.stage.log.append(f"arm {component} {moment} {grip}")
-        self.traps.append(FakeTrap(self.stage.log, sprung))
+        self.about = about
+        self.traps.append(self.trap_type(self.stage.log, sprung))
         return self.traps[-1]
 
     def let_go(self, component: str) -> None:
@@ -89,6 +93,29 @@ def test_it_is_armed_before_the_step_in_front_of_it(stage: "Stage"):
     at = stage.log.index
     armed = at("arm worker-1 after UPDATE tasks freeze")
     assert armed < at("create 1") < at(f"perform {STRIKE}") < at("let go worker-1")
+
+
+def test_a_moment_of_a_task_knows_its_names_as_they_become_known(stage: "Stage"):
+    trappable = Trappable(stage, 2)
+    of_task_2 = KILL.pinned(Moment(event="UPDATE tasks", task=2))
+    result = stage.run(CREATE, CREATE, of_task_2)
+    assert trappable.about is not None
+    assert result.history is not None
+    (first, second) = result.history.creations[:2]
+    assert trappable.about() == {second.request.token, *second.task_ids}
+    assert first.request.token not in trappable.about()
+
+
+def test_a_moment_that_comes_while_it_is_given_up_is_struck_and_let_go(stage: "Stage"):
+    class LateTrap(FakeTrap):
+        def release(self) -> None:
+            self.spring()
+
+    trappable = Trappable(stage, 9)
+    trappable.trap_type = LateTrap
+    stage.run(CREATE, STRIKE)
+    at = stage.log.index
+    assert at(f"perform {STRIKE}") < at("let go worker-1") < at("heal")
 
 
 def test_it_is_journalled_when_it_is_armed_and_before_it_strikes(stage: "Stage"):
@@ -111,6 +138,14 @@ def test_a_moment_that_never_came_is_told_and_disarmed(stage: "Stage"):
     assert "disarm" in stage.log
     assert result.history is not None
     assert result.history.steps[1].detail == "the moment has not come"
+
+
+def test_one_that_never_comes_is_not_waited_for_as_long_as_a_lease_of_hours(stage: "Stage"):
+    hours_ms = 4 * 3_600_000
+    stage.system.contract = replace(stage.system.contract, lease_ms=hours_ms)
+    result = run(stage, 9, CREATE, STRIKE)
+    assert result.missed == (1,)
+    assert result.duration_s < hours_ms / 1000
 
 
 def test_one_that_is_not_armed_yet_does_not_strike(stage: "Stage"):

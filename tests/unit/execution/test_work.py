@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chaosfuzz.domain import OperationKind, Outcome
+from chaosfuzz.domain import InquiryKind, OperationKind, Outcome
 from chaosfuzz.domain.history import History
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.schedule import make_step
@@ -86,3 +86,37 @@ def test_an_operation_on_a_task_that_was_never_created_is_a_no_op(stage: "Stage"
     assert not performed.applied
     assert history.operations == []
     assert stage.log == []
+
+
+def test_what_was_answered_is_recorded(stage: "Stage"):
+    history = History(began_ns=0)
+    step = make_step("read_api", what=1, user=1, limit=7)
+    assert perform_work(step, stage.system, history).outcome is Outcome.OK
+    (found,) = history.inquiries
+    assert (found.kind, found.user, found.limit) == (InquiryKind.DEAD_LETTERS, 1, 7)
+    assert (found.task_ids, found.outcome, found.status) == (("id",), Outcome.OK, 200)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcomes"),
+    [
+        ([400, 400, 400], ["ok", "ok", "ok"]),
+        ([400, 200, 400], ["ok", "unknown", "ok"]),
+        ([503, 400, 503], ["unknown", "ok", "unknown"]),
+        ([503, 503, 400], ["unknown", "unknown"]),
+    ],
+)
+def test_nonsense_has_to_be_refused_and_ends_with_two_failures(
+    stage: "Stage", answers: list[int], outcomes: list[str]
+):
+    history = History(began_ns=0)
+    stage.system.answers = [Reply(reception=Reception.ANSWERED, status=s) for s in answers]
+    perform_work(make_step("ask_badly", count=3), stage.system, history)
+    assert [found.outcome.value for found in history.inquiries] == outcomes
+
+
+def test_a_task_is_operated_on_by_whoever_created_it(stage: "Stage"):
+    history = History(began_ns=0)
+    perform_work(make_step("create_tasks", count=1, user=1), stage.system, history)
+    perform_work(make_step("cancel_task", task=1), stage.system, history)
+    assert (history.creations[0].request.user, stage.system.log[-1]) == (1, "cancel by 1")

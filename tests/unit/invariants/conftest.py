@@ -7,7 +7,16 @@ import pytest
 from chaosfuzz.checking import load_invariants
 from chaosfuzz.domain import Execution, FaultKind, Finding, Health, OperationKind, Outcome, View
 from chaosfuzz.domain.contract import Contract, Guarantee
-from chaosfuzz.domain.history import Creation, Fault, History, Observation, Operation, ProcessExit
+from chaosfuzz.domain.history import (
+    Creation,
+    Fault,
+    History,
+    Inquiry,
+    InquiryKind,
+    Observation,
+    Operation,
+    ProcessExit,
+)
 from chaosfuzz.domain.task import TaskRequest, TaskState, TaskStatus
 
 DIRECTORY = Path(__file__).parents[3] / "invariants"
@@ -101,6 +110,34 @@ class Past:
         )
         return self
 
+    def inquired(
+        self,
+        kind: InquiryKind,
+        at: int,
+        *numbers: int,
+        user: int = 0,
+        limit: int = 10,
+        outcome: Outcome = Outcome.OK,
+        took: int = 1,
+        total: int | None = None,
+        status: int = 200,
+    ) -> "Past":
+        self.history.inquiries.append(
+            Inquiry(
+                kind=kind,
+                user=user,
+                limit=limit,
+                outcome=outcome,
+                sent_ns=at * MS,
+                ended_ns=(at + took) * MS,
+                task_ids=tuple(f"id-{number}" for number in numbers),
+                total=total,
+                status=status,
+                detail=str(status),
+            )
+        )
+        return self
+
     def fault(
         self,
         kind: FaultKind,
@@ -142,6 +179,10 @@ class Past:
 
     def stalled(self, began: int, ended: int) -> "Past":
         self.history.stalls.append((began * MS, ended * MS))
+        return self
+
+    def late(self, by: int, at: int) -> "Past":
+        self.history.lateness.append((at * MS, by * MS))
         return self
 
     def healed(self, at: int) -> "Past":

@@ -132,6 +132,60 @@ class TestRetriesAreUsed:
         assert finding.message == "task 1 failed for good after 1 of 3 attempts"
 
 
+class TestWorkDoneIsNotFailed:
+    def failed_after(self, past: "Past", result: str = "finished", end: int = 200) -> "Past":
+        past.created().ran(1, 10, 20, result="failed").ran(1, 100, end, result=result, attempt=2)
+        return past.saw(900, past.row(1, FAILED, 3))
+
+    def test_finds_a_task_whose_last_run_finished(self, past: "Past"):
+        (finding,) = self.failed_after(past).check("work_done_is_not_failed")
+        assert finding.certain
+        assert finding.message == (
+            "task 1 finished on worker-1 at attempt 2, and ended as failed for good"
+        )
+
+    def test_holds_if_the_last_run_failed(self, past: "Past"):
+        assert self.failed_after(past, "failed").check("work_done_is_not_failed") == []
+
+    def test_holds_for_one_that_is_completed(self, past: "Past"):
+        past.created().ran(1, 10, 20).saw(900, past.row(1, COMPLETED))
+        assert past.check("work_done_is_not_failed") == []
+
+    def test_holds_if_only_a_run_before_the_last_finished(self, past: "Past"):
+        past.created().ran(1, 10, 500).ran(1, 100, 200, worker=2, result="failed", attempt=2)
+        past.saw(900, past.row(1, FAILED, 3))
+        assert past.check("work_done_is_not_failed") == []
+
+    def test_holds_for_work_that_outlasted_the_lease(self, past: "Past"):
+        assert self.failed_after(past, end=700).check("work_done_is_not_failed") == []
+
+    def test_is_excused_by_a_fault_that_hid_the_end(self, past: "Past"):
+        self.failed_after(past).fault(FaultKind.CUT_OFF, "worker-1", 201, 202)
+        assert past.check("work_done_is_not_failed") == []
+
+    def test_is_not_excused_where_the_contract_says_so(self, past: "Past"):
+        past.contract["failed_after_finish_is_declared"] = False
+        self.failed_after(past).fault(FaultKind.CUT_OFF, "worker-1", 201, 202)
+        (finding,) = past.check("work_done_is_not_failed")
+        assert finding.certain
+
+    def test_is_undecided_if_the_machine_stood_still(self, past: "Past"):
+        (finding,) = self.failed_after(past).stalled(210, 500).check("work_done_is_not_failed")
+        assert not finding.certain
+
+    def test_what_failed_before_a_lease_was_over_is_not_the_machines_doing(self, past: "Past"):
+        past.created().ran(1, 10, 20, result="failed").saw(90, past.row(1, RETRYING, 2))
+        past.ran(1, 100, 200, attempt=2).saw(600, past.row(1, FAILED, 3)).stalled(210, 500)
+        (finding,) = past.check("work_done_is_not_failed")
+        assert finding.certain
+
+    def test_a_killed_worker_is_not_the_machines_doing(self, past: "Past"):
+        past.contract["failed_after_finish_is_declared"] = False
+        self.failed_after(past).stalled(210, 500).fault(FaultKind.KILLED, "worker-1", 201, 202)
+        (finding,) = past.check("work_done_is_not_failed")
+        assert finding.certain
+
+
 class TestEffectHappensOnce:
     def test_holds_for_one_effect_of_a_completed_task(self, past: "Past"):
         past.created().saw(9, past.row(1, COMPLETED, effects=1))
@@ -145,14 +199,10 @@ class TestEffectHappensOnce:
         (finding,) = past.check("effect_happens_once")
         assert finding.message == "task 1 is completed and has 2 effects"
 
-    def test_holds_for_an_effect_just_ahead_of_the_completion(self, past: "Past"):
+    def test_finds_an_effect_that_did_not_commit_with_the_completion(self, past: "Past"):
         past.created().saw(9, past.row(1, RUNNING, effects=1))
-        assert past.check("effect_happens_once", final=False) == []
-
-    def test_finds_a_second_effect_ahead_of_the_completion(self, past: "Past"):
-        past.created().saw(9, past.row(1, RUNNING, 2, effects=2))
         (finding,) = past.check("effect_happens_once", final=False)
-        assert finding.message == "task 1 is running and has 2 effects"
+        assert finding.message == "task 1 is running and has 1 effects"
 
     def test_finds_a_completion_without_its_effect(self, past: "Past"):
         past.created().saw(9, past.row(1, COMPLETED, effects=0))

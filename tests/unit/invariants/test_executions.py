@@ -1,6 +1,8 @@
 from typing import TYPE_CHECKING
 
-from chaosfuzz.domain import FaultKind, OperationKind, Outcome, TaskStatus
+import pytest
+
+from chaosfuzz.domain import FaultKind, Guarantee, OperationKind, Outcome, TaskStatus
 
 if TYPE_CHECKING:
     from tests.unit.invariants.conftest import Past
@@ -27,6 +29,15 @@ class TestNoDuplicateExecution:
         past.created().ran(1, 2, 4).fault(FaultKind.KILLED, "worker-1", 5, 5)
         assert past.ran(1, 700, 702, worker=2).check("no_duplicate_execution") == []
 
+    def test_no_fault_excuses_it_where_once_at_most_was_promised(self, past: "Past"):
+        past.contract["guarantee"] = Guarantee.AT_MOST_ONCE
+        past.created().ran(1, 2, 4).fault(FaultKind.KILLED, "worker-1", 5, 5)
+        (finding,) = past.ran(1, 700, 702, worker=2).check("no_duplicate_execution")
+        assert finding.message == (
+            "task 1 finished on worker-1 and ran again on worker-2, "
+            "and was promised to run once at most"
+        )
+
     def test_is_excused_when_the_database_was_down(self, past: "Past"):
         past.created().ran(1, 2, 4).fault(FaultKind.DATABASE_DOWN, "database", 3, 900)
         assert past.ran(1, 950, 960, worker=2).check("no_duplicate_execution") == []
@@ -47,6 +58,27 @@ class TestNoDuplicateExecution:
         past.created().ran(1, 2, 4).ran(1, 700, 702).stalled(100, 650)
         (finding,) = past.check("no_duplicate_execution")
         assert not finding.certain
+
+    def test_the_rerun_of_a_killed_workers_task_is_not_the_machines_doing(self, past: "Past"):
+        past.contract["guarantee"] = Guarantee.AT_MOST_ONCE
+        past.created().ran(1, 2, 4).ran(1, 700, 702).stalled(100, 650)
+        (finding,) = past.fault(FaultKind.KILLED, "worker-1", 5, 5).check("no_duplicate_execution")
+        assert finding.certain
+
+    @pytest.mark.parametrize("name", ["no_duplicate_execution", "no_overlap"])
+    @pytest.mark.parametrize(
+        ("late", "began", "certain"),
+        [(149, 700, True), (150, 700, False), (400, 100, True)],
+    )
+    def test_is_undecided_when_the_machine_was_too_slow_to_renew_a_lease(
+        self, past: "Past", name: str, late: int, began: int, certain: bool
+    ):
+        # A quarter of a lease is 150 ms; within that no lease can have run out.
+        ended = began - 1 if name == "no_duplicate_execution" else began + 9
+        past.created().ran(1, 2, ended).ran(1, began, began + 2, worker=2, attempt=2)
+        past.late(20, at=-600).late(20 + late, at=began).late(9000, at=began + 50)
+        (finding,) = past.check(name)
+        assert finding.certain is certain
 
     def test_leaves_two_tasks_of_one_creation_to_another_invariant(self, past: "Past"):
         past.created().ran(1, 2, 4).ran(1, 9, 10, task_id="id-copy")
@@ -83,6 +115,37 @@ class TestNoOverlap:
         past.created().ran(1, 2, 900).ran(1, 700, 702, worker=2).stalled(10, 690)
         (finding,) = past.check("no_overlap")
         assert not finding.certain
+
+
+@pytest.mark.parametrize("name", ["no_duplicate_execution", "no_overlap"])
+class TestLateStart:
+    # worker-2 was kept from what it had taken, worker-1 ran it, worker-2 begins all the same.
+    @staticmethod
+    def begun_late(past: "Past", name: str, kind: FaultKind, began: int, ended: int) -> "Past":
+        past.contract["late_start_is_declared"] = True
+        past.created().ran(1, 700, 710 if name == "no_duplicate_execution" else 900)
+        return past.fault(kind, "worker-2", began, ended).ran(1, 800, 820, worker=2, attempt=2)
+
+    @pytest.mark.parametrize("kind", [FaultKind.PAUSED, FaultKind.CUT_OFF])
+    def test_is_declared_once_a_lease_has_run_out(self, past: "Past", name: str, kind: FaultKind):
+        assert self.begun_late(past, name, kind, 150, 790).check(name) == []
+
+    def test_is_found_after_less_than_a_lease(self, past: "Past", name: str):
+        found = self.begun_late(past, name, FaultKind.PAUSED, 250, 790).check(name)
+        assert len(found) == 1
+
+    def test_only_the_time_since_creation_counts(self, past: "Past", name: str):
+        found = self.begun_late(past, name, FaultKind.PAUSED, -9000, 590).check(name)
+        assert len(found) == 1
+
+    def test_whoever_was_dead_has_taken_nothing(self, past: "Past", name: str):
+        found = self.begun_late(past, name, FaultKind.KILLED, 10, 790).check(name)
+        assert len(found) == 1
+
+    def test_is_found_where_it_is_not_declared(self, past: "Past", name: str):
+        self.begun_late(past, name, FaultKind.PAUSED, 10, 790)
+        past.contract["late_start_is_declared"] = False
+        assert len(past.check(name)) == 1
 
 
 class TestNoPhantom:

@@ -1,6 +1,8 @@
 from typing import TYPE_CHECKING
 
-from chaosfuzz.domain import FaultKind, Health, OperationKind, Outcome, TaskStatus
+import pytest
+
+from chaosfuzz.domain import FaultKind, Health, OperationKind, Outcome, TaskStatus, WorkerExit
 
 if TYPE_CHECKING:
     from tests.unit.invariants.conftest import Past
@@ -52,6 +54,11 @@ class TestPriorityIsKept:
     def test_is_excused_by_a_fault_of_the_worker_or_the_database(self, past: "Past"):
         self.waiting(past).ran(1, 30, 31).ran(2, 40, 41)
         past.fault(FaultKind.DATABASE_DOWN, "database", 25, 28)
+        assert past.check("priority_is_kept") == []
+
+    def test_does_not_compare_types_of_which_one_may_be_held_back(self, past: "Past"):
+        past.created(1, 0, priority=0).created(2, 10, priority=3, task_type=1)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 30, 31).ran(2, 40, 41)
         assert past.check("priority_is_kept") == []
 
     def test_does_not_judge_where_priorities_are_not_promised(self, past: "Past"):
@@ -127,9 +134,25 @@ class TestNoUnorderedExit:
         assert not finding.certain
 
     def test_is_excused_where_workers_need_not_survive_the_database(self, past: "Past"):
-        past.contract["workers_survive_database_loss"] = False
+        past.contract["worker_exit"] = WorkerExit.WITHOUT_DATABASE
         past.fault(FaultKind.DATABASE_DOWN, "database", 1, 4).exited("worker-1", 5)
         assert past.check("no_unordered_exit") == []
+
+    @pytest.mark.parametrize(
+        ("promise", "late", "certain"),
+        [
+            (WorkerExit.WITHOUT_DATABASE, 150, False),
+            (WorkerExit.WITHOUT_DATABASE, 149, True),
+            (WorkerExit.BROKEN, 150, True),
+        ],
+    )
+    def test_is_undecided_where_the_machine_may_have_had_a_worker_given_up(
+        self, past: "Past", promise: WorkerExit, late: int, certain: bool
+    ):
+        past.contract["worker_exit"] = promise
+        past.late(20, at=-600).late(20 + late, at=600).exited("worker-1", 600, code=1)
+        (finding,) = past.check("no_unordered_exit")
+        assert finding.certain is certain
 
 
 class TestNoLeak:

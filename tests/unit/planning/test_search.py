@@ -6,6 +6,7 @@ from chaosfuzz.domain.action import CATALOGUE, Role, find_action
 from chaosfuzz.domain.plan import PlanModel, repaired
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import schedules
+from chaosfuzz.planning.everyday import EVERYDAY
 from chaosfuzz.planning.machine import draw_batch
 from chaosfuzz.planning.search import BATCH
 
@@ -15,11 +16,11 @@ MAX_STEPS = 12
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Schedule]:
-    return list(islice(schedules(ACTIONS, MAX_STEPS, 42), 60))
+    return list(islice(schedules(ACTIONS, MAX_STEPS, 42), 80))
 
 
 def test_the_same_seed_gives_the_same_schedules(drawn: list[Schedule]):
-    assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 60)) == drawn
+    assert list(islice(schedules(ACTIONS, MAX_STEPS, 42), 80)) == drawn
 
 
 def test_hardly_any_draw_is_a_repetition():
@@ -34,6 +35,15 @@ def test_another_seed_gives_others(drawn: list[Schedule]):
 def test_every_step_does_something(drawn: list[Schedule]):
     for schedule in drawn:
         assert repaired(schedule) == schedule
+
+
+def test_what_happens_every_day_comes_first_and_has_no_fault():
+    first = list(islice(schedules(ACTIONS, MAX_STEPS, 42), len(EVERYDAY)))
+    assert set(first) == set(EVERYDAY)
+    assert first != list(islice(schedules(ACTIONS, MAX_STEPS, 43), len(EVERYDAY)))
+    deploys = {"restart_worker", "restart_server", "scale_workers"}
+    for step in (step for schedule in first for step in schedule.steps):
+        assert step.action in deploys or find_action(step.action).role is not Role.FAULT
 
 
 def test_no_schedule_is_longer_than_asked_for(drawn: list[Schedule]):

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -57,6 +58,22 @@ def junit(directory: Path, *args: ReportedFailure, verdict: str = "violated") ->
     suite = root.find("testsuite")
     assert suite is not None
     return suite
+
+
+def test_a_documented_limit_is_no_failure_and_tells_its_source(tmp_path: Path):
+    limit = replace(reported(), documented="says so (https://example.org)")
+    suite = junit(tmp_path, limit, verdict="holds")
+    assert [suite.get(n) for n in ("tests", "failures", "errors", "skipped")] == [
+        "2",
+        "0",
+        "0",
+        "1",
+    ]
+    (skipped,) = suite.iter("skipped")
+    assert skipped.get("message") == "documented limit: says so (https://example.org)"
+    write_report(tmp_path / "report.html", summary("holds"), [limit])
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "No promise is broken: a documented limit. says so" in text
 
 
 class Page(HTMLParser):

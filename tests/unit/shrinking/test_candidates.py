@@ -75,6 +75,7 @@ def test_slots_are_renamed_together() -> None:
         ),
         (plan(kill(1), ONE, kill(2), workers=2), 0, plan(ONE, kill(1))),
         (plan(pause(1), ONE, kill(2), workers=2), 0, plan(ONE, kill(1))),
+        (plan(ONE, make_step("restart_worker", worker=1)), 1, plan(ONE, kill(1))),
     ],
 )
 def test_plainer_spelling(before: Schedule, index: int, after: Schedule) -> None:

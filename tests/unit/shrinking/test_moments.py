@@ -49,6 +49,11 @@ def test_earlier_is_first_the_first_then_the_one_before_then_the_other_side():
     assert moments == [at(nth=1), at(nth=3), at(nth=4, side=Side.BEFORE)]
 
 
+def test_any_task_will_do_if_it_can():
+    schedule = plan(CREATE, KILL.pinned(Moment(event="UPDATE done", task=1)))
+    assert [c.steps[1].at for c in earlier(schedule, 1)] == [at(side=Side.BEFORE)]
+
+
 def test_nothing_is_earlier_than_before_the_first():
     schedule = plan(CREATE, KILL.pinned(at(side=Side.BEFORE)))
     assert list(earlier(schedule, 1)) == []

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_reaches_the_minimum() -> None:
     shrunk = Reducer(runner, AMPLE).shrink(LONG, found())
     assert shrunk.schedule == MINIMUM
     assert shrunk.executions + shrunk.confirmations == len(runner.ran)
-    assert shrunk.executions <= 24
+    assert shrunk.executions <= 21
     assert not shrunk.exhausted
     assert shrunk.calibration == Rate(violations=3, attempts=3)
     assert shrunk.rate == Rate(violations=10, attempts=10)
@@ -93,6 +94,15 @@ def test_needed_tells_the_rate_without_each_step() -> None:
     assert [n.step for n in shrunk.needed] == [1, 2]
     assert all(n.rate.violations == 0 for n in shrunk.needed)
     assert all(n.rate.attempts >= 2 for n in shrunk.needed)
+
+
+def test_without_work_a_moment_never_comes_and_the_step_is_needed() -> None:
+    def missed(_run: int, result: RunResult) -> RunResult | None:
+        has_work = any(step.action == "create_tasks" for step in result.schedule.steps)
+        return None if has_work else replace(result, missed=(0,))
+
+    shrunk = Reducer(Runner(missed), AMPLE).shrink(MINIMUM, found(MINIMUM))
+    assert [n.rate.attempts >= 2 for n in shrunk.needed] == [True, True]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -186,8 +196,29 @@ def test_spent_time_keeps_some_back_to_measure() -> None:
     reducer = Reducer(runner, budget, clock=lambda: float(len(runner.ran)))
     shrunk = reducer.shrink(LONG, found())
     assert shrunk.exhausted
-    assert (shrunk.executions, shrunk.confirmations) == (9, 2)
-    assert shrunk.rate.violations >= 3
+    assert (shrunk.executions, shrunk.confirmations) == (6, 5)
+    assert shrunk.rate.violations >= 2
+
+
+@pytest.mark.parametrize("run_s", [8, 12, 16, 20, 25])
+def test_slow_runs_keep_time_to_measure_and_to_see_what_is_needed(run_s: int) -> None:
+    runner = Runner()
+    budget = Budget(executions=1000, time_s=300)
+    reducer = Reducer(runner, budget, clock=lambda: float(run_s * len(runner.ran)))
+    shrunk = reducer.shrink(MINIMUM, found(MINIMUM))
+    assert shrunk.rate.violations == shrunk.rate.attempts >= 4
+    assert [needed.step for needed in shrunk.needed] == [1, 2]
+    assert len(runner.ran) <= 1 + 300 / run_s
+
+
+def test_what_is_shorter_still_is_kept_though_the_time_is_nearly_up() -> None:
+    runner = Runner()
+    budget = Budget(executions=1000, time_s=300)
+    reducer = Reducer(runner, budget, clock=lambda: 20.0 * len(runner.ran))
+    shrunk = reducer.shrink(LONG, found())
+    assert shrunk.exhausted
+    assert len(shrunk.schedule.steps) == 3
+    assert shrunk.rate == Rate(violations=4, attempts=4)
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 4, 8, 15, 25])

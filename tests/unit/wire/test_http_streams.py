@@ -124,6 +124,7 @@ def test_a_stream_cut_at_every_byte_is_forwarded_and_understood(
         check(cut(pieces, at), drawn)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pipelined", [True, False])
 def test_every_single_cut_of_one_long_dialogue(pipelined: bool):
     drawn = [talk.post(b"one"), talk.head(), talk.streamed(b"two", trailer=True), talk.unusual()]

@@ -12,8 +12,10 @@ KEYS = {
     "DELETE FROM tasks WHERE status IN ('dead', 'lost')": "DELETE tasks WHERE status='dead'|'lost'",
     "INSERT INTO log (word) VALUES ('started')": "INSERT log 'started'",
     "WITH done AS (UPDATE tasks SET status='completed' RETURNING id)"
-    " INSERT INTO effects SELECT id FROM done": "WITH INSERT effects status='completed'",
+    " INSERT INTO effects SELECT id FROM done": "INSERT effects WITH status='completed'",
     "SELECT pg_notify('tasks', $1)": "SELECT pg_notify 'tasks'",
+    "SELECT id, lower(status) FROM fetch_job($1, $2)": "SELECT fetch_job",
+    "SELECT * FROM queues, fetch_job($1)": "SELECT queues",
     "SELECT 1": "SELECT",
     "LISTEN tasks": "LISTEN tasks",
     "begin; insert into log values (1); commit": "BEGIN;+2",
@@ -87,6 +89,11 @@ def test_effect_on_the_transaction(text: str, effect: TransactionEffect):
         ("COPY a FROM STDIN", True),
         ("COPY a TO STDOUT", False),
         ("SELECT * FROM a FOR UPDATE", False),
+        ("SELECT id FROM fetch_job($1)", True),
+        ("SELECT unnest(defer_jobs($1))", True),
+        ("SELECT pg_notify('a', now()::text)", False),
+        ("SELECT set_config('a', 'b', false)", False),
+        ("SELECT lower(name) FROM a", False),
     ],
 )
 def test_writes_are_known(text: str, writes: bool):

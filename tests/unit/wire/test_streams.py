@@ -150,6 +150,7 @@ def test_a_stream_cut_at_every_byte_is_forwarded_and_understood(
         check(cut(steps, at))
 
 
+@pytest.mark.long
 def test_every_single_cut_of_one_long_conversation():
     drawn = [
         talk.transaction(),

@@ -1,0 +1,102 @@
+"""`chaosfuzz admin`: straight at the database, without the API and its rules."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from chaosfuzz.campaign.administration import STATUSES, Administration
+from chaosfuzz.campaign.standing import require_up
+from chaosfuzz.cli.machine import write_document
+from chaosfuzz.cli.options import json_option, out_option, verbose_option
+
+SCHEMA = "chaosfuzz.admin/1"
+dsn_option = click.option(
+    "--dsn", metavar="DSN", help="The database's connection string. Default: that of `up`."
+)
+
+
+@click.group(short_help="Look at tasks in the database, clear old ones")
+def admin() -> None:
+    """Look at tasks straight in the database: it works while the server is down."""
+
+
+@admin.command("task-stats")
+@click.option("--tag", help="Only tasks with this metadata.tag.")
+@dsn_option
+@out_option
+@json_option
+def task_stats(tag: str | None, dsn: str | None, out: Path, json_to: str | None) -> int:
+    """Count tasks by status."""
+    counts = _administration(dsn, out).task_stats(tag)
+    if json_to != "-":
+        for name in ("total", *STATUSES):
+            click.echo(f"{name:<10} {getattr(counts, name)}")
+    if json_to is not None:
+        numbers = {name: getattr(counts, name) for name in ("total", *STATUSES)}
+        write_document({"schema": SCHEMA, "tag": tag, **numbers}, json_to)
+    return 0
+
+
+@admin.command("list-tasks")
+@click.option("--status", type=click.Choice(STATUSES), help="Only tasks in this status.")
+@click.option("--task-type", metavar="TYPE", help="Only tasks of this type.")
+@click.option("--limit", type=click.IntRange(0, 1_000_000), default=50, show_default=True)
+@verbose_option
+@dsn_option
+@out_option
+@json_option
+def list_tasks(
+    status: str | None,
+    task_type: str | None,
+    limit: int,
+    verbose: bool,
+    dsn: str | None,
+    out: Path,
+    json_to: str | None,
+) -> int:
+    """List tasks, newest first; with --verbose each as JSON."""
+    administration = _administration(dsn, out)
+    rows = administration.list_tasks(status=status, task_type=task_type, limit=limit)
+    if json_to != "-":
+        for row in rows:
+            attempts = f"{row.current_attempt}/{row.max_attempts}"
+            short = f"{row.id} {row.task_type} {row.status} {attempts}"
+            click.echo(json.dumps(asdict(row), default=str) if verbose else short)
+    if json_to is not None:
+        tasks = json.loads(json.dumps([asdict(row) for row in rows], default=str))
+        write_document({"schema": SCHEMA, "tasks": tasks}, json_to)
+    return 0
+
+
+@admin.command("clear-completed")
+@click.option(
+    "--older-than-days",
+    type=click.FloatRange(0, 36_500),
+    default=7,
+    show_default=True,
+    help="Completed so long ago.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many.")
+@dsn_option
+@out_option
+@json_option
+def clear_completed(
+    older_than_days: float,
+    dry_run: bool,
+    dsn: str | None,
+    out: Path,
+    json_to: str | None,
+) -> int:
+    """Delete tasks that were completed long ago."""
+    administration = _administration(dsn, out)
+    number = administration.clear_completed(older_than_days=older_than_days, dry_run=dry_run)
+    click.echo(f"{'would delete' if dry_run else 'deleted'} {number} tasks", err=json_to == "-")
+    if json_to is not None:
+        write_document({"schema": SCHEMA, "tasks": number, "deleted": not dry_run}, json_to)
+    return 0
+
+
+def _administration(dsn: str | None, out: Path) -> Administration:
+    return Administration(dsn if dsn is not None else require_up(out).dsn)

@@ -1,0 +1,179 @@
+"""Every single fault at a request of one task's life, a schedule each."""
+
+import random
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from chaosfuzz.domain.action import find_action
+from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
+from chaosfuzz.domain.schedule import Schedule, Step, make_step
+
+# Longer than a heartbeat's interval, shorter than two.
+WORK_MS = 150
+# More of one kind in one task's life are as like as not the same window again.
+MOST_NTH = 3
+# Of the reference system, unless a target says otherwise.
+LEASE_MS = 600
+MOST_MS = 5000
+# With leases longer than this what is held for longer than one costs more than all that is struck.
+SHORT_LEASE_MS = 2000
+LONGER_MS = (0, 50, 150)
+# Enough for both workers to have one whoever is the quicker, and for two to wait.
+HELD_TASKS = 4
+
+DONE, DONE_AT_SECOND, GIVEN_UP = "done", "done at the second attempt", "given up"
+DONE_AT_LAST = "done at the last attempt"
+LIVES: dict[str, Step] = {
+    DONE: make_step("create_tasks", count=1, duration_ms=WORK_MS),
+    DONE_AT_SECOND: make_step("create_tasks", count=1, failures=1),
+    GIVEN_UP: make_step("create_tasks", count=1, failures=9),
+}
+STRIKES: dict[str, tuple[Step, ...]] = {
+    "worker": (make_step("kill_worker", worker=1), make_step("cut_connection", worker=1)),
+    "server": (make_step("kill_server"), make_step("cut_server")),
+    "client": (make_step("lose_reply"), make_step("reset_request")),
+}
+HOLD = make_step("hold_connection", worker=1)
+# Whoever starts while the database is away finds it later.
+OUTAGES = tuple(
+    (make_step("stop_database", mode=0), restart, make_step("start_database"), LIVES[DONE])
+    for restart in (make_step("restart_worker", worker=1), make_step("restart_server"))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One moment of a life with what is done at it; a life alone is one that is not disturbed."""
+
+    life: str
+    schedule: Schedule
+
+    @property
+    def step(self) -> Step | None:
+        """The step that strikes, None if nothing is struck."""
+        return next((step for step in self.schedule.steps if step.at is not None), None)
+
+    @property
+    def work_ms(self) -> int:
+        """How long each task of the life works."""
+        return self.schedule.steps[0]["duration_ms"]
+
+
+def lives_of(takes: Collection[str] | None, max_attempts: int) -> dict[str, Step]:
+    """Return the lives that a task of a target can have; 0 attempts are as many as it takes."""
+    lives = {DONE: LIVES[DONE]}
+    if takes is None or "failures" in takes:
+        if max_attempts != 1:
+            lives[DONE_AT_SECOND] = LIVES[DONE_AT_SECOND]
+        if 0 < max_attempts <= LIVES[GIVEN_UP]["failures"]:
+            lives[GIVEN_UP] = LIVES[GIVEN_UP]
+    return lives
+
+
+def points_of(
+    life: str, event: EventClass, *, most_nth: int = MOST_NTH, lease_ms: int = LEASE_MS
+) -> Iterator[Point]:
+    """Yield the points that an event of a life makes: struck, and of a worker's also held."""
+    for nth in range(1, min(event.most, most_nth) + 1):
+        for side in event.sides:
+            moment = Moment(event=event.event, nth=nth, side=side)
+            for strike in STRIKES.get(event.role, ()):
+                if find_action(strike.action).side in {None, side}:
+                    steps = (LIVES[life], strike.pinned(moment))
+                    yield Point(life=life, schedule=Schedule(workers=1, steps=steps))
+    if event.role == "worker":
+        yield from _held(life, event, lease_ms)
+
+
+def single_faults(
+    alphabet: Alphabet, seed: int, *, lease_ms: int = LEASE_MS, max_attempts: int = 0
+) -> Iterator[Schedule]:
+    """Yield the points of all events that work brings about, in an order that the seed draws.
+
+    Who starts in an outage of the database comes first, as there are few of these, then what is
+    held: drawn schedules seldom hold anything at the right moment for long enough. With long leases
+    what is held comes last, and first who is killed at work, as every queue's documentation has
+    something to say on that; the same with a task that is done at its last attempt, after which
+    nothing can be made good. Then all of them again, and again, with longer work: not every failure
+    shows every time.
+    """
+    points = [
+        point
+        for event in alphabet.events
+        for life in ((DONE_AT_SECOND, GIVEN_UP) if event.failing else (DONE,))
+        for point in (
+            () if event.background else points_of(life, event, most_nth=1, lease_ms=lease_ms)
+        )
+    ]
+    if lease_ms > SHORT_LEASE_MS and max_attempts > 1:
+        points += [_at_last(p, max_attempts) for p in points if p.life == DONE and _strikes(p)]
+    random.Random(seed).shuffle(points)
+    points += [Point(life=DONE, schedule=Schedule(workers=1, steps=steps)) for steps in OUTAGES]
+    points.sort(key=_turn if lease_ms <= SHORT_LEASE_MS else _turn_with_long_leases)
+    for longer_ms in LONGER_MS:
+        for schedule in dict.fromkeys(point.schedule for point in points):
+            longer: dict[int, Step | None] = {
+                index: step.having(duration_ms=min(step["duration_ms"] + longer_ms, MOST_MS))
+                for index, step in enumerate(schedule.steps)
+                if step.action == "create_tasks"
+            }
+            yield schedule.edited(longer)
+
+
+def killed_at_work(alphabet: Alphabet, seed: int) -> Iterator[Schedule]:
+    """Yield what kills a worker at a request of a task that is done, in an order of the seed's."""
+    schedules = [
+        point.schedule
+        for event in alphabet.of("worker")
+        if not event.background and not event.failing
+        for point in points_of(DONE, event, most_nth=1)
+        if point.step is not None and point.step.action == "kill_worker"
+    ]
+    random.Random(seed).shuffle(schedules)
+    yield from schedules
+
+
+def _turn(point: Point) -> int:
+    if point.step is None:
+        return 0
+    return 1 if point.step.action == HOLD.action else 2
+
+
+def _turn_with_long_leases(point: Point) -> int:
+    if not _strikes(point):
+        return 5 if point.step is not None else 4
+    assert point.step is not None
+    if point.life not in {DONE, DONE_AT_LAST}:
+        return 3
+    if not point.step.action.startswith("kill"):
+        return 2
+    return 0 if point.life == DONE else 1
+
+
+def _strikes(point: Point) -> bool:
+    return point.step is not None and point.step.action != HOLD.action
+
+
+def _at_last(point: Point, max_attempts: int) -> Point:
+    """Return the point with a task that fails until one attempt is left, and then is done."""
+    load, strike = point.schedule.steps
+    load = load.having(failures=max_attempts - 1)
+    return Point(life=DONE_AT_LAST, schedule=replace(point.schedule, steps=(load, strike)))
+
+
+def _held(life: str, event: EventClass, lease_ms: int) -> Iterator[Point]:
+    """Yield what another worker may do meanwhile: the work is short, or outlasts the lease.
+
+    What is held is held for longer than a lease; long work goes on for longer still, so that the
+    lease is lost under it.
+    """
+    held_ms = min(lease_ms + lease_ms // 2, MOST_MS)
+    long_work_ms = min(2 * lease_ms + lease_ms // 2, MOST_MS)
+    moment = Moment(event=event.event, side=event.sides[0])
+    wait = make_step("wait", ms=held_ms)
+    loads = [LIVES[life].having(count=HELD_TASKS)]
+    if life == DONE:
+        loads.append(LIVES[life].having(duration_ms=long_work_ms, count=HELD_TASKS))
+    for load in loads:
+        steps = (load, HOLD.pinned(moment), wait)
+        yield Point(life=life, schedule=Schedule(workers=2, steps=steps))

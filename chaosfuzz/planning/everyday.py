@@ -1,0 +1,72 @@
+"""What a system has to take every day: each kind of work by itself, deploys, and no fault."""
+
+import random
+from collections.abc import Iterator
+
+from chaosfuzz.domain.schedule import Schedule, Step, make_step
+
+# More than workers have in hand when the failures of the first have been counted.
+CROWD = 10
+BURST, SHORT_MS, LONG_MS, LONGEST_MS = 6, 40, 400, 3000
+# No retry strategy is what the last one of RETRY_STRATEGIES says.
+UNRETRIED = 3
+LOW, CRITICAL = 0, 3
+SECOND_USER = 1
+ALL_ATTEMPTS = 9
+
+
+def _create(count: int, duration_ms: int = SHORT_MS, **arguments: int) -> Step:
+    return make_step("create_tasks", count=count, duration_ms=duration_ms, **arguments)
+
+
+def _of(workers: int, *steps: Step) -> Schedule:
+    return Schedule(workers=workers, steps=steps)
+
+
+EVERYDAY: tuple[Schedule, ...] = (
+    # A burst for several workers, and one that takes longer.
+    _of(3, _create(BURST, 0), _create(BURST)),
+    _of(2, _create(BURST, LONG_MS), _create(BURST)),
+    # A slow task, long enough to be told from a slow machine, with quick ones behind it.
+    _of(1, _create(1, LONGEST_MS), _create(2)),
+    # What is urgent comes last.
+    _of(1, _create(BURST, LONG_MS, priority=LOW), _create(2, priority=CRITICAL)),
+    # Work for later, of two users.
+    _of(2, _create(2, delay_ms=LONG_MS), _create(2, delay_ms=LONG_MS, user=SECOND_USER)),
+    # A dependency that stays down, and one that comes back.
+    _of(2, _create(CROWD, failures=ALL_ATTEMPTS, strategy=UNRETRIED)),
+    _of(2, _create(BURST, failures=1), make_step("wait_idle"), _create(2)),
+    # What has failed for good: of two users, and tried once more.
+    _of(
+        1,
+        _create(2, failures=ALL_ATTEMPTS, strategy=UNRETRIED),
+        _create(2, failures=ALL_ATTEMPTS, strategy=UNRETRIED, user=SECOND_USER),
+        make_step("read_api", what=1),
+    ),
+    _of(
+        1,
+        _create(1, failures=ALL_ATTEMPTS),
+        make_step("wait_idle"),
+        make_step("retry_task", task=1),
+    ),
+    # A client that changes its mind, one that sends again, one that is wrong.
+    _of(
+        1,
+        _create(BURST, LONG_MS),
+        make_step("cancel_task", task=1),
+        make_step("cancel_task", task=BURST),
+    ),
+    _of(2, _create(2, lost_reply=1)),
+    _of(1, make_step("ask_badly", count=10), _create(2)),
+    # A deploy: of the workers, of the server, and fewer workers than before.
+    _of(2, _create(BURST, LONG_MS), make_step("restart_worker", worker=1)),
+    _of(2, _create(BURST, LONG_MS), make_step("restart_server"), _create(2)),
+    _of(3, _create(BURST, LONG_MS), make_step("scale_workers", workers=1)),
+)
+
+
+def everyday(seed: int) -> Iterator[Schedule]:
+    """Yield all of them in an order that the seed draws."""
+    ordered = list(EVERYDAY)
+    random.Random(seed).shuffle(ordered)
+    yield from ordered

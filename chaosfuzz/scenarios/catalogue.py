@@ -1,0 +1,73 @@
+"""All scenarios there are: built in, and files of `scenarios/` in the current directory."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.scenarios.builtin import SCENARIOS, Scenario
+from chaosfuzz.scenarios.files import load_file
+
+OWN_DIRECTORY = Path("scenarios")
+ALL = "all"
+
+
+def known_scenarios(directory: Path | None = None) -> tuple[Scenario, ...]:
+    """Return the built-in scenarios and those of the directory (by default `scenarios/` here).
+
+    Raises UsageError for a directory that is not there, a file that makes no sense, and two
+    scenarios of one name.
+    """
+    found = {scenario.name: scenario for scenario in SCENARIOS}
+    for path in _files(directory):
+        scenario = load_file(path)
+        if scenario.name in found or scenario.name == ALL:
+            message = (
+                f"{path}: a scenario named {scenario.name!r} is there already "
+                f"({found[scenario.name].source if scenario.name in found else 'all of them'}); "
+                "rename the file"
+            )
+            raise UsageError(message)
+        found[scenario.name] = scenario
+    return tuple(found.values())
+
+
+def choose(names: Sequence[str], known: Sequence[Scenario]) -> tuple[Scenario, ...]:
+    """Return the scenarios of these names in order, once each; `all` are the built-in ones.
+
+    Raises UsageError for a name that is not known, with the nearest and all there are.
+    """
+    by_name = {scenario.name: scenario for scenario in known}
+    chosen: dict[str, Scenario] = {}
+    for name in names:
+        if name == ALL:
+            chosen.update({scenario.name: scenario for scenario in SCENARIOS})
+            continue
+        if name not in by_name:
+            raise UsageError(_unknown(name, list(by_name)))
+        chosen[name] = by_name[name]
+    if not chosen:
+        message = f"no scenario was named; name some, separated by commas, or {ALL}"
+        raise UsageError(message)
+    return tuple(chosen.values())
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]}? There are:" if nearest else "; there are:"
+    return f"unknown scenario {name!r}{hint} {', '.join(known)}, and {ALL}"
+
+
+def _files(directory: Path | None) -> list[Path]:
+    if directory is None:
+        directory = OWN_DIRECTORY
+        if not directory.is_dir():
+            return []
+    if not directory.is_dir():
+        message = f"{directory}: no such directory of scenarios; give one that exists"
+        raise UsageError(message)
+    return sorted(
+        path
+        for path in directory.iterdir()
+        if path.suffix in {".toml", ".py"} and not path.name.startswith("_") and path.is_file()
+    )

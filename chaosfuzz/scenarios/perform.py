@@ -1,0 +1,213 @@
+"""What each phase does with the running system."""
+
+import time
+import traceback
+from functools import singledispatch
+
+from chaosfuzz.domain.action import STOP_MODES
+from chaosfuzz.domain.breaker import BreakerState
+from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
+from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.target import ApiService, DatabaseService
+from chaosfuzz.scenarios.killing import chaos, kill_server, kill_workers, record_return
+from chaosfuzz.scenarios.monitor import HEALTH, LIVE
+from chaosfuzz.scenarios.phases import (
+    AwaitBreaker,
+    AwaitShare,
+    AwaitTasks,
+    Call,
+    Chaos,
+    CheckAdmin,
+    CheckApi,
+    Create,
+    ExpectKept,
+    KillServer,
+    KillWorker,
+    Phase,
+    Scale,
+    StopDatabase,
+    Wait,
+)
+from chaosfuzz.scenarios.sight import BrokenPromiseError
+from chaosfuzz.scenarios.stage import Stage
+
+
+@singledispatch
+def perform(phase: Phase, stage: Stage) -> None:
+    """Do a phase; raises BrokenPromiseError as soon as an invariant is violated."""
+    message = f"{stage.name}: {phase!r} is no phase; use one of chaosfuzz.scenarios"
+    raise UsageError(message)
+
+
+@perform.register
+def _create(phase: Create, stage: Stage) -> None:
+    tagged = f" tagged {phase.tag}" if phase.tag else ""
+    stage.seams.say(f"{stage.name}: {stage.elapsed_s():.1f} s create {phase.count} tasks{tagged}")
+    outcomes = stage.create(phase)
+    accepted = sum(outcome is Outcome.OK for outcome in outcomes)
+    if accepted < len(outcomes):
+        stage.note(f"{accepted} of {len(outcomes)} tasks{tagged} were accepted")
+    if phase.tag.startswith("after-"):
+        stage.expect(
+            f"tasks accepted {phase.tag.replace('-', ' the ')}",
+            f"{accepted} of {phase.count}",
+            "all",
+            met=accepted == phase.count,
+        )
+
+
+@perform.register
+def _await_tasks(phase: AwaitTasks, stage: Stage) -> None:
+    tag = phase.tag or None
+    stage.wait(lambda: not stage.unfinished(tag) or stage.past_deadline(), None)
+
+
+@perform.register
+def _await_share(phase: AwaitShare, stage: Stage) -> None:
+    created = len(stage.history.creations)
+
+    def reached() -> bool:
+        return created - len(stage.unfinished()) >= phase.share * created
+
+    stage.wait(reached, stage.pace.seconds(phase.at_most_s))
+
+
+@perform.register
+def _wait(phase: Wait, stage: Stage) -> None:
+    stage.wait(lambda: False, stage.pace.seconds(phase.for_s), by_progress=False)
+
+
+@perform.register
+def _kill_workers(phase: KillWorker, stage: Stage) -> None:
+    kill_workers(stage, phase)
+
+
+@perform.register
+def _chaos(phase: Chaos, stage: Stage) -> None:
+    chaos(stage, phase)
+
+
+@perform.register
+def _kill_server(phase: KillServer, stage: Stage) -> None:
+    kill_server(stage, phase)
+
+
+@perform.register
+def _stop_database(phase: StopDatabase, stage: Stage) -> None:
+    stage.observe()
+    rows = set(stage.rows())
+    running = sum(map(len, stage.at_work().values()))
+    stage.perform("stop_database", mode=STOP_MODES.index(phase.mode))
+    stage.note(f"database stopped with {running} tasks at work and {len(rows)} rows in it")
+    calls = len(stage.monitor.calls)
+    stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
+    # What a client asks for meanwhile may be taken down or refused, but must not hang.
+    stage.create(Create(count=1, task_s=0.0, tag="during-outage"))
+    stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
+    _expect_truth(stage, calls)
+    began = time.monotonic()
+    stage.perform("start_database")
+    record_return(stage, "database", "started until the API answers", began)
+    stage.observe()
+    kept = len(rows & set(stage.rows()))
+    stage.expect(
+        "tasks kept over the outage", f"{kept} of {len(rows)}", "all", met=kept == len(rows)
+    )
+
+
+def _expect_truth(stage: Stage, since: int) -> None:
+    """While the database is down health must say so, and the server must say that it lives."""
+    calls = stage.monitor.calls[since:]
+    told = [call.status for call in calls if call.path == HEALTH]
+    alive = [call.status for call in calls if call.path == LIVE]
+    for name, statuses, right in (
+        ("health tells of the outage", told, 503),
+        ("the server says it lives", alive, 200),
+    ):
+        good = statuses.count(right)
+        met = good == len(statuses) > 0
+        stage.expect(name, f"{good} of {len(statuses)} requests", f"all {right}", met=met)
+
+
+@perform.register
+def _scale(phase: Scale, stage: Stage) -> None:
+    stage.observe()
+    before = len(stage.system.worker_names())
+    waiting = len(stage.unfinished())
+    stage.perform("scale_workers", workers=phase.workers)
+    now = len(stage.system.worker_names())
+    stage.note(f"scaled from {before} to {now} workers with {waiting} tasks unfinished")
+    name = f"workers after scaling to {phase.workers}"
+    stage.expect(name, str(now), str(phase.workers), met=now == phase.workers)
+    name = f"tasks in the queue when scaling to {phase.workers}"
+    stage.require(name, str(waiting), "at least 1", met=waiting > 0)
+
+
+@perform.register
+def _await_breaker(phase: AwaitBreaker, stage: Stage) -> None:
+    wanted = BreakerState(phase.state)
+
+    def reached() -> bool:
+        return stage.has_turned(phase.task_type, wanted)
+
+    began = time.monotonic()
+    met = stage.wait(reached, stage.pace.seconds(phase.within_s), by_progress=False)
+    took_s = time.monotonic() - began
+    stage.expect(
+        f"breaker of {phase.task_type} {phase.state}",
+        f"after {took_s:.1f} s" if met else f"not within {took_s:.1f} s",
+        f"within {stage.pace.seconds(phase.within_s):.1f} s",
+        met=met,
+    )
+
+
+@perform.register
+def _expect_kept(phase: ExpectKept, stage: Stage) -> None:
+    stage.observe()
+    state = stage.breaker(phase.task_type)
+    tokens = {r.token for r in stage.owed(phase.tag)}
+    begun = sum(e.token in tokens for e in stage.history.executions)
+    stage.expect(
+        f"tasks tagged {phase.tag} begun while the breaker is open",
+        f"{begun} of {len(tokens)}, breaker {state}",
+        "none, breaker open",
+        met=begun == 0 and state is BreakerState.OPEN,
+    )
+
+
+@perform.register
+def _check_api(_: CheckApi, stage: Stage) -> None:
+    if not isinstance(stage.system, ApiService):
+        message = "this target has no API to check; leave check_api out"
+        raise UsageError(message)
+    checked = stage.seams.check_api(stage.system.base_url)
+    for problem in checked.problems:
+        stage.note(f"API check failed: {problem}")
+    met = checked.count.good == checked.count.of > 0
+    stage.expect("API checks", str(checked.count), "all", met=met)
+
+
+@perform.register
+def _check_admin(phase: CheckAdmin, stage: Stage) -> None:
+    if not isinstance(stage.system, DatabaseService):
+        message = "this target has no database to look into; leave check_admin out"
+        raise UsageError(message)
+    before = stage.counts(phase.tag)
+    counted = stage.seams.task_counts(stage.system.dsn, phase.tag)
+    right = stage.counts(phase.tag)
+    # What ended in between may have been counted as either.
+    met = counted in {before, right} and counted.total > 0
+    name = f"admin task-stats --tag {phase.tag}"
+    stage.expect(name, counted.line(), right.line(), met=met)
+
+
+@perform.register
+def _call(phase: Call, stage: Stage) -> None:
+    try:
+        phase.function(stage)
+    except (ChaosfuzzError, BrokenPromiseError):
+        raise
+    except Exception as error:
+        cause = traceback.format_exception_only(error)[-1].strip()
+        message = f"{stage.name}: its function failed: {cause}; mend the scenario"
+        raise InfrastructureError(message) from error

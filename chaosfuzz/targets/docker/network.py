@@ -1,0 +1,76 @@
+"""A private network of a lane, with an address for everyone."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.targets.docker.labels import labels_of
+
+_POOL = IPv4Network("10.192.0.0/11")
+_PREFIX_LENGTH = 26
+_ATTEMPTS = 20
+# Two addresses for each: of the container in use, and of the one that takes its place.
+_DATABASE, _SERVER, _BEFORE_WORKERS = 2, 4, 8
+_TURNS = "ab"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateNetwork:
+    """A network of the engine's, by its id; the gateway is an address of this machine."""
+
+    identity: str
+    name: str
+    subnet: IPv4Network
+
+    @property
+    def gateway(self) -> str:
+        """The address of this machine on it."""
+        return str(self.subnet[1])
+
+    def address(self, component: str, turn: str) -> IPv4Address:
+        """Return the address of a component's first or second container (turn a or b)."""
+        role, _, slot = component.partition("-")
+        first = {"db": _DATABASE, "server": _SERVER}.get(role)
+        if first is None:
+            first = _BEFORE_WORKERS + 2 * int(slot)
+        return self.subnet[first + _TURNS.index(turn)]
+
+
+def create_network(engine: Engine, run: str, name: str) -> PrivateNetwork:
+    """Make a network in a subnet that nobody uses.
+
+    Raises:
+        InfrastructureError: none of many subnets could be had.
+
+    """
+    taken = [*engine.subnets(), *_routes()]
+    problem = ""
+    for _ in range(_ATTEMPTS):
+        offset = random.SystemRandom().randrange(2 ** (_PREFIX_LENGTH - _POOL.prefixlen))
+        size = 2 ** (32 - _PREFIX_LENGTH)
+        subnet = IPv4Network((int(_POOL[0]) + offset * size, _PREFIX_LENGTH))
+        if any(subnet.overlaps(other) for other in taken):
+            continue
+        try:
+            identity = engine.create_network(name, subnet, labels_of(run, "network"))
+        except InfrastructureError as error:
+            problem = str(error)
+            continue
+        return PrivateNetwork(identity=identity, name=name, subnet=subnet)
+    message = f"no private network could be made: {problem or f'all of {_POOL} is in use'}"
+    raise InfrastructureError(message)
+
+
+def _routes() -> Iterator[IPv4Network]:
+    """Yield the networks that this machine has routes to, except the default route."""
+    for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        target, mask = (
+            int.from_bytes(bytes.fromhex(fields[column]), "little") for column in (1, 7)
+        )
+        if mask:
+            yield IPv4Network((target, (mask).bit_count()))

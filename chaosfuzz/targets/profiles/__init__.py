@@ -1,0 +1,7 @@
+"""Systems that others wrote, described by profiles."""
+
+from chaosfuzz.targets.profiles.model import Profile
+from chaosfuzz.targets.profiles.reading import load_profile
+from chaosfuzz.targets.profiles.target import ProfileTarget, describe
+
+__all__ = ["Profile", "ProfileTarget", "describe", "load_profile"]

@@ -1,0 +1,132 @@
+"""Reads the ledger that handlers in any language write."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.task import Execution
+from chaosfuzz.targets.keeper.process_tree import is_alive
+
+MAX_LEDGER_BYTES = 16 * 1024 * 1024
+DIED = "died"
+FINISHED, FAILED = "finished", "failed"
+_FORMAT = (
+    '{"event": "start", "token": "...", "task": "id", "component": "worker-1", "pid": 1, '
+    '"at_unix_ns": 1}, and an "end" with "result": "finished" or "failed"'
+)
+
+
+class ProfileLedger:
+    """Incremental reader of JSON lines; a line cut short by a killed writer waits for its rest.
+
+    Times of the wall clock become those of the monotonic clock by one difference for all, so that
+    their order stays. An execution whose process is gone ended when that was seen; `is_there` says
+    whether it is, by its pid.
+    """
+
+    def __init__(self, path: Path, is_there: Callable[[int], bool] = is_alive) -> None:
+        self._path = path
+        self._is_there = is_there
+        self._offset = 0
+        self._rest = b""
+        self._executions: list[Execution] = []
+        self._open: dict[tuple[str, int, str], list[int]] = {}
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
+
+    def executions(self, ids: Mapping[str, str]) -> tuple[Execution, ...]:
+        """Return all executions so far; `ids` are the queue's ids of tokens, for lines without.
+
+        Raises:
+            InfrastructureError: a line is malformed, or the file is larger than its bound.
+
+        """
+        # Whoever was gone before the ledger is read has written all that it ever will.
+        gone = [key for key in self._open if not self._is_there(key[1])]
+        self._read()
+        self._end(gone)
+        return tuple(
+            e if e.task_id else replace(e, task_id=ids.get(e.token, e.token))
+            for e in self._executions
+        )
+
+    def _read(self) -> None:
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                fresh = stream.read()
+        except FileNotFoundError:
+            return
+        self._offset += len(fresh)
+        if self._offset > MAX_LEDGER_BYTES:
+            message = f"{self._path}: ledger is over {MAX_LEDGER_BYTES} bytes; a task runs wild"
+            raise InfrastructureError(message)
+        *lines, self._rest = (self._rest + fresh).split(b"\n")
+        for line in lines:
+            try:
+                self._take(json.loads(line))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                message = (
+                    f"{self._path}: damaged ledger line {line[:200]!r}: {error!r}; handlers write "
+                    f"{_FORMAT}"
+                )
+                raise InfrastructureError(message) from error
+
+    def _take(self, record: dict[str, Any]) -> None:
+        token, pid = str(record["token"]), int(record["pid"])
+        component = str(record["component"])
+        key = (token, pid, component)
+        at_ns = self._time_ns(record)
+        if record["event"] == "start":
+            self._open.setdefault(key, []).append(len(self._executions))
+            runs = sum(e.token == token for e in self._executions)
+            self._executions.append(
+                Execution(
+                    task_id=str(record.get("task") or ""),
+                    token=token,
+                    attempt=int(record.get("attempt") or runs + 1),
+                    component=component,
+                    pid=pid,
+                    start_ns=at_ns,
+                )
+            )
+            return
+        if record["event"] != "end" or record["result"] not in {FINISHED, FAILED}:
+            message = f"event {record['event']!r} with result {record.get('result')!r}"
+            raise ValueError(message)
+        index = self._close(key)
+        self._executions[index] = replace(
+            self._executions[index], end_ns=at_ns, result=str(record["result"])
+        )
+
+    def _time_ns(self, record: dict[str, Any]) -> int:
+        if "at_ns" in record:
+            return int(record["at_ns"])
+        if "at_unix_ns" in record:
+            return int(record["at_unix_ns"]) - self._ahead_ns
+        return int(float(record["at_unix_ms"]) * 10**6) - self._ahead_ns
+
+    def _close(self, key: tuple[str, int, str]) -> int:
+        """Return the execution that an end belongs to; raises KeyError if none began."""
+        if key in self._open:
+            index = self._open[key].pop()
+            if not self._open[key]:
+                del self._open[key]
+            return index
+        # Posted by a process that has died since.
+        for index in reversed(range(len(self._executions))):
+            e = self._executions[index]
+            if (e.token, e.pid, e.component) == key and e.result == DIED:
+                return index
+        raise KeyError(*key[:1])
+
+    def _end(self, gone: list[tuple[str, int, str]]) -> None:
+        """End what cannot go on: a supervisor may have replaced one process of a component."""
+        for key in gone:
+            for index in self._open.pop(key, ()):
+                self._executions[index] = replace(
+                    self._executions[index], end_ns=time.monotonic_ns(), result=DIED
+                )

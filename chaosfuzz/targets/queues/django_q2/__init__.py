@@ -1,0 +1,1 @@
+"""django-q2 with the ORM broker: settings, task, producer."""

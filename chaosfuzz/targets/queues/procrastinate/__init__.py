@@ -1,0 +1,1 @@
+"""procrastinate with psycopg; its programs run in the component's own process."""

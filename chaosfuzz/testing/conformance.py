@@ -1,0 +1,280 @@
+"""The conformance suite of targets."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from chaosfuzz.campaign.nojournal import NoJournal
+from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
+from chaosfuzz.domain.action import CATALOGUE, Role, find_action
+from chaosfuzz.domain.contract import Contract
+from chaosfuzz.domain.moment import Moment
+from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.target import (
+    BackendTerminable,
+    DatabaseStoppable,
+    Inquirable,
+    Killable,
+    Lane,
+    Pausable,
+    Runner,
+    System,
+    Target,
+    TargetDescription,
+    TaskOperations,
+    TaskService,
+)
+from chaosfuzz.domain.task import TaskStatus
+from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.domain.wire import Disconnectable, Grip, Trappable
+from chaosfuzz.execution import ScheduleRunner
+from chaosfuzz.faults import standard_injectors
+from chaosfuzz.testing.driving import WORKER, Driver
+
+WORK_MS = 150
+# A machine that stands still leaves a run undecided.
+DECIDING_RUNS = 3
+# What a system has to be able to do for an action to be offered.
+NEEDED: dict[str, type] = {
+    "create_tasks": TaskService,
+    "cancel_task": TaskOperations,
+    "retry_task": TaskOperations,
+    "read_api": Inquirable,
+    "ask_badly": Inquirable,
+    "pause_worker": Pausable,
+    "resume_worker": Pausable,
+    "stop_database": DatabaseStoppable,
+    "start_database": DatabaseStoppable,
+    "terminate_backend": BackendTerminable,
+    "cut_connection": Disconnectable,
+    "cut_server": Disconnectable,
+    "hold_connection": Disconnectable,
+    "release_connection": Disconnectable,
+    "strand_session": Disconnectable,
+    "lose_reply": Trappable,
+    "reset_request": Trappable,
+    "delay_reply": Trappable,
+    **{
+        action.name: Killable
+        for action in CATALOGUE
+        if action.name.split("_")[0] in {"kill", "start", "restart", "scale", "stop"}
+        and "database" not in action.name
+    },
+}
+
+
+class TargetConformance:
+    """Subclass it, and give the fixture `target`."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Target:
+        """Return the target under test."""
+        message = f"{cls.__name__} has to define the fixture `target`"
+        raise NotImplementedError(message)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def description(cls, target: Target) -> TargetDescription:
+        """Return what the target says of itself."""
+        return target.description
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lane(cls, target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+        """Return a lane, warm for all tests; a target that runs schedules itself has none."""
+        if not hasattr(target, "lane"):
+            pytest.skip("the target has no lanes")
+        with closing(target.lane(0, tmp_path_factory.mktemp("lane"))) as lane:
+            yield lane
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runner(cls, request: pytest.FixtureRequest) -> Iterator[Runner]:
+        """Return what runs schedules; override it for a target that does so itself."""
+        lane: Lane = request.getfixturevalue("lane")
+        judge = InvariantJudge(load_invariants(default_directories()))
+        runner = ScheduleRunner(lane, standard_injectors, judge, NoJournal(), threading.Event())
+        yield runner
+        runner.stalls.close()
+
+    @pytest.fixture
+    def system(self, lane: Lane) -> Iterator[System]:
+        """Return a fresh system with one worker."""
+        with closing(lane.open(1)) as system:
+            yield system
+
+    @pytest.fixture
+    def driver(self, system: System) -> Driver:
+        """Return what drives the system."""
+        return Driver(system)
+
+    def test_it_describes_itself(self, description: TargetDescription) -> None:
+        """Name, actions of the catalogue, and a contract whose bounds are bounds."""
+        assert description.name
+        assert description.summary
+        assert isinstance(description.contract, Contract)
+        assert len(set(description.actions)) == len(description.actions)
+        for name in description.actions:
+            find_action(name)
+        for bound in ("lease_ms", "recovery_ms", "request_timeout_ms", "health_ms"):
+            assert getattr(description.contract, bound) > 0, bound
+        for name in description.takes or ():
+            find_action("create_tasks").parameter(name)
+
+    def test_what_breaks_can_be_mended(self, description: TargetDescription) -> None:
+        """Every action that heals one that is offered is offered too."""
+        for action in CATALOGUE:
+            if action.heals in description.actions:
+                assert action.name in description.actions, f"{action.name} heals {action.heals}"
+
+    def test_its_systems_can_do_what_it_offers(
+        self, description: TargetDescription, system: System
+    ) -> None:
+        """Each action is backed by an ability."""
+        for name in description.actions:
+            needed = NEEDED.get(name)
+            if needed is not None:
+                assert isinstance(system, needed), f"{name} needs {needed.__name__}"
+
+    def test_a_fresh_system_has_its_workers_and_nothing_to_do(self, lane: Lane) -> None:
+        """As many workers as asked for, an empty queue, an empty ledger, and no exits."""
+        for workers in (1, 2):
+            with closing(lane.open(workers)) as system:
+                assert list(system.worker_names()) == [f"worker-{n + 1}" for n in range(workers)]
+                assert system.observe(ask_health=False).tasks == ()
+                assert list(system.executions()) == []
+                assert list(system.exits()) == []
+
+    def test_a_task_is_seen_done_once(self, driver: Driver) -> None:
+        """Queue and ledger agree on a task: one row, one execution by a worker, one id."""
+        token = driver.ask(duration_ms=WORK_MS)
+        driver.wait_done(token)
+        (row,) = driver.rows(token)
+        (run,) = driver.runs(token)
+        assert row.status is TaskStatus.COMPLETED
+        assert run.component == WORKER
+        assert run.task_id == row.task_id
+        assert run.end_ns is not None
+        # What ran for so long by the handler's clock did so by the harness's, give or take.
+        assert (run.end_ns - run.start_ns) / 1e6 >= 0.8 * WORK_MS
+
+    def test_systems_are_apart(self, lane: Lane) -> None:
+        """Nothing of one schedule is seen in the next."""
+        with closing(lane.open(1)) as system:
+            Driver(system).works()
+        with closing(lane.open(1)) as system:
+            assert system.observe(ask_health=False).tasks == ()
+            assert list(system.executions()) == []
+
+    @pytest.mark.parametrize("graceful", [False, True])
+    def test_a_killed_worker_is_gone_and_comes_back(self, driver: Driver, graceful: bool) -> None:
+        """Kill and start say whether they did anything; the exit was ordered."""
+        system = driver.ability(Killable)
+        assert system.kill(WORKER, graceful=graceful)
+        assert list(driver.system.worker_names()) == []
+        assert not system.kill(WORKER, graceful=graceful), "it was gone"
+        (gone,) = driver.system.exits()
+        assert gone.component == WORKER
+        assert gone.ordered
+        assert system.start(WORKER)
+        assert not system.start(WORKER), "it was up"
+        assert list(driver.system.worker_names()) == [WORKER]
+        driver.works()
+
+    def test_a_paused_worker_stands_still_until_resumed(self, driver: Driver) -> None:
+        """Pause and resume say whether they did anything; nothing runs meanwhile."""
+        system = driver.ability(Pausable)
+        assert not system.resume(WORKER), "it was not paused"
+        assert system.pause(WORKER)
+        assert not system.pause(WORKER), "it was paused"
+        assert list(driver.system.worker_names()) == [WORKER], "a frozen worker still runs"
+        token = driver.ask()
+        assert driver.runs(token) == []
+        assert system.resume(WORKER)
+        driver.wait_done(token)
+
+    def test_a_stopped_database_cannot_be_read_until_started(
+        self, driver: Driver, description: TargetDescription
+    ) -> None:
+        """While it is down tasks are not known; what was there is there again."""
+        if "stop_database" not in description.actions:
+            pytest.skip("the target does not offer it")
+        system = driver.ability(DatabaseStoppable)
+        driver.works()
+        assert system.stop_database("fast")
+        assert not system.stop_database("fast"), "it was down"
+        assert driver.system.observe(ask_health=False).tasks is None
+        assert system.start_database()
+        assert not system.start_database(), "it was up"
+        driver.wait(
+            lambda: len(driver.system.observe(ask_health=False).tasks or ()) >= 1,
+            "what was in the queue is there again",
+        )
+
+    def test_a_worker_survives_being_cut_off(self, driver: Driver) -> None:
+        """Cut, hold and release say whether they did anything."""
+        system = driver.ability(Disconnectable)
+        assert not system.cut("worker-5"), "there is no such worker"
+        assert not system.release(WORKER), "it is not held"
+        assert system.hold(WORKER, 0)
+        assert not system.hold(WORKER, 0), "it is held"
+        assert system.release(WORKER)
+        driver.works()
+        assert system.cut(WORKER)
+
+    def test_no_session_of_nobody_is_ended(self, driver: Driver) -> None:
+        """A component that is not there has none."""
+        assert not driver.ability(BackendTerminable).terminate_backend("worker-5", 0)
+
+    def test_moments_come(self, driver: Driver) -> None:
+        """What a worker asked for one task it asks for the next, and can be struck then."""
+        system = driver.ability(Trappable)
+        driver.works()
+        events = {r.event for r in system.requests() if r.component == WORKER}
+        if not events:
+            pytest.skip("no request of the worker is seen")
+        sprung = threading.Event()
+        traps = [
+            system.set_trap(WORKER, Moment(event=event), Grip.FREEZE, sprung.set, hold_ms=1000)
+            for event in sorted(events)
+        ]
+        token = driver.ask()
+        assert sprung.wait(30), "none of its requests came again"
+        for trap in traps:
+            assert trap is not None
+            trap.release()
+        system.let_go(WORKER)
+        driver.wait_done(token)
+
+    def test_an_undisturbed_schedule_holds(
+        self, runner: Runner, description: TargetDescription
+    ) -> None:
+        """No invariant finds anything where nothing is broken."""
+        if "create_tasks" not in description.actions:
+            pytest.skip("the target takes no tasks")
+        load = make_step("create_tasks", count=4, duration_ms=20)
+        schedule = Schedule(workers=2, steps=(load, make_step("wait_idle"), load))
+        for _ in range(DECIDING_RUNS):
+            result = runner.run(schedule)
+            if result.verdict is not Verdict.UNKNOWN:
+                break
+        assert result.verdict is Verdict.HOLDS, (result.failure, result.undecided)
+
+    @pytest.mark.parametrize(
+        "name", [a.name for a in CATALOGUE if a.role is Role.FAULT and not a.needs_moment]
+    )
+    def test_every_fault_offered_can_be_done_and_healed(
+        self, runner: Runner, description: TargetDescription, name: str
+    ) -> None:
+        """Whatever the verdict, the harness does not fail."""
+        if name not in description.actions:
+            pytest.skip("the target does not offer it")
+        steps = [make_step(name), make_step("wait", ms=5)]
+        if "create_tasks" in description.actions:
+            steps.insert(0, make_step("create_tasks", count=1))
+        result = runner.run(Schedule(workers=1, steps=tuple(steps)))
+        assert result.steps_run >= 1
+        assert result.verdict in set(Verdict)

@@ -1,0 +1,46 @@
+from collections.abc import Iterator
+
+from chaosfuzz.domain import TASK_TYPES, Execution, Finding, Kind, OperationKind, View, invariant
+
+
+@invariant(kind=Kind.BREAKER, at_end=True)
+def breaker_opens(view: View) -> Iterator[Finding]:
+    """Enough failures of a task type in a row, on whatever workers, open its one breaker."""
+    bounds = view.contract.breaker
+    if bounds is None or not view.readable:
+        return
+    # The failure of a task that is cancelled meanwhile is nobody's.
+    tasks = [t for t in view.tasks if not t.tried(OperationKind.CANCEL)]
+    for index, name in enumerate(TASK_TYPES):
+        runs = [e for t in tasks if t.request.task_type == index for e in t.executions]
+        failures = _in_a_row(view, runs)
+        if failures >= bounds.failures and not view.transitions(index):
+            message = (
+                f"{failures} executions of type {name} failed in a row, and its circuit breaker "
+                "never opened"
+            )
+            stalled = view.stalled(view.history.began_ns, view.now_ns)
+            yield Finding(message=message, certain=not stalled)
+
+
+def _in_a_row(view: View, runs: list[Execution]) -> int:
+    """Return the most failures in a row that certainly reached the queue in that order.
+
+    Results are written a little after the ledger has them, so those near a success do not
+    count, nor those whose writing a fault may have prevented.
+    """
+    grace_ns = view.contract.acknowledgement_grace_ms * 10**6
+    ended = sorted(
+        ((view.end_ns(e), e) for e in runs if e.result is not None), key=lambda pair: pair[0]
+    )
+    finished_ns = [at_ns for at_ns, execution in ended if execution.result != "failed"]
+    most = row = 0
+    for at_ns, execution in ended:
+        if execution.result != "failed":
+            row = 0
+        elif not view.excused(execution) and not any(
+            abs(at_ns - other_ns) <= grace_ns for other_ns in finished_ns
+        ):
+            row += 1
+            most = max(most, row)
+    return most

@@ -1,0 +1,136 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.scenarios import LEVELS, SCENARIOS, Chaos, Create, StopDatabase
+from chaosfuzz.scenarios.catalogue import choose, known_scenarios
+from chaosfuzz.scenarios.files import load_file
+from chaosfuzz.scenarios.runner import planned
+
+MINIMAL = 'summary = "x"\n[[phases]]\ndo = "create"\n'
+
+
+def toml(directory: Path, text: str, name: str = "mine.toml") -> Path:
+    path = directory / name
+    path.write_text(text)
+    return path
+
+
+def test_what_a_file_leaves_out_comes_from_the_level(tmp_path: Path):
+    text = MINIMAL + '[[phases]]\ndo = "chaos"\n'
+    scenario = load_file(toml(tmp_path, text))
+    for level in (LEVELS[2], LEVELS[5]):
+        program = scenario.plan(level)
+        create, chaos = program.phases
+        assert isinstance(create, Create)
+        assert isinstance(chaos, Chaos)
+        assert (create.count, create.task_s) == (level.tasks, level.task_s)
+        assert (chaos.interval_s, chaos.at_least) == (level.interval_s, level.kills)
+        assert (program.workers, program.deadline_s) == (level.workers, level.deadline_s)
+        assert (program.completion, program.may_be_late) == (level.completion, level.may_be_late)
+
+
+def test_what_a_file_says_is_kept(tmp_path: Path):
+    text = (
+        'summary = "x"\nworkers = 3\ndeadline_s = 7\ncompletion = 0.5\nmay_be_late = true\n'
+        '[[phases]]\ndo = "stop_database"\ndown_s = 3\nmode = "kill"\n'
+        '[[phases]]\ndo = "chaos"\ninterval_s = [1, 2.5]\n'
+    )
+    scenario = load_file(toml(tmp_path, text))
+    program = scenario.plan(LEVELS[1])
+    assert (scenario.name, scenario.summary) == ("mine", "x")
+    assert program.phases[0] == StopDatabase(down_s=3, mode="kill")
+    assert program.phases[1] == Chaos(interval_s=(1, 2.5), at_least=1)
+    figures = (program.workers, program.deadline_s, program.completion, program.may_be_late)
+    assert figures == (3, 7, 0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("summary = ", "cannot be read as TOML"),
+        ("[[phases]]\ndo = 'wait'\nfor_s = 1", "summary is missing; give it a value"),
+        ("summary = 'x'\nphases = []", "phases is empty; give at least one"),
+        ("summary = 1\n" + MINIMAL[14:], "summary = 1: "),
+        ("speed = 3\n" + MINIMAL, "speed is unknown; a scenario takes: summary, phases, workers"),
+        ("workers = 9\n" + MINIMAL, "workers is 9; use 1 to 5"),
+        ("completion = 1.5\n" + MINIMAL, "completion is 1.5; use 0 to 1"),
+        (MINIMAL + "[[phases]]\n", r"phases[1].do is None; use one of create, "),
+        (MINIMAL + "[[phases]]\ndo = 'explode'", r"phases[1].do is 'explode'; use one of"),
+        (MINIMAL + "count = 0", r"phases[0].count is 0; use 1 to 1000"),
+        (MINIMAL + "count = 'many'", r"phases[0].count = 'many': "),
+        (MINIMAL + "colour = 'red'", r"phases[0].colour = 'red' is unknown to create; it takes"),
+        (MINIMAL + "task_type = 'tea'", r"phases[0].task_type is 'tea'; use one of probe"),
+        (MINIMAL + "[[phases]]\ndo = 'wait'", r"phases[1].for_s is missing; give it a value"),
+        (
+            MINIMAL + "[[phases]]\ndo = 'chaos'\ninterval_s = [2, 1]",
+            r"phases[1].interval_s[1] is 1; use 2 to 3600",
+        ),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_told_with_file_key_value_and_remedy(
+    tmp_path: Path, text: str, told: str
+):
+    path = toml(tmp_path, text)
+    with pytest.raises(UsageError, match=re.escape(told)) as raised:
+        load_file(path)
+    assert str(raised.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError"),
+        ("x = 1", "has no function plan(level) that returns a Program"),
+    ],
+)
+def test_a_python_file_that_is_no_scenario_is_told(tmp_path: Path, text: str, told: str):
+    with pytest.raises(UsageError, match=re.escape(told)):
+        load_file(toml(tmp_path, text, "mine.py"))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [("return 1", "gave 1, which is no Program"), ("return level.nothing", "AttributeError")],
+)
+def test_a_python_plan_that_fails_is_told_with_its_file(tmp_path: Path, body: str, told: str):
+    path = toml(tmp_path, f"def plan(level):\n    {body}\n", "mine.py")
+    with pytest.raises(UsageError, match=told) as raised:
+        planned(load_file(path), LEVELS[1])
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Mine.toml", "my scenario.toml", "-x.toml"])
+def test_a_file_whose_name_is_no_scenario_name_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(UsageError, match="is no name; use lower case"):
+        load_file(toml(tmp_path, MINIMAL, name))
+
+
+def test_files_join_the_built_in_ones(tmp_path: Path):
+    toml(tmp_path, MINIMAL, "mine.toml")
+    toml(tmp_path, "not even TOML", "_draft.toml")
+    toml(tmp_path, "not a scenario", "README.md")
+    names = [scenario.name for scenario in known_scenarios(tmp_path)]
+    assert names == [*(scenario.name for scenario in SCENARIOS), "mine"]
+
+
+@pytest.mark.parametrize("name", ["baseline.toml", "all.toml"])
+def test_a_file_cannot_take_a_name_that_is_taken(tmp_path: Path, name: str):
+    toml(tmp_path, MINIMAL, name)
+    with pytest.raises(UsageError, match=r"is there already .* rename the file"):
+        known_scenarios(tmp_path)
+
+
+def test_scenarios_are_chosen_once_each_in_the_order_named():
+    chosen = choose(["recovery", "baseline", "recovery"], SCENARIOS)
+    assert [scenario.name for scenario in chosen] == ["recovery", "baseline"]
+    assert choose(["all"], SCENARIOS) == SCENARIOS
+
+
+def test_an_unknown_scenario_is_told_with_the_nearest_and_all_there_are():
+    with pytest.raises(UsageError, match=r"unknown scenario 'basline'; did you mean baseline\?"):
+        choose(["basline"], SCENARIOS)
+    with pytest.raises(UsageError, match=r"there are: baseline, db-failure, .*, and all"):
+        choose(["zzz"], SCENARIOS)
