@@ -8,6 +8,7 @@ from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Signature
+from chaosfuzz.shrinking import ShrinkProgress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +53,9 @@ class LimitKnown:
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkingOn:
-    """Shrinking has run so many executions and is down to so many steps."""
+    """Shrinking has run once more."""
 
-    executions: int
-    steps: int
+    progress: ShrinkProgress
 
 
 @dataclass(frozen=True, kw_only=True)

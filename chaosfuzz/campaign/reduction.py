@@ -82,7 +82,7 @@ class Reduction:
         worker = _Background(lambda: reducer.shrink(found.schedule, keeper.failure), progress)
         worker.start()
         while (step := progress.get()) is not None:
-            yield ShrinkingOn(executions=step.executions, steps=step.steps)
+            yield ShrinkingOn(progress=step)
         try:
             shrunk = worker.result()
         except InfrastructureError:

@@ -39,10 +39,11 @@ def look_again(runner: Runner, found: RunResult, stop: threading.Event) -> Sight
     seen: Counter[Signature] = Counter()
 
     def note(result: RunResult) -> None:
-        for failure in (result.failure, *result.also):
-            if failure is not None:
-                seen[failure.signature] += 1
-                kept.setdefault(failure.signature, result.showing(failure.signature))
+        # One look may show the same for several tasks: that is still one run.
+        shown = {each.signature: None for each in (result.failure, *result.also) if each}
+        for signature in shown:
+            seen[signature] += 1
+            kept.setdefault(signature, result.showing(signature))
 
     note(found)
     runs = 1

@@ -40,7 +40,7 @@ from chaosfuzz.cli.options import (
     read_duration,
     serial_option,
 )
-from chaosfuzz.cli.progress import Progress, clock, make_console
+from chaosfuzz.cli.progress import Progress, clock, make_console, shrinking_line
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.planning import Moments
 from chaosfuzz.reporting.description import describe_case, describe_schedule
@@ -225,7 +225,7 @@ class _Session:
             background = sum(e.background for e in event.alphabet.events)
             progress.say(f"learned {kinds} kinds of requests, {background} of them background")
         elif isinstance(event, ShrinkingOn):
-            progress.update(f"shrinking: {event.steps} steps after {event.executions} executions")
+            progress.update(shrinking_line(event.progress))
         elif isinstance(event, FailureFound):
             self._show_failure(event, progress)
         elif isinstance(event, LimitKnown):

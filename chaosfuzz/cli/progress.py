@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from chaosfuzz.shrinking import ShrinkProgress
+
 PLAIN_EVERY_S = 10.0
 REFRESH_PER_S = 4
 
@@ -57,6 +59,13 @@ class Progress:
     def say(self, line: str, style: str = "") -> None:
         """Print a line that stays."""
         self._console.print(Text(line, style=style))
+
+
+def shrinking_line(progress: ShrinkProgress) -> str:
+    """Return how far shrinking is, on a line."""
+    steps = f"{progress.steps} step{'s' if progress.steps != 1 else ''}"
+    what = f"measuring: {steps} left" if progress.measuring else f"shrinking: down to {steps}"
+    return f"{what}, {progress.executions} executions in {clock(progress.taken_s)}"
 
 
 def clock(seconds: float) -> str:

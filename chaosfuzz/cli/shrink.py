@@ -24,7 +24,7 @@ from chaosfuzz.cli.options import (
     profiles_option,
     serial_option,
 )
-from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.cli.progress import Progress, make_console, shrinking_line
 from chaosfuzz.cli.replay import check
 from chaosfuzz.reporting.description import describe_case
 from chaosfuzz.reporting.eventlog import EventLog
@@ -108,7 +108,7 @@ def shrink(
 
 def _show_shrinking(event: Event, progress: Progress) -> None:
     if isinstance(event, ShrinkingOn):
-        progress.update(f"{event.steps} steps after {event.executions} executions")
+        progress.update(shrinking_line(event.progress))
     elif isinstance(event, CaseSaved):
         for line in describe_case(
             event.case,

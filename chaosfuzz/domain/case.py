@@ -13,6 +13,10 @@ class Rate:
     violations: int
     attempts: int
 
+    def __post_init__(self) -> None:
+        """Check that violations are among the attempts."""
+        assert 0 <= self.violations <= self.attempts, "violations are among the attempts"
+
     def __str__(self) -> str:
         """Say it as '19 of 20'."""
         return f"{self.violations} of {self.attempts}"

@@ -1,4 +1,4 @@
-"""What a system has to take every day: each kind of work by itself, deploys, and no fault."""
+"""What a system has to take: crashes of each part, each kind of work by itself, and deploys."""
 
 import random
 from collections.abc import Iterator
@@ -13,6 +13,9 @@ UNRETRIED = 3
 LOW, CRITICAL = 0, 3
 SECOND_USER = 1
 ALL_ATTEMPTS = 9
+# When a worker has begun with what it was given.
+SOON_MS = 100
+IMMEDIATE = 0
 
 
 def _create(count: int, duration_ms: int = SHORT_MS, **arguments: int) -> Step:
@@ -23,6 +26,24 @@ def _of(workers: int, *steps: Step) -> Schedule:
     return Schedule(workers=workers, steps=steps)
 
 
+# Of a worker at work, of the server, and of the database.
+CRASHES: tuple[Schedule, ...] = (
+    _of(1, _create(2, LONG_MS), make_step("wait", ms=SOON_MS), make_step("kill_worker", worker=1)),
+    _of(
+        2,
+        _create(BURST, LONG_MS),
+        make_step("kill_server"),
+        make_step("start_server"),
+        _create(2),
+    ),
+    _of(
+        2,
+        _create(BURST, LONG_MS),
+        make_step("stop_database", mode=IMMEDIATE),
+        make_step("start_database"),
+        _create(2),
+    ),
+)
 EVERYDAY: tuple[Schedule, ...] = (
     # A burst for several workers, and one that takes longer.
     _of(3, _create(BURST, 0), _create(BURST)),
@@ -65,8 +86,11 @@ EVERYDAY: tuple[Schedule, ...] = (
 )
 
 
+def crashes(seed: int) -> Iterator[Schedule]:
+    """Yield one crash of each part in an order that the seed draws."""
+    yield from random.Random(seed).sample(CRASHES, len(CRASHES))
+
+
 def everyday(seed: int) -> Iterator[Schedule]:
-    """Yield all of them in an order that the seed draws."""
-    ordered = list(EVERYDAY)
-    random.Random(seed).shuffle(ordered)
-    yield from ordered
+    """Yield what happens without a fault in an order that the seed draws."""
+    yield from random.Random(seed).sample(EVERYDAY, len(EVERYDAY))

@@ -11,7 +11,7 @@ from chaosfuzz.planning.enumeration import (
     killed_at_work,
     single_faults,
 )
-from chaosfuzz.planning.everyday import everyday
+from chaosfuzz.planning.everyday import crashes, everyday
 from chaosfuzz.planning.machine import draw_batch
 from chaosfuzz.planning.pinning import Moments, Pinning
 
@@ -36,31 +36,29 @@ def schedules(
     Of the arguments of creations only those in `takes` are drawn, if it says which; `max_attempts`
     is how often a task is tried, 0 if nobody says.
 
-    As long as there are any, every second one is a single fault at a request of one task's life;
-    the others are what happens every day, then drawn. Where leases are long the first of all are
-    those in which a worker is killed at work. Schedules without work are passed over:
-    they can break nothing that an acknowledged task was promised.
+    A crash of each part comes first, and where leases are long a worker that is killed at each
+    request of its work. Then, as long as there are any, every second one is a single fault at a
+    request of one task's life; the others are what happens every day, then drawn. Schedules without
+    work are passed over: they can break nothing that an acknowledged task was promised.
     """
     seen: set[Schedule] = set()
-    plain = everyday(seed)
+    leading, plain = crashes(seed), everyday(seed)
     single: Iterator[Schedule] = (
         iter(())
         if pinning.moments is Moments.CLOCK
         else single_faults(pinning.alphabet, seed, lease_ms=lease_ms, max_attempts=max_attempts)
     )
     if pinning.moments is Moments.LOGICAL:
-        plain = iter(())
+        leading = plain = iter(())
         single = (s for s in single if any(step.at is not None for step in s.steps))
     fitting = (s for s in single if _fits(s, actions, max_steps))
-    first = (s for s in plain if _fits(s, actions, max_steps))
-    leads = pinning.moments is not Moments.CLOCK and lease_ms > SHORT_LEASE_MS
-    leading = killed_at_work(pinning.alphabet, seed) if leads else iter(())
-    others = itertools.chain(first, _drawn(actions, max_steps, seed, pinning))
+    if pinning.moments is not Moments.CLOCK and lease_ms > SHORT_LEASE_MS:
+        leading = itertools.chain(leading, killed_at_work(pinning.alphabet, seed))
+    usual = (s for s in plain if _fits(s, actions, max_steps))
+    others = itertools.chain(usual, _drawn(actions, max_steps, seed, pinning))
     mixed = (each for one in others for each in (one, *itertools.islice(fitting, 1)))
-    for schedule in itertools.chain(
-        (s for s in leading if _fits(s, actions, max_steps)),
-        mixed,
-    ):
+    first_of_all = (s for s in leading if _fits(s, actions, max_steps))
+    for schedule in itertools.chain(first_of_all, mixed):
         each = schedule if takes is None else schedule.taking(takes)
         if each not in seen:
             seen.add(each)

@@ -71,6 +71,7 @@ class Reducer:
         self._confirmations = 0
         self._steadyings = 0
         self._has_pinned = False
+        self._measuring = False
         self._calibration = rate = NOTHING_SEEN
         needed: tuple[Needed, ...] = ()
         exhausted = False
@@ -104,11 +105,13 @@ class Reducer:
         rounds = 0
         while True:
             rounds += 1
+            self._measuring = False
             self._steadied(self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS))
             self._sweeps.need = passes_needed(self._assumed.value, LAST_BETA)
             self._sweeps.last()
             before = self._trials.spent
             self._trials.release_reserve()
+            self._measuring = True
             try:
                 rate = self._measure(self._enough(), CONFIRMATION_ATTEMPTS)
                 if not rate.violations:
@@ -182,8 +185,14 @@ class Reducer:
         return max(CALIBRATION_FAILURES, int(affordable))
 
     def _tell(self) -> None:
-        steps = len(self._sweeps.best.steps)
-        self._report(ShrinkProgress(executions=self._trials.spent, steps=steps))
+        self._report(
+            ShrinkProgress(
+                executions=self._trials.spent,
+                steps=len(self._sweeps.best.steps),
+                taken_s=self._trials.taken_s,
+                measuring=self._measuring,
+            )
+        )
 
     def _find_needed(self) -> tuple[Needed, ...] | None:
         """Remove each step alone; None if the failure shows without one, which then is gone."""
@@ -202,6 +211,7 @@ class Reducer:
     def _measure_what_is_left(self) -> tuple[Needed, ...]:
         """Spend what was kept back on the rate of the best schedule, then of it without a step."""
         before = self._trials.spent
+        self._measuring = True
         self._trials.release_reserve()
         needed: tuple[Needed, ...] | None = None
         try:

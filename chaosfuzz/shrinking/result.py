@@ -21,10 +21,15 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkProgress:
-    """How far reduction is: executions so far, and steps of the smallest failing schedule."""
+    """How far reduction is: executions and seconds so far, and the steps that are left.
+
+    `measuring` once it is only counted how often the smallest failing schedule fails.
+    """
 
     executions: int
     steps: int
+    taken_s: float
+    measuring: bool
 
 
 @dataclass(frozen=True, kw_only=True)

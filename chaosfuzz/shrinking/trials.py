@@ -66,15 +66,20 @@ class Trials:
         self._is_released = True
 
     @property
+    def taken_s(self) -> float:
+        """The time spent so far, in seconds."""
+        return self._clock() - self._began
+
+    @property
     def affordable(self) -> float:
         """How many more runs there is time for, if they take as long as those so far."""
-        taken_s = self._clock() - self._began
+        taken_s = self.taken_s
         left_s = self._budget.time_s - taken_s
         return left_s * self.spent / taken_s if taken_s > 0 else math.inf
 
     def _is_over(self) -> bool:
         """Say whether the time is up, without what the last measurement is going to take."""
-        taken_s = self._clock() - self._began
+        taken_s = self.taken_s
         if self._is_released:
             return taken_s > self._budget.time_s
         run_s = taken_s / self.spent if self.spent else 0.0

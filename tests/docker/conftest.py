@@ -7,6 +7,7 @@ import pytest
 
 from chaosfuzz.domain.errors import ChaosfuzzError
 from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.targets.docker.image import find_or_build
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,4 +24,6 @@ def engine() -> Iterator[Engine]:
     except ChaosfuzzError as error:
         pytest.skip(f"{error}; .ci/docker-engine starts one")
     with closing(found):
+        # The first image takes a minute, which no test of a lane's life is to wait for.
+        find_or_build(found)
         yield found

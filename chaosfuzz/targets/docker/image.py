@@ -1,8 +1,8 @@
 """The image of the reference system, made on this machine without a registry.
 
 What runs here is what goes in: the Python that runs chaosfuzz, the packages that the reference
-system imports, PostgreSQL from its wheel, the libraries all of them load, and busybox if there is
-one. Such an image may hold settings of this machine: it is labelled so, and never to be published.
+system imports, PostgreSQL from its wheel, the shell, and the libraries all of them load. Such an
+image may hold settings of this machine: it is labelled so, and never to be published.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,7 +33,8 @@ IMAGE_VARIABLE = "CHAOSFUZZ_DOCKER_IMAGE"
 GATE_PATH = "/opt/chaosfuzz/gate.py"
 POSTGRES_BIN = "/opt/postgres/bin"
 PYTHON = "/usr/local/bin/python3"
-_RECIPE = "1"
+_SHELL = Path("/bin/sh")
+_RECIPE = "2"
 _SITE = "usr/local/lib/python{}.{}/site-packages".format(*sys.version_info[:2])
 _IMPORTED = "import json,sys,chaosfuzz.reference.__main__,chaosfuzz.reference.prepared"
 _LISTED = "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
@@ -145,11 +145,12 @@ def _contents() -> Iterator[Packed]:
         # Programs from a wheel look for their libraries here, relative to themselves.
         yield Packed(source=libraries, target=f"opt/postgres/{libraries.name}")
     programs += [postgres / "bin/postgres", postgres / "bin/initdb", *libraries.glob("*.so*")]
+    # initdb asks a shell for the version of the server.
+    shell = _SHELL.resolve()
+    yield Packed(source=shell, target="bin/sh")
+    programs.append(shell)
     for library in sorted(_libraries(programs)):
         yield Packed(source=library.resolve(), target=f"lib/{library.name}")
-    busybox = shutil.which("busybox")
-    if busybox is not None and not _libraries([Path(busybox)]):
-        yield Packed(source=Path(busybox), target="bin/busybox")
 
 
 def _top_levels() -> set[Path]:
@@ -211,7 +212,6 @@ def _add_small_files(archive: tarfile.TarFile) -> None:
         "usr/local/bin/python3": version,
         POSTGRES_BIN.lstrip("/"): f"wheel/{_postgres_prefix().name}/bin",
         "lib64": "lib",
-        "bin/sh": "busybox",
     }
     for name, to in links.items():
         member = tarfile.TarInfo(name)

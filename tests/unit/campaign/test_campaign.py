@@ -223,6 +223,20 @@ def test_failure_that_shows_beside_another_counts_as_shown() -> None:
     assert (str(sighting.rate), runner.runs) == ("2 of 2", 1)
 
 
+def test_what_one_look_shows_for_several_tasks_is_one_run() -> None:
+    def several(schedule: Schedule) -> RunResult:
+        first = stuck(schedule)
+        assert first.failure is not None
+        return replace(first, also=(replace(first.failure, tasks=(2,)),))
+
+    runner = FakeRunner(several)
+    sighting = look_again(runner, several(LONG), threading.Event())
+    assert (str(sighting.rate), runner.runs) == ("2 of 2", 1)
+    runner = FakeRunner(held)
+    sighting = look_again(runner, several(LONG), threading.Event())
+    assert (str(sighting.rate), sighting.rare) == (f"1 of {1 + RUNS}", True)
+
+
 def test_failure_that_does_not_show_again_is_rare() -> None:
     sighting = look_again(FakeRunner(held), failed(LONG), threading.Event())
     assert (sighting.rare, sighting.rate) == (True, Rate(violations=1, attempts=1 + RUNS))

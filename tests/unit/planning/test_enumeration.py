@@ -14,7 +14,7 @@ from chaosfuzz.planning.enumeration import (
     points_of,
     single_faults,
 )
-from chaosfuzz.planning.everyday import EVERYDAY
+from chaosfuzz.planning.everyday import CRASHES, EVERYDAY
 
 CLAIM = EventClass(role="worker", event="UPDATE claim", polled=True)
 COMPLETE = EventClass(role="worker", event="UPDATE done", most=2)
@@ -142,21 +142,23 @@ def drawn(moments: Moments, max_steps: int = 12) -> list[Schedule]:
 def test_every_second_schedule_of_a_search_is_a_single_fault():
     single = list(single_faults(ALPHABET, 3))
     pinned = [s for s in single if any(step.at is not None for step in s.steps)]
-    assert drawn(Moments.BOTH)[1::2] == single[:10]
+    both = drawn(Moments.BOTH)[len(CRASHES) :]
+    assert both[1::2] == single[: len(both) // 2]
     assert drawn(Moments.LOGICAL)[1::2] == pinned[:10]
-    assert set(drawn(Moments.BOTH)[::2]) <= set(EVERYDAY)
-    assert not set(drawn(Moments.LOGICAL)) & set(EVERYDAY)
+    assert set(both[::2]) <= set(EVERYDAY)
+    assert not set(drawn(Moments.LOGICAL)) & {*CRASHES, *EVERYDAY}
 
 
 def test_with_long_leases_a_search_begins_with_workers_that_are_killed_at_work():
     actions = tuple(action.name for action in CATALOGUE)
     pinning = Pinning(alphabet=ALPHABET, moments=Moments.BOTH)
     found = schedules(actions, 12, 3, pinning, lease_ms=SHORT_LEASE_MS + 1)
-    first = list(islice(found, 6))
+    crashes, first = list(islice(found, len(CRASHES))), list(islice(found, 6))
+    assert set(crashes) == set(CRASHES)
     kills = [s for s in first if any(step.action == "kill_worker" for step in s.steps)]
     assert kills == first[:3] == list(killed_at_work(ALPHABET, 3))
-    assert first[:3] != drawn(Moments.BOTH)[:3]
     assert first[3] in EVERYDAY
+    assert not set(kills) & set(drawn(Moments.BOTH)[: len(CRASHES) + 3])
 
 
 def test_a_search_by_the_clock_has_none():

@@ -6,7 +6,7 @@ from chaosfuzz.domain.action import CATALOGUE, Role, find_action
 from chaosfuzz.domain.plan import PlanModel, repaired
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import schedules
-from chaosfuzz.planning.everyday import EVERYDAY
+from chaosfuzz.planning.everyday import CRASHES, EVERYDAY
 from chaosfuzz.planning.machine import draw_batch
 from chaosfuzz.planning.search import BATCH
 
@@ -37,12 +37,14 @@ def test_every_step_does_something(drawn: list[Schedule]):
         assert repaired(schedule) == schedule
 
 
-def test_what_happens_every_day_comes_first_and_has_no_fault():
-    first = list(islice(schedules(ACTIONS, MAX_STEPS, 42), len(EVERYDAY)))
-    assert set(first) == set(EVERYDAY)
-    assert first != list(islice(schedules(ACTIONS, MAX_STEPS, 43), len(EVERYDAY)))
+def test_crashes_come_first_then_what_happens_every_day_without_a_fault():
+    both = len(CRASHES) + len(EVERYDAY)
+    first = list(islice(schedules(ACTIONS, MAX_STEPS, 42), both))
+    assert set(first[: len(CRASHES)]) == set(CRASHES)
+    assert set(first[len(CRASHES) :]) == set(EVERYDAY)
+    assert first != list(islice(schedules(ACTIONS, MAX_STEPS, 43), both))
     deploys = {"restart_worker", "restart_server", "scale_workers"}
-    for step in (step for schedule in first for step in schedule.steps):
+    for step in (step for schedule in EVERYDAY for step in schedule.steps):
         assert step.action in deploys or find_action(step.action).role is not Role.FAULT
 
 

@@ -265,3 +265,12 @@ def test_progress_counts_every_execution() -> None:
     assert [p.executions for p in told] == list(range(1, len(told) + 1))
     assert len(told) == shrunk.executions + shrunk.confirmations
     assert told[-1].steps == 2
+    assert [p.taken_s for p in told] == sorted(p.taken_s for p in told)
+
+
+def test_progress_says_when_it_is_only_measured_how_often_the_result_fails() -> None:
+    told: list[ShrinkProgress] = []
+    shrunk = Reducer(Runner(), AMPLE, on_progress=told.append).shrink(LONG, found())
+    assert [p.measuring for p in told[: shrunk.executions]] == [False] * shrunk.executions
+    assert [p.measuring for p in told[shrunk.executions :]] == [True] * shrunk.confirmations
+    assert shrunk.confirmations
