@@ -196,7 +196,7 @@ class _Replay:
         assert broken.result.failure is not None
         others = sum(t.result.failure is not None for t in tries) - rate.violations
         if others:
-            say(f"another failure than the case's showed {others} times")
+            say(f"another failure than the case's showed {others} time{'s' if others != 1 else ''}")
         say(f"the story of try {broken.number}:")
         for line in story_of(broken.result):
             say(f"  {line}")
