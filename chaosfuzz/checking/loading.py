@@ -1,13 +1,11 @@
 """Finds invariants: the built-in ones, and files dropped into `invariants/`."""
 
-import importlib.util
-import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import chaosfuzz
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.domain.verdict import Invariant
 
 OWN_DIRECTORY = Path("invariants")
@@ -64,34 +62,9 @@ def _files(directory: Path) -> list[Path]:
 
 
 def _load_file(path: Path) -> tuple[Invariant, ...]:
-    name = f"chaosfuzz_invariant_{path.stem}_{abs(hash(path.resolve()))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, path
-    assert spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        message = f"{path}:{_line(error, path)}: cannot be imported: {_cause(error)}; mend the file"
-        raise UsageError(message) from error
+    module = import_file(path, "invariant")
     invariants = {id(v): v for v in vars(module).values() if isinstance(v, Invariant)}
     if not invariants:
         message = f"{path}: defines no invariant; decorate a function with @invariant(kind=...)"
         raise UsageError(message)
     return tuple(invariants.values())
-
-
-def _line(error: BaseException, path: Path) -> int:
-    """Return the line of the file that an error comes from."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
-        return error.lineno
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((f.lineno for f in reversed(frames) if f.filename == str(path) and f.lineno), 1)
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg}"
-    return traceback.format_exception_only(error)[-1].strip()

@@ -1,9 +1,7 @@
 """Scenarios from files: TOML that names phases, or Python with a function `plan(level)`."""
 
-import importlib.util
 import json
 import re
-import sys
 import tomllib
 import traceback
 from collections.abc import Callable, Mapping
@@ -14,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.scenarios.builtin import Scenario
 from chaosfuzz.scenarios.levels import LEVELS, Level
 from chaosfuzz.scenarios.phases import (
@@ -168,19 +167,7 @@ def _told(path: Path, error: ValidationError, where: str, known: list[str]) -> s
 
 
 def _load_python(path: Path) -> Scenario:
-    name = f"chaosfuzz_scenario_{path.stem.replace('-', '_')}_{abs(hash(path.resolve()))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, path
-    assert spec.loader is not None, path
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        cause = traceback.format_exception_only(error)[-1].strip()
-        message = f"{path}: cannot be imported: {cause}; mend the file"
-        raise UsageError(message) from error
+    module = import_file(path, "scenario")
     plan = getattr(module, "plan", None)
     if not callable(plan):
         message = f"{path}: has no function plan(level) that returns a Program; add one"

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-import psycopg
+from psycopg.rows import tuple_row
 
 from chaosfuzz.domain.breaker import Breaker, BreakerState, BreakerTransition
 from chaosfuzz.domain.task import TaskState, TaskStatus
-
-APPLICATION_NAME = "chaosfuzz-observer"
+from chaosfuzz.targets.postgres.session import SESSIONS, LastingSession
 
 _TASKS = """
 SELECT t.id::text, coalesce(t.payload->>'token', ''), t.status::text, t.current_attempt,
@@ -15,14 +14,6 @@ SELECT t.id::text, coalesce(t.payload->>'token', ''), t.status::text, t.current_
        (SELECT count(*) FROM effects e WHERE e.task_id = t.id), coalesce(t.last_error, '')
 FROM tasks t ORDER BY t.created_at, t.id
 """
-_SESSIONS = """
-SELECT count(*), count(*) FILTER (
-         WHERE state = 'idle in transaction' AND state_change < clock_timestamp() - interval '1 s')
-FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
-
-
 # One statement, so that breakers and tasks are seen at the same instant.
 _BREAKERS = """
 SELECT b.task_type, b.state, b.failures, b.successes, b.opened,
@@ -37,26 +28,22 @@ FROM circuit_breaker_transitions ORDER BY id
 
 
 class QueueObserver:
-    """One session, opened again whenever the database took it away."""
+    """Sees the queue; close it at the end."""
 
     def __init__(self, dsn: str, *, effects: bool) -> None:
-        self._dsn = dsn
+        self._session = LastingSession[tuple[object, ...]](dsn, tuple_row)
         self._effects = effects
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._breakers: tuple[Breaker, ...] = ()
         self._transitions: tuple[BreakerTransition, ...] = ()
 
     @property
     def session(self) -> int | None:
         """The pid of the session's backend, None while there is none."""
-        connection = self._connection
-        if connection is None or connection.closed:
-            return None
-        return connection.info.backend_pid
+        return self._session.backend_pid
 
     def tasks(self) -> tuple[TaskState, ...] | None:
         """Return all rows, or None while the database cannot be reached."""
-        rows = self._query(_TASKS)
+        rows = self._session.query(_TASKS)
         if rows is None:
             return None
         return tuple(self._state(row) for row in rows)
@@ -69,45 +56,26 @@ class QueueObserver:
         While the database cannot be reached, they are as they were seen last, but let nobody
         through: whether somebody still holds a task is not known.
         """
-        rows = self._query(_BREAKERS) if readable else None
+        rows = self._session.query(_BREAKERS) if readable else None
         if rows is None:
             return tuple(replace(each, let_through=0) for each in self._breakers), self._transitions
         breakers = tuple(map(_breaker, rows))
         if breakers != self._breakers:
-            done = self._query(_TRANSITIONS)
+            done = self._session.query(_TRANSITIONS)
             if done is not None:
                 self._breakers, self._transitions = breakers, tuple(map(_transition, done))
         return breakers, self._transitions
 
     def sessions(self) -> tuple[int, int]:
         """Return the number of the target's sessions, and of those idle in a transaction."""
-        rows = self._query(_SESSIONS)
+        rows = self._session.query(SESSIONS)
         if not rows:
             return 0, 0
         return int(str(rows[0][0])), int(str(rows[0][1]))
 
     def close(self) -> None:
         """Close the session."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _query(self, statement: str) -> list[tuple[object, ...]] | None:
-        for _ in range(2):
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = psycopg.connect(
-                        self._dsn,
-                        autocommit=True,
-                        connect_timeout=2,
-                        # The same two queries all the time: planned once a session.
-                        prepare_threshold=0,
-                        application_name=APPLICATION_NAME,
-                    )
-                return self._connection.execute(statement).fetchall()
-            except psycopg.OperationalError:
-                self.close()
-        return None
+        self._session.close()
 
     def _state(self, row: tuple[object, ...]) -> TaskState:
         identity, token, status, attempts, limit, fence, completed, effects, error = row

@@ -7,28 +7,20 @@ from psycopg.rows import dict_row
 
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.task import Execution, TaskState, TaskStatus
+from chaosfuzz.targets.postgres.session import SESSIONS, LastingSession
 from chaosfuzz.targets.profiles.model import ListingProfile
 
-APPLICATION_NAME = "chaosfuzz-observer"
 UNNAMED = "unnamed:"
-_SESSIONS = """
-SELECT count(*) AS sessions, count(*) FILTER (
-         WHERE state = 'idle in transaction' AND state_change < clock_timestamp() - interval '1 s')
-       AS open
-FROM pg_stat_activity
-WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-"""
 Row = Mapping[str, object]
 
 
 class ListingObserver:
-    """One session, opened again whenever the database took it away."""
+    """Sees the queue; close it at the end."""
 
     def __init__(self, dsn: str, listing: ListingProfile, origin: str) -> None:
-        self._dsn = dsn
+        self._session = LastingSession[dict[str, object]](dsn, dict_row)
         self._listing = listing
         self._origin = origin
-        self._connection: psycopg.Connection[dict[str, object]] | None = None
 
     def rows(self) -> list[dict[str, object]] | None:
         """Return what the query gives, None while the database cannot be reached.
@@ -37,39 +29,21 @@ class ListingObserver:
             UsageError: the query is wrong.
 
         """
-        return self._query(self._listing.query)
+        try:
+            return self._session.query(self._listing.query)
+        except psycopg.Error as error:
+            said = " ".join(str(error).split())
+            message = f"{self._origin}: tasks.query failed: {said}; correct the query"
+            raise UsageError(message) from error
 
     def sessions(self) -> tuple[int, int]:
         """Return the number of the target's sessions, and of those idle in a transaction."""
-        rows = self._query(_SESSIONS)
+        rows = self._session.query(SESSIONS)
         return (int(str(rows[0]["sessions"])), int(str(rows[0]["open"]))) if rows else (0, 0)
 
     def close(self) -> None:
         """Close the session."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _query(self, statement: str) -> list[dict[str, object]] | None:
-        for _ in range(2):
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = psycopg.connect(
-                        self._dsn,
-                        autocommit=True,
-                        connect_timeout=2,
-                        prepare_threshold=0,
-                        application_name=APPLICATION_NAME,
-                        row_factory=dict_row,
-                    )
-                return self._connection.execute(statement.encode()).fetchall()
-            except psycopg.OperationalError:
-                self.close()
-            except psycopg.Error as error:
-                said = " ".join(str(error).split())
-                message = f"{self._origin}: tasks.query failed: {said}; correct the query"
-                raise UsageError(message) from error
-        return None
+        self._session.close()
 
 
 class Listing:
