@@ -216,7 +216,8 @@ class _Session:
         if self.plan.time_s is not None:
             limits.append(f"for {clock(self.plan.time_s)}")
         if self.plan.examples is not None:
-            limits.append(f"{self.plan.examples} schedules at most")
+            plural = "s" if self.plan.examples != 1 else ""
+            limits.append(f"{self.plan.examples} schedule{plural} at most")
         return ", ".join(limits)
 
     def _show(self, event: Event, progress: Progress) -> None:

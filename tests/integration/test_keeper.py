@@ -166,7 +166,8 @@ def test_execute_exit_codes(keeper: Keeper, tmp_path: Path):
     assert (tmp_path / "good").read_text() == "value\n"
     missing = keeper.execute(["/no/such/program"], log_path=tmp_path / "missing")
     assert missing.wait(5) == 127
-    assert "No such file" in (tmp_path / "missing").read_text()
+    said = (tmp_path / "missing").read_text()
+    assert said == "chaosfuzz: cannot run '/no/such/program' in /: No such file or directory\n"
     with pytest.raises(UsageError):
         missing.wait_ready(1)
     for child in (good, missing):

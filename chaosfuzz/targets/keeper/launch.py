@@ -65,10 +65,11 @@ def run_child(
             if work.way is not None:
                 become_unprivileged(work.way)
             die_with_parent(keeper_pid)
-            _execute(work)
-        _reset_signals(python=True)
-        die_with_parent(keeper_pid)
-        exit_code = _call(work)
+            exit_code = _execute(work)
+        else:
+            _reset_signals(python=True)
+            die_with_parent(keeper_pid)
+            exit_code = _call(work)
     except BaseException:  # noqa: BLE001 - the child must end here, whatever happens
         traceback.print_exc()
     finally:
@@ -116,9 +117,15 @@ def _reset_signals(*, python: bool) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _execute(command: Command) -> NoReturn:
+def _execute(command: Command) -> int:
+    """Become the program; return an exit code only if that fails."""
     environment = os.environ if command.environment is None else command.environment
-    os.execvpe(command.argv[0], list(command.argv), dict(environment))
+    try:
+        os.execvpe(command.argv[0], list(command.argv), dict(environment))
+    except OSError as error:
+        program, where = command.argv[0], command.working_directory
+        sys.stderr.write(f"chaosfuzz: cannot run {program!r} in {where}: {error.strerror}\n")
+        return _CANNOT_EXECUTE
 
 
 def _call(call: Call) -> int:
