@@ -10,7 +10,8 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
 
     Only first executions by the same process are compared, without faults in between: claims
     of one worker are in order, those of two are not. Both tasks must have been seen waiting
-    at one time, so that no delay of the worker between claim and start can look like this.
+    at one time, and then the higher one alone: what a worker claims with one statement it may
+    start in any order, and at any time after.
     """
     plain = [t for t in view.tasks if t.acknowledged and not t.request.delay_ms and t.executions]
     for high, low in permutations(plain if view.contract.priorities else (), 2):
@@ -27,7 +28,7 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
                 f.kind is FaultKind.DATABASE_DOWN or f.component == first.component
                 for f in view.faults(high.creation.sent_ns, first.start_ns)
             )
-            and _waited_together(view, {high.request.token, low.request.token})
+            and _was_overtaken(view, high.request.token, low.request.token, first.start_ns)
         ):
             message = (
                 f"{first.component} started task {low.number} before task {high.number}, "
@@ -36,8 +37,15 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
             yield Finding(message=message, tasks=(low.number, high.number))
 
 
-def _waited_together(view: View, tokens: set[str]) -> bool:
-    return any(
-        tokens <= {s.token for s in seen.tasks or () if s.status is TaskStatus.PENDING}
-        for seen in view.history.observations
-    )
+def _was_overtaken(view: View, high: str, low: str, started_ns: int) -> bool:
+    waited_together = False
+    for seen in view.history.observations:
+        if seen.tasks is None:
+            continue
+        if seen.at_ns >= started_ns:
+            break
+        waiting = {s.token for s in seen.tasks if s.status is TaskStatus.PENDING}
+        if waited_together and high in waiting and low not in waiting:
+            return True
+        waited_together = waited_together or {high, low} <= waiting
+    return False

@@ -28,10 +28,25 @@ class TestScheduledTimeIsKept:
 class TestPriorityIsKept:
     def waiting(self, past: "Past") -> "Past":
         past.created(1, 0, priority=0).created(2, 10, priority=3)
-        return past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        return past.saw(32, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
 
     def test_holds_for_the_higher_one_first(self, past: "Past"):
-        self.waiting(past).ran(2, 30, 31).ran(1, 40, 41)
+        past.created(1, 0, priority=0).created(2, 10, priority=3)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        past.saw(32, past.row(1, PENDING), past.row(2, TaskStatus.RUNNING))
+        assert past.ran(2, 30, 31).ran(1, 40, 41).check("priority_is_kept") == []
+
+    def test_holds_for_two_that_were_claimed_at_once(self, past: "Past"):
+        past.created(1, 0, priority=0).created(2, 10, priority=3)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        past.saw(29, past.row(1, TaskStatus.RUNNING), past.row(2, TaskStatus.RUNNING))
+        assert past.ran(1, 30, 35).ran(2, 31, 34).check("priority_is_kept") == []
+
+    def test_holds_if_the_higher_one_waits_again_after_its_start(self, past: "Past"):
+        past.created(1, 0, priority=0).created(2, 10, priority=3)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 30, 60).ran(2, 31, 34)
+        past.saw(40, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
         assert past.check("priority_is_kept") == []
 
     def test_finds_the_lower_one_started_first(self, past: "Past"):
@@ -59,6 +74,7 @@ class TestPriorityIsKept:
     def test_does_not_compare_types_of_which_one_may_be_held_back(self, past: "Past"):
         past.created(1, 0, priority=0).created(2, 10, priority=3, task_type=1)
         past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 30, 31).ran(2, 40, 41)
+        past.saw(32, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
         assert past.check("priority_is_kept") == []
 
     def test_does_not_judge_where_priorities_are_not_promised(self, past: "Past"):
