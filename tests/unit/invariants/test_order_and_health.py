@@ -26,60 +26,64 @@ class TestScheduledTimeIsKept:
 
 
 class TestPriorityIsKept:
-    def waiting(self, past: "Past") -> "Past":
+    def waiting(self, past: "Past", for_ms: int = 100) -> "Past":
+        """The higher one waits beside the lower one, then alone, then both have been run."""
         past.created(1, 0, priority=0).created(2, 10, priority=3)
         past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
-        return past.saw(32, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
+        past.saw(20 + for_ms, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
+        return past.ran(1, 19 + for_ms, 200)
 
     def test_holds_for_the_higher_one_first(self, past: "Past"):
         past.created(1, 0, priority=0).created(2, 10, priority=3)
         past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
-        past.saw(32, past.row(1, PENDING), past.row(2, TaskStatus.RUNNING))
-        assert past.ran(2, 30, 31).ran(1, 40, 41).check("priority_is_kept") == []
-
-    def test_holds_for_two_that_were_claimed_at_once(self, past: "Past"):
-        past.created(1, 0, priority=0).created(2, 10, priority=3)
-        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
-        past.saw(29, past.row(1, TaskStatus.RUNNING), past.row(2, TaskStatus.RUNNING))
-        assert past.ran(1, 30, 35).ran(2, 31, 34).check("priority_is_kept") == []
-
-    def test_holds_if_the_higher_one_waits_again_after_its_start(self, past: "Past"):
-        past.created(1, 0, priority=0).created(2, 10, priority=3)
-        past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 30, 60).ran(2, 31, 34)
-        past.saw(40, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
-        assert past.check("priority_is_kept") == []
+        past.saw(150, past.row(1, PENDING), past.row(2, TaskStatus.RUNNING))
+        assert past.ran(2, 149, 160).ran(1, 161, 170).check("priority_is_kept") == []
 
     def test_finds_the_lower_one_started_first(self, past: "Past"):
-        self.waiting(past).ran(1, 30, 31).ran(2, 40, 41)
-        (finding,) = past.check("priority_is_kept")
+        (finding,) = self.waiting(past).ran(2, 201, 210).check("priority_is_kept")
         assert finding.message == (
             "worker-1 started task 1 before task 2, which has a higher priority and was ready"
         )
         assert finding.tasks == (1, 2)
 
+    def test_holds_if_the_claim_may_have_begun_before_the_higher_one_was_there(self, past: "Past"):
+        self.waiting(past, for_ms=99).ran(2, 201, 210)
+        assert past.check("priority_is_kept") == []
+
+    def test_holds_for_two_that_were_claimed_at_once(self, past: "Past"):
+        past.created(1, 0, priority=0).created(2, 10, priority=3)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        past.saw(150, past.row(1, TaskStatus.RUNNING), past.row(2, TaskStatus.RUNNING))
+        assert past.ran(1, 149, 160).ran(2, 151, 155).check("priority_is_kept") == []
+
+    def test_holds_if_the_higher_one_waits_again_after_its_start(self, past: "Past"):
+        past.created(1, 0, priority=0).created(2, 10, priority=3)
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 149, 200).ran(2, 150, 151)
+        past.saw(160, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
+        assert past.check("priority_is_kept") == []
+
     def test_holds_if_they_were_never_seen_waiting_together(self, past: "Past"):
         past.created(1, 0, priority=0).saw(5, past.row(1, PENDING)).created(2, 10, priority=3)
         past.saw(20, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
-        assert past.ran(1, 90, 91).ran(2, 95, 96).check("priority_is_kept") == []
+        past.saw(150, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
+        assert past.ran(1, 190, 191).ran(2, 195, 196).check("priority_is_kept") == []
 
     def test_does_not_compare_two_workers(self, past: "Past"):
-        self.waiting(past).ran(1, 30, 31).ran(2, 40, 41, worker=2)
-        assert past.check("priority_is_kept") == []
+        assert self.waiting(past).ran(2, 201, 210, worker=2).check("priority_is_kept") == []
 
     def test_is_excused_by_a_fault_of_the_worker_or_the_database(self, past: "Past"):
-        self.waiting(past).ran(1, 30, 31).ran(2, 40, 41)
-        past.fault(FaultKind.DATABASE_DOWN, "database", 25, 28)
+        self.waiting(past).ran(2, 201, 210).fault(FaultKind.DATABASE_DOWN, "database", 25, 28)
         assert past.check("priority_is_kept") == []
 
     def test_does_not_compare_types_of_which_one_may_be_held_back(self, past: "Past"):
         past.created(1, 0, priority=0).created(2, 10, priority=3, task_type=1)
-        past.saw(20, past.row(1, PENDING), past.row(2, PENDING)).ran(1, 30, 31).ran(2, 40, 41)
-        past.saw(32, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
-        assert past.check("priority_is_kept") == []
+        past.saw(20, past.row(1, PENDING), past.row(2, PENDING))
+        past.saw(150, past.row(1, TaskStatus.RUNNING), past.row(2, PENDING))
+        assert past.ran(1, 149, 200).ran(2, 201, 202).check("priority_is_kept") == []
 
     def test_does_not_judge_where_priorities_are_not_promised(self, past: "Past"):
         past.contract["priorities"] = False
-        assert self.waiting(past).ran(1, 30, 31).ran(2, 40, 41).check("priority_is_kept") == []
+        assert self.waiting(past).ran(2, 201, 210).check("priority_is_kept") == []
 
 
 class TestHealthTellsTheTruth:
