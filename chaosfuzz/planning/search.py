@@ -36,8 +36,8 @@ def schedules(
     Of the arguments of creations only those in `takes` are drawn, if it says which; `max_attempts`
     is how often a task is tried, 0 if nobody says.
 
-    A crash of each part comes first, and where leases are long a worker that is killed at each
-    request of its work. Then, as long as there are any, every second one is a single fault at a
+    A crash of each part comes first; where leases are long, a worker that is killed at each request
+    of its work before that. Then, as long as there are any, every second one is a single fault at a
     request of one task's life; the others are what happens every day, then drawn. Schedules without
     work are passed over: they can break nothing that an acknowledged task was promised.
     """
@@ -53,7 +53,7 @@ def schedules(
         single = (s for s in single if any(step.at is not None for step in s.steps))
     fitting = (s for s in single if _fits(s, actions, max_steps))
     if pinning.moments is not Moments.CLOCK and lease_ms > SHORT_LEASE_MS:
-        leading = itertools.chain(leading, killed_at_work(pinning.alphabet, seed))
+        leading = itertools.chain(killed_at_work(pinning.alphabet, seed), leading)
     usual = (s for s in plain if _fits(s, actions, max_steps))
     others = itertools.chain(usual, _drawn(actions, max_steps, seed, pinning))
     mixed = (each for one in others for each in (one, *itertools.islice(fitting, 1)))
