@@ -107,7 +107,7 @@ class Producer:
         self.open()
         talk = self._conversation
         assert talk is not None
-        answer = talk.ask(line, self._timeout_s if talk.answers else self._first_s)
+        answer = talk.ask(line, self._patience_s(talk))
         if isinstance(answer, str):
             ended = talk.process.exit_code is not None
             log = talk.process.log_path
@@ -118,6 +118,12 @@ class Producer:
             return f"the producer: {answer}"
         self._has_answered = True
         return answer
+
+    def _patience_s(self, talk: _Conversation) -> float:
+        """Return how long an answer may take: longer of a program that starts undisturbed."""
+        if talk.answers or (self._has_answered and not self._is_calm()):
+            return self._timeout_s
+        return self._first_s
 
     def close(self) -> None:
         """End it."""
