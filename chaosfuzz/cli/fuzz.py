@@ -57,7 +57,10 @@ EXIT_INTERRUPTED = 130
 @click.argument("target", default="reference")
 @click.option("--examples", type=click.IntRange(min=1), help="Stop after so many schedules.")
 @click.option(
-    "--time", "time_text", metavar="TIME", help="Search so long: 60s, 10m, 8h. Default: 60s."
+    "--time",
+    "time_text",
+    metavar="TIME",
+    help="Search so long: 60s, 10m, 8h. Default: 60s. Shrinking takes up to 5 minutes more.",
 )
 @click.option(
     "--steps",
