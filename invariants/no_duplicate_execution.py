@@ -11,7 +11,7 @@ def no_duplicate_execution(view: View) -> Iterator[Finding]:
         ordered = sorted(task.executions, key=lambda e: (e.task_id, e.start_ns))
         for first, second in pairwise(ordered):
             excused = view.excused(first) or task.tried(OperationKind.RETRY)
-            excused = excused or view.may_have_started_late(task, second)
+            excused = excused or view.started_late(task, first, second)
             later = first.task_id == second.task_id and second.start_ns >= view.end_ns(first)
             if first.finished and later and not excused:
                 why = "with no fault to justify it"

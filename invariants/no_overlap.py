@@ -12,7 +12,7 @@ def no_overlap(view: View) -> Iterator[Finding]:
         for first, second in combinations(ordered, 2):
             declared = view.contract.overlap_after_pause_is_declared and view.excused(first)
             together = first.task_id == second.task_id and second.start_ns < view.end_ns(first)
-            declared = declared or view.may_have_started_late(task, second)
+            declared = declared or view.started_late(task, first, second)
             if together and not declared:
                 message = (
                     f"task {task.number} ran on {first.component} (attempt {first.attempt}) and "

@@ -182,7 +182,15 @@ class View:
             for fault in self.history.faults
         )
 
-    def may_have_started_late(self, task: TaskView, execution: Execution) -> bool:
+    def started_late(self, task: TaskView, *executions: Execution) -> bool:
+        """Say whether any of them may have begun on a lease that was lost by then.
+
+        If the first of two did, the task was free for the second; if the second did, the first
+        had it by right.
+        """
+        return any(self._may_have_started_late(task, each) for each in executions)
+
+    def _may_have_started_late(self, task: TaskView, execution: Execution) -> bool:
         """Say whether its worker may have had the task since before it lost its lease.
 
         Between creation and start it was paused, cut off or without the database for a lease, and

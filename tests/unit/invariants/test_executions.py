@@ -130,6 +130,12 @@ class TestLateStart:
     def test_is_declared_once_a_lease_has_run_out(self, past: "Past", name: str, kind: FaultKind):
         assert self.begun_late(past, name, kind, 150, 790).check(name) == []
 
+    def test_is_declared_too_if_the_first_one_began_late(self, past: "Past", name: str):
+        past.contract["late_start_is_declared"] = True
+        past.created().fault(FaultKind.PAUSED, "worker-1", 10, 790)
+        past.ran(1, 800, 810 if name == "no_duplicate_execution" else 900)
+        assert past.ran(1, 850, 860, worker=2, attempt=2).check(name) == []
+
     def test_is_found_after_less_than_a_lease(self, past: "Past", name: str):
         found = self.begun_late(past, name, FaultKind.PAUSED, 250, 790).check(name)
         assert len(found) == 1
