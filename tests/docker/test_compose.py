@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ WORK = make_step("create_tasks", count=2, duration_ms=150)
 IDLE = make_step("wait_idle")
 DEADLINE_S = 30.0
 RERUNS = 3
+UP_S, LOOK_S = 120.0, 0.2
 
 
 @pytest.fixture(scope="module")
@@ -141,5 +143,26 @@ def test_fuzz_takes_a_profile_with_a_compose_file(
         *(tmp_path, "fuzz", str(PROFILE), "--examples", "3", "--seed", "5", "--lanes", "1"),
         SHOP_IMAGE=image,
     )
+    assert done.code == 0, done.out + done.err
+    assert {thing.identity for thing in engine.things()} <= before
+
+
+def test_a_killed_run_of_a_compose_file_leaves_nothing_after_clean(
+    image: str, engine: Engine, tmp_path: Path
+) -> None:
+    before = {thing.identity for thing in engine.things()}
+    command = [sys.executable, "-m", "chaosfuzz", "fuzz", str(PROFILE), "--lanes", "1"]
+    fuzzing = subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "SHOP_IMAGE": image}, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + UP_S
+    while {thing.identity for thing in engine.things()} <= before:
+        assert fuzzing.poll() is None, "it ended before anything was at the engine"
+        assert time.monotonic() < deadline, f"nothing at the engine within {UP_S:g} s"
+        with suppress(subprocess.TimeoutExpired):
+            fuzzing.wait(LOOK_S)
+    fuzzing.kill()
+    fuzzing.wait()
+    done = chaosfuzz(tmp_path, "clean")
     assert done.code == 0, done.out + done.err
     assert {thing.identity for thing in engine.things()} <= before
