@@ -48,6 +48,17 @@ def places(more: Sequence[Path]) -> tuple[Path, ...]:
     return (SHARED_MEMORY, Path(tempfile.gettempdir()), *(path.resolve() for path in more))
 
 
+def clean_all(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
+    """Yield all that dead runs left after its removal, or instead of it.
+
+    The engine is looked at again once nobody is left who might have added to it.
+    """
+    yield from clean_engine(dry_run=dry_run)
+    yield from clean(roots, dry_run=dry_run)
+    if not dry_run:
+        yield from clean_engine(dry_run=False)
+
+
 def clean(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
     """Yield each leftover after its removal (with `dry_run`, instead of it)."""
     for leftover in find_leftovers(roots):

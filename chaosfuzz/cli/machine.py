@@ -60,9 +60,7 @@ def clean(dry_run: bool, directories: tuple[Path, ...], out: Path) -> int:
     removed.
     """
     count = problems = 0
-    at_engine = cleaning.clean_engine(dry_run=dry_run)
-    in_places = cleaning.clean(cleaning.places(list(directories)), dry_run=dry_run)
-    for removal in (*at_engine, *in_places):
+    for removal in cleaning.clean_all(cleaning.places(list(directories)), dry_run=dry_run):
         count += 1
         processes = f", {len(removal.pids)} processes" if removal.pids else ""
         verb = "removed" if removal.removed else "would remove" if dry_run else "cannot remove"

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from acceptance.command import chaosfuzz
+from acceptance.command import chaosfuzz, processes_naming
 
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import UsageError
@@ -163,6 +163,8 @@ def test_a_killed_run_of_a_compose_file_leaves_nothing_after_clean(
             fuzzing.wait(LOOK_S)
     fuzzing.kill()
     fuzzing.wait()
+    # Compose is in the middle of it, and need not have noticed.
     done = chaosfuzz(tmp_path, "clean")
     assert done.code == 0, done.out + done.err
+    assert not processes_naming("override.json")
     assert {thing.identity for thing in engine.things()} <= before

@@ -24,6 +24,8 @@ from chaosfuzz.targets.postgres.shared_memory import postmaster_pid, remove_shar
 
 _END_TIMEOUT_S = 10.0
 _OTHER_REMOVER_TIMEOUT_S = 30.0
+# Backends whose postmaster has died are nobody's descendants any more, and compose goes on.
+_ORPHANS = {"postgres", "docker", "docker-compose"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,14 +153,13 @@ def _is_leftover(path: Path) -> bool:
 
 
 def processes_in(path: Path) -> tuple[int, ...]:
-    """Find what works in a directory: PostgreSQL and its children, and who names a file there."""
+    """Find what works in a directory: PostgreSQL, its children, and compose, if it names a file."""
     suspects: set[int] = set()
     for lock in path.rglob("postmaster.pid"):
         pid = postmaster_pid(lock.parent)
         if pid is not None and pid > 1:
             suspects.update((pid, *descendants_of(pid)))
-    # Backends whose postmaster has died are nobody's descendants any more.
-    suspects.update(pid for pid in all_pids() if _program(pid) == "postgres")
+    suspects.update(pid for pid in all_pids() if _program(pid) in _ORPHANS)
     return tuple(sorted(pid for pid in suspects if _works_in(pid, path)))
 
 
