@@ -19,6 +19,8 @@ from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning.enumeration import Point, points_of
 
 CONFIRMATIONS = 4
+# What is held waits for what another worker happens to do meanwhile: one run in five shows nothing.
+HELD_TRIES = 3
 NEVER_CAME = "never came"
 DOCUMENTED = "documented"
 
@@ -126,13 +128,16 @@ class Sweep:
 
     def _try(self, runner: Runner, point: Point) -> Swept | None:
         try:
-            result = runner.run(point.schedule)
-            if result.verdict is Verdict.UNKNOWN or (result.missed and result.failure is None):
-                result = runner.run(point.schedule)
-            if result.failure is None and result.limits:
-                result = as_failure(result, result.limits[0].signature)
+            result = self._look(runner, point)
+            tries = 1
+            most = HELD_TRIES if point.is_held else 1
+            while result.failure is None and result.verdict is Verdict.HOLDS and tries < most:
+                later = self._look(runner, point)
+                tries += 1
+                if later.failure is not None or later.verdict is Verdict.UNKNOWN or result.missed:
+                    result = later
             if result.failure is None:
-                return Swept(point=point, result=result, rate=Rate(violations=0, attempts=1))
+                return Swept(point=point, result=result, rate=Rate(violations=0, attempts=tries))
             signature = result.failure.signature
             # One sure case of a failure is enough; its other moments are told, not counted.
             identity = result.failure.identity
@@ -145,5 +150,14 @@ class Sweep:
         same = sum(f is not None and f.identity == identity for f in again)
         if runs and same == runs:
             self._confirmed.add(identity)
-        rate = Rate(violations=1 + same, attempts=1 + len(again))
+        rate = Rate(violations=1 + same, attempts=tries + len(again))
         return Swept(point=point, result=result, rate=rate)
+
+    def _look(self, runner: Runner, point: Point) -> RunResult:
+        """Run a point, again if that says nothing; a documented limit shows as the failure."""
+        result = runner.run(point.schedule)
+        if result.verdict is Verdict.UNKNOWN or (result.missed and result.failure is None):
+            result = runner.run(point.schedule)
+        if result.failure is None and result.limits:
+            return as_failure(result, result.limits[0].signature)
+        return result

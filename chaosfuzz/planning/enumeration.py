@@ -54,6 +54,11 @@ class Point:
         return next((step for step in self.schedule.steps if step.at is not None), None)
 
     @property
+    def is_held(self) -> bool:
+        """Whether a connection is held, so that it counts what another worker does meanwhile."""
+        return self.step is not None and self.step.action == HOLD.action
+
+    @property
     def work_ms(self) -> int:
         """How long each task of the life works."""
         return self.schedule.steps[0]["duration_ms"]
@@ -136,7 +141,7 @@ def killed_at_work(alphabet: Alphabet, seed: int) -> Iterator[Schedule]:
 def _turn(point: Point) -> int:
     if point.step is None:
         return 0
-    return 1 if point.step.action == HOLD.action else 2
+    return 1 if point.is_held else 2
 
 
 def _turn_with_long_leases(point: Point) -> int:
@@ -151,7 +156,7 @@ def _turn_with_long_leases(point: Point) -> int:
 
 
 def _strikes(point: Point) -> bool:
-    return point.step is not None and point.step.action != HOLD.action
+    return point.step is not None and not point.is_held
 
 
 def _at_last(point: Point, max_attempts: int) -> Point:
