@@ -82,8 +82,8 @@ class CaseItem(pytest.Item):
         try:
             setup = setup_for(case, profiles=self.config.getini("chaosfuzz_profiles"))
         except UsageError as error:
-            message = f"{self.path}: {error}, in pytest: chaosfuzz_profiles = FILE"
-            raise UsageError(message) from error
+            remedy = f"{error.remedy}, in pytest: chaosfuzz_profiles = FILE"
+            raise UsageError(cause=f"{self.path}: {error}", remedy=remedy) from error
         try:
             setup.check_case(case)
         except InfrastructureError as error:
@@ -106,8 +106,8 @@ class CaseItem(pytest.Item):
 
     def _tries(self, case: "Case", setup: "Setup") -> "list[Try]":
         from chaosfuzz.campaign.replay import replay
-        from chaosfuzz.campaign.scratch import scratch_directory
         from chaosfuzz.reporting.eventlog import EventLog
+        from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
 
         until_violated = case.expect == "violated"
         times = self.config.getoption("--chaosfuzz-tries")

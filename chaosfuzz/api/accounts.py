@@ -48,11 +48,8 @@ def sign_up(
     wanted = {"username": username, "email": email, "password": chosen}
     answer = api.call("POST", "/auth/register", wanted)
     if answer.status in _REFUSED_INPUT:
-        message = (
-            f"{api.base_url} refuses the user {username} <{email}>: {answer.refusal}; "
-            "change --prefix, --domain or --password"
-        )
-        raise UsageError(message)
+        message = f"{api.base_url} refuses the user {username} <{email}>: {answer.refusal}"
+        raise UsageError(cause=message, remedy="change --prefix, --domain or --password")
     if answer.status != 200:
         raise api.unexpected("POST /auth/register", answer)
     registered = answer.text("id") or answer.text("user", "id")
@@ -74,8 +71,8 @@ def log_in(api: Api, username: str, password: str) -> tuple[str, str | None]:
     answer = api.call("POST", "/auth/login", {"username": username, "password": password})
     token = answer.text("session_token") or answer.text("token")
     if answer.status == 401:
-        message = f"{api.base_url} refuses {username}: {answer.refusal}; check the password"
-        raise UsageError(message)
+        message = f"{api.base_url} refuses {username}: {answer.refusal}"
+        raise UsageError(cause=message, remedy="check the password")
     if answer.status != 200 or token is None:
         raise api.unexpected("POST /auth/login", answer)
     return token, answer.text("user", "id")

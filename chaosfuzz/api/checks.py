@@ -183,7 +183,7 @@ class _Checks:
             full = path if root else PREFIX + path
             self._last = self._api.call_root(verb, full, body, token=token or None)
         except InfrastructureError as error:
-            detail = str(error).partition("; ")[0]
+            detail = error.cause
         else:
             detail = _problem(self._last, wanted, root=root) or self._missing(needs)
         return Check(

@@ -35,8 +35,8 @@ class Api:
         self.base_url = base_url.rstrip("/").removesuffix(PREFIX)
         self.token = token
         if token is not None and not (token.isascii() and token.isprintable()):
-            message = "the token holds characters that no header may have; see chaosfuzz auth"
-            raise UsageError(message)
+            message = "the token holds characters that no header may have"
+            raise UsageError(cause=message, remedy="get a token with: chaosfuzz auth")
         # A proxy that the environment names is of no use for this machine's own servers.
         self._client = httpx.Client(timeout=timeout_s, trust_env=not _is_loopback(url.host))
 
@@ -82,11 +82,10 @@ class Api:
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             cause = " ".join(str(error).split()) or type(error).__name__
-            message = (
-                f"no answer from {self.base_url}: {cause}; "
-                "start it (chaosfuzz up) or name another with --url"
-            )
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"no answer from {self.base_url}: {cause}",
+                remedy="start it (chaosfuzz up) or name another with --url",
+            ) from error
         return Answer.of(response)
 
     def user_id(self) -> str:
@@ -145,15 +144,18 @@ class Api:
     def unexpected(self, asked: str, answer: Answer) -> InfrastructureError:
         """Return the error that an answer of no use is."""
         said = answer.refusal if answer.status != 200 else "200 without what was asked for"
-        return InfrastructureError(f"{self.base_url} answered {asked} with {said}")
+        return InfrastructureError(
+            cause=f"{self.base_url} answered {asked} with {said}",
+            remedy=(
+                "look for the cause in the server's log; if the server is another program, name "
+                "the right one with --url"
+            ),
+        )
 
     def _expect_authorized(self, answer: Answer) -> None:
         if answer.status in {401, 403}:
-            message = (
-                f"{self.base_url} does not take the token: {answer.refusal}; "
-                "get one with: chaosfuzz auth"
-            )
-            raise UsageError(message)
+            message = f"{self.base_url} does not take the token: {answer.refusal}"
+            raise UsageError(cause=message, remedy="get one with: chaosfuzz auth")
 
 
 def _checked(base_url: str) -> httpx.URL:
@@ -161,8 +163,8 @@ def _checked(base_url: str) -> httpx.URL:
         url = httpx.URL(base_url)
         if url.scheme in {"http", "https"} and url.host and not url.query:
             return url
-    message = f"{base_url!r} is not the URL of a server; write for example http://127.0.0.1:3000"
-    raise UsageError(message)
+    message = f"{base_url!r} is not the URL of a server"
+    raise UsageError(cause=message, remedy="write for example http://127.0.0.1:3000")
 
 
 def _is_loopback(host: str) -> bool:

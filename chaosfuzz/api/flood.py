@@ -51,8 +51,10 @@ class FloodPlan:
         for name in self.task_types:
             if self.failing and name not in _FAILING:
                 able = ", ".join(_FAILING)
-                message = f"tasks of type {name} cannot be made to fail; these can: {able}"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"tasks of type {name} cannot be made to fail",
+                    remedy=f"choose among the types that can fail: {able}",
+                )
 
     @property
     def to_fail(self) -> int:
@@ -221,7 +223,7 @@ class Flood:
             self._ids.add(created)
         elif answer.status == 401:
             message = f"{self._api.base_url} does not take the token: {answer.refusal}"
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="get a token with: chaosfuzz auth")
         else:
             self._refused += 1
             self._first_refusal = self._first_refusal or answer.refusal

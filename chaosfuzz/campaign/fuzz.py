@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaosfuzz.campaign.elsewhere import reduce_elsewhere
+from chaosfuzz.actions import find_action
 from chaosfuzz.campaign.events import (
     Event,
     FailureFound,
@@ -18,13 +18,11 @@ from chaosfuzz.campaign.events import (
     ScheduleDone,
     Waiting,
 )
+from chaosfuzz.campaign.failures import LimitAsFailure, Sighting, as_failure, look_again
 from chaosfuzz.campaign.learning import learn_at_once, save
-from chaosfuzz.campaign.limits import LimitAsFailure, as_failure
-from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction
-from chaosfuzz.campaign.serial import in_series
-from chaosfuzz.campaign.sighting import Sighting, look_again
+from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction, reduce_elsewhere
 from chaosfuzz.campaign.wiring import Setup
-from chaosfuzz.domain.action import Role, find_action
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
@@ -97,8 +95,6 @@ class FuzzCampaign:
                 lease_ms=description.contract.lease_ms,
                 max_attempts=description.contract.max_attempts,
             )
-            if self._plan.setup.serial:
-                drawn = in_series(drawn, self._plan.setup.seed)
             if self._plan.examples is not None:
                 drawn = itertools.islice(drawn, self._plan.examples)
             yield from self._hunt(pool, runners, drawn, pinning)

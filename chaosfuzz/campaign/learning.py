@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from chaosfuzz.actions import wait, wait_idle
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Alphabet, EventClass
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import RunResult, TargetDescription, TracingRunner
 from chaosfuzz.domain.wire import Request
 from chaosfuzz.planning.enumeration import GIVEN_UP, SHORT_LEASE_MS, lives_of
@@ -17,14 +18,14 @@ from chaosfuzz.wire.alphabet import Letter, Sighting
 SCHEMA = "chaosfuzz.alphabet/1"
 # Long enough to see twice what comes again and again with nothing to do. Who gives leases of
 # seconds looks around every second or two.
-IDLE = make_step("wait", ms=350)
-LONG_IDLE = make_step("wait", ms=2500)
+IDLE = wait(ms=350)
+LONG_IDLE = wait(ms=2500)
 RUNS = 2
 
 
 def life(load: Step, idle: Step = IDLE) -> Schedule:
     """Return the schedule of one task's life, with nothing to do before and after."""
-    return Schedule(workers=1, steps=(idle, load, make_step("wait_idle"), idle))
+    return Schedule(workers=1, steps=(idle, load, wait_idle(), idle))
 
 
 def idle_of(description: TargetDescription) -> Step:
@@ -57,7 +58,7 @@ def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tup
 
 def learn_at_once(runner: TracingRunner, description: TargetDescription) -> Alphabet:
     """Return what one run with one life after the other shows, in an order that does not vary."""
-    idle, nothing = make_step("wait_idle"), idle_of(description)
+    idle, nothing = wait_idle(), idle_of(description)
     every = tuple(step for load in lives(description).values() for step in (load, idle))
     result, requests = runner.trace(Schedule(workers=1, steps=(nothing, *every, nothing)))
     letters = wire_alphabet.learn([tuple(_sightings(result, requests))])
@@ -96,8 +97,9 @@ def save(alphabet: Alphabet, directory: Path) -> None:
     try:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror}; free space or use --out"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=f"cannot write {path}: {error.strerror}", remedy="free space or use --out"
+        ) from error
 
 
 def _sightings(result: RunResult, requests: Sequence[Request]) -> Iterator[Sighting]:

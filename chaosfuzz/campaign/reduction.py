@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
-from chaosfuzz.campaign.sighting import Sighting
+from chaosfuzz.campaign.failures import Sighting
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Case, Confirmed, Found, Rate
@@ -22,6 +22,9 @@ from chaosfuzz.reporting.story import story_of
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
 FOUND_ONCE = Rate(violations=1, attempts=1)
+# A failure found on containers is looked for on processes so often, and confirmed so often there.
+LOOKS = 8
+CONFIRMATIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +144,49 @@ class Reduction:
 
     def _original_steps(self, found: RunResult) -> int:
         return self.again.found.steps if self.again is not None else len(found.schedule.steps)
+
+
+def shows_on(
+    runner: Runner, setup: Setup, sighting: Sighting, stop: threading.Event
+) -> Sighting | None:
+    """Return the same failure of the same schedule as a quicker runner shows it, None if not."""
+    assert sighting.result.failure is not None
+    wanted = sighting.result.failure.signature
+    offered = setup.check().actions
+    if any(step.action not in offered for step in sighting.result.schedule.steps):
+        return None
+    for number in range(1, LOOKS + 1):
+        if stop.is_set():
+            return None
+        result = runner.run(sighting.result.schedule).showing(wanted)
+        if result.failure is not None and result.failure.signature == wanted:
+            return Sighting(result=result, rate=Rate(violations=1, attempts=number))
+    return None
+
+
+def reduce_elsewhere(
+    reduction: Reduction,
+    setup: Setup,
+    quick: Runner,
+    slow: Runner,
+    sighting: Sighting,
+    alphabet: Alphabet | None,
+    stop: threading.Event,
+) -> Iterator[Event]:
+    """Reduce on the quick runner and confirm on the slow one; on that alone if only it fails."""
+    seen = shows_on(quick, setup, sighting, stop)
+    if seen is None:
+        yield from reduction.reduce(slow, sighting, alphabet)
+        return
+
+    def confirm(schedule: Schedule, signature: Signature) -> Confirmed | None:
+        runs = [slow.run(schedule) for _ in range(CONFIRMATIONS) if not stop.is_set()]
+        failures = [result.showing(signature).failure for result in runs]
+        same = sum(f is not None and f.signature == signature for f in failures)
+        rate = Rate(violations=same, attempts=len(failures))
+        return Confirmed(on=reduction.setup.on, rate=rate) if failures else None
+
+    yield from replace(reduction, setup=setup, confirm=confirm).reduce(quick, seen, alphabet)
 
 
 class _LastFailure:

@@ -3,14 +3,12 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
-from chaosfuzz.campaign.limits import LimitAsFailure
+from chaosfuzz.campaign.failures import LimitAsFailure, Sighting
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.serial import serial_seed
-from chaosfuzz.campaign.sighting import Sighting
 from chaosfuzz.campaign.targets import looks_like_path
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
@@ -60,32 +58,27 @@ def setup_for(
         mode=case.contract,
         seed=case.found.seed,
         invariants=invariants,
-        serial=case.schedule.serial_seed is not None,
     )
 
 
 def _target_of(case: Case, profiles: Sequence[Path]) -> str:
     if not case.profile:
         if looks_like_path(case.target):
-            message = f"target {case.target!r} is no name; a case never names a file to be run"
-            raise UsageError(message)
+            raise UsageError(
+                cause=(
+                    f"the case names its target {case.target!r}, which is the path of a file; a "
+                    "case never names a file to be run"
+                ),
+                remedy="put the name of the target there, and give its profile with --profile FILE",
+            )
         return case.target
     named = {load_profile(path).name: path for path in profiles}
     if case.target not in named:
-        message = (
-            f"the case is of {case.target}, whose profile {case.profile!r} was not given; look at "
-            "that file, and if its commands may be run, name it: --profile FILE"
+        raise UsageError(
+            cause=f"the case is of {case.target}, whose profile {case.profile!r} was not given",
+            remedy="look at that file, and if its commands may be run, name it: --profile FILE",
         )
-        raise UsageError(message)
     return str(named[case.target].resolve())
-
-
-def in_series(case: Case) -> Case:
-    """Return the case with its requests one at a time, by the seed it has or its search had."""
-    if case.schedule.serial_seed is not None:
-        return case
-    seed = serial_seed(case.found.seed, 0)
-    return replace(case, schedule=replace(case.schedule, serial_seed=seed))
 
 
 def replay(

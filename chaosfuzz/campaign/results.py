@@ -1,15 +1,30 @@
-"""What a run directory holds at the end: run.json, junit.xml, report.html."""
+"""The directory of one invocation's results: run.json, junit.xml and report.html."""
 
+import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from chaosfuzz.campaign.events import CaseSaved
 from chaosfuzz.cases import dump_case
+from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.reporting.description import describe_schedule, replay_command
 from chaosfuzz.reporting.failures import ReportedFailure
 from chaosfuzz.reporting.html import write_report
 from chaosfuzz.reporting.junit import write_junit
 from chaosfuzz.reporting.summary import Summary
+
+
+def create_run_directory(parent: Path, command: str) -> Path:
+    """Make and return a fresh directory for a run; raises UsageError if that is not possible."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path = parent / f"{stamp}-{command}-{os.getpid()}"
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        message = f"cannot write results to {parent}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose another directory with --out") from error
+    return path
 
 
 def write_results(directory: Path, summary: Summary, saved: Iterable[CaseSaved]) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosfuzz.api import check_api
-from chaosfuzz.campaign.administration import Administration
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.checking import InvariantJudge
 from chaosfuzz.domain.contract import BreakerBounds
@@ -17,11 +16,11 @@ from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.scenario import Count, Grade, ScenarioResult
 from chaosfuzz.execution.stalls import StallMonitor
-from chaosfuzz.faults import standard_injectors
 from chaosfuzz.scenarios import ApiCheck, Level, Pace, Scenario, ScenarioRunner, Seams
 from chaosfuzz.scenarios.builtin import foundation
 from chaosfuzz.scenarios.levels import BREAKER_FAILURES, BREAKER_OPEN_S, BREAKER_SUCCESSES
 from chaosfuzz.scenarios.runner import planned
+from chaosfuzz.standing.administration import Administration
 from chaosfuzz.targets.process.target import ProcessLane
 from chaosfuzz.targets.process.tuning import Tuning
 
@@ -138,7 +137,6 @@ class ScenarioCampaign:
             stalls = stack.enter_context(closing(StallMonitor()))
             seams = Seams(
                 lane=lane,
-                injectors=standard_injectors,
                 judge=judge,
                 journal=self._journal,
                 stalls=stalls,
@@ -164,7 +162,7 @@ class ScenarioCampaign:
             except ChaosfuzzError as error:
                 if scenario is FOUNDATION:
                     raise
-                result = self._not_run(scenario, str(error))
+                result = self._not_run(scenario, error.text)
             self._events.put(Done(result=result))
             if scenario is FOUNDATION and not result.grade.passed:
                 self._skip_rest(result)
@@ -191,8 +189,8 @@ class ScenarioCampaign:
 def _check_api(base_url: str) -> ApiCheck:
     checks = list(check_api(base_url))
     if not checks:
-        message = f"no check of the API at {base_url} was made; report it"
-        raise InfrastructureError(message)
+        message = f"no check of the API at {base_url} was made"
+        raise InfrastructureError(cause=message, remedy="report it as a defect of chaosfuzz")
     passed = sum(check.passed for check in checks)
     problems = tuple(f"{c.number} {c.name}: {c.detail}" for c in checks if not c.passed)
     return ApiCheck(count=Count(good=passed, of=len(checks)), problems=problems)

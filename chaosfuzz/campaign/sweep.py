@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaosfuzz.campaign.failures import as_failure
 from chaosfuzz.campaign.learning import learn, lives, merged, save
-from chaosfuzz.campaign.limits import as_failure
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
@@ -81,8 +81,8 @@ class Sweep:
         """
         runner = self._runners[0]
         if not isinstance(runner, TracingRunner):
-            message = f"{self._setup.target} has no moments to sweep; use reference"
-            raise UsageError(message)
+            message = f"{self._setup.target} has no moments to sweep"
+            raise UsageError(cause=message, remedy="sweep a target with a wire, such as reference")
         description = self._setup.named.description
         every = lives(description)
         lease_ms = description.contract.lease_ms
@@ -99,8 +99,13 @@ class Sweep:
             points += [p for p in found if p.step not in struck and self._offers(p)]
             struck |= {point.step for point in found}
         if not struck:
-            message = "no request was seen in a task's life: is the target idle or broken?"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause="no request of a component to the database was seen in a task's life",
+                remedy=(
+                    "check with `chaosfuzz profile check` that the target runs a task and "
+                    "connects where its profile says"
+                ),
+            )
         return tuple(points)
 
     def _offers(self, point: Point) -> bool:

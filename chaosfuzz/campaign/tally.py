@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, LimitKnown, ScheduleDone
+from chaosfuzz.domain.errors import ChaosfuzzError
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary
 
@@ -65,13 +66,13 @@ class Tally:
             return Verdict.UNKNOWN.value
         return Verdict.HOLDS.value
 
-    def summary(self, duration_s: float, error: str = "") -> Summary:
+    def summary(self, duration_s: float, failed: ChaosfuzzError | None = None) -> Summary:
         """Return the summary; an error of the harness makes its verdict infrastructure."""
         return Summary(
             command=self.command,
             target=self.target,
             defects=self.defects,
-            verdict="infrastructure" if error and not self.broken else self.verdict,
+            verdict="infrastructure" if failed and not self.broken else self.verdict,
             seed=self.seed,
             schedules=self.schedules,
             steps=self.steps,
@@ -83,7 +84,7 @@ class Tally:
             faults=self.faults,
             moments_came=self.moments_came,
             moments_never_came=self.moments_never_came,
-            message=error or "; ".join(self.reasons),
+            message=failed.text if failed else "; ".join(self.reasons),
         )
 
     def _failures(self, *, documented: bool) -> tuple[FailureSummary, ...]:

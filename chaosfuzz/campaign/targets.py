@@ -82,8 +82,9 @@ def find_target(name: str, on: str = PROCESS) -> Named:
         if profile.compose is not None:
             return Named(description=describe_compose(profile), profile=profile, by_path=True)
     if on == DOCKER:
-        message = f"{name} does not run on docker; leave out --on, or use {REFERENCE}"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{name} does not run on docker", remedy=f"leave out --on, or use {REFERENCE}"
+        )
     if name == REFERENCE:
         return Named(description=describe_reference())
     if name == SIMULATED:
@@ -97,11 +98,13 @@ def find_target(name: str, on: str = PROCESS) -> Named:
     for entry in _entries():
         if entry.name == name:
             return _load(entry)
-    message = (
-        f"unknown target {name!r}; targets are: {', '.join(target_names())}, and the path of a "
-        "profile (chaosfuzz profile new writes one)"
+    raise UsageError(
+        cause=f"unknown target {name!r}",
+        remedy=(
+            f"choose among: {', '.join(target_names())}, or give the path of a profile (chaosfuzz "
+            "profile new writes one)"
+        ),
     )
-    raise UsageError(message)
 
 
 def looks_like_path(name: str) -> bool:
@@ -132,9 +135,9 @@ def _load(entry: metadata.EntryPoint) -> Named:
         target: Target = entry.load()()
         description = target.description
     except Exception as error:
-        message = f"{where} cannot be made: {type(error).__name__}: {error}; mend or uninstall it"
-        raise UsageError(message) from error
+        message = f"{where} cannot be made: {type(error).__name__}: {error}"
+        raise UsageError(cause=message, remedy="correct that package or uninstall it") from error
     if not isinstance(description, TargetDescription) or description.name != entry.name:
-        message = f"{where} has no description of that name; give it a TargetDescription"
-        raise UsageError(message)
+        message = f"{where} has no TargetDescription of that name"
+        raise UsageError(cause=message, remedy="give its `description` the name of its entry point")
     return Named(description=description, registered=target)

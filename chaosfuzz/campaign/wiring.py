@@ -1,22 +1,20 @@
 """Makes runners: a target's lane, the injectors, the invariants and the journal put together."""
 
 import threading
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from chaosfuzz.campaign.serial import learn_timers
+from chaosfuzz.actions import find_action
 from chaosfuzz.campaign.targets import REFERENCE, SIMULATED, Named, find_target
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.domain.abilities import CONTAINER_ABILITIES
 from chaosfuzz.domain.case import PROCESS, Case
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.target import Lane, Runner, TargetDescription
 from chaosfuzz.domain.verdict import Invariant
 from chaosfuzz.execution import ScheduleRunner
-from chaosfuzz.faults import standard_injectors
 from chaosfuzz.targets.simulated import SimulatedTarget
 
 DEFAULT_MODE = "at-least-once"
@@ -31,8 +29,7 @@ def describe(name: str, on: str = PROCESS) -> TargetDescription:
 class Setup:
     """What every command that runs schedules needs to know.
 
-    `target` is a name, or the path of a profile. `on`: process or docker. `serial`: schedules may
-    have a serial seed.
+    `target` is a name, or the path of a profile. `on`: process or docker.
     """
 
     target: str = "reference"
@@ -42,7 +39,6 @@ class Setup:
     seed: int = 0
     invariants: Path | None = None
     only: tuple[str, ...] = ()
-    serial: bool = False
 
     @property
     def place(self) -> str:
@@ -57,20 +53,15 @@ class Setup:
         for name in self.defects:
             if name not in known:
                 there = ", ".join(known) or "none"
-                message = f"unknown defect {name!r} of {self.target}; there are: {there}"
-                raise UsageError(message)
+                message = f"unknown defect {name!r} of {self.target}"
+                raise UsageError(cause=message, remedy=f"choose among: {there}")
         if self.target != SIMULATED:
             self.chosen_invariants()
-        if self.serial and self.target != REFERENCE:
-            message = (
-                f"{self.target} has no requests to put in series; leave out --serial, or use "
-                "reference"
-            )
-            raise UsageError(message)
         promised = description.contract.guarantee
         if self.target not in {REFERENCE, SIMULATED} and self.mode not in {DEFAULT_MODE, promised}:
-            message = f"{self.target} promises {promised}; leave out --contract"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"{self.target} promises {promised}", remedy="leave out --contract"
+            )
         return description
 
     @cached_property
@@ -93,16 +84,14 @@ class Setup:
                 raise self._cannot(step.action)
         known = [invariant.name for invariant in self.chosen_invariants()]
         if self.target != SIMULATED and case.signature.invariant not in known:
-            message = (
-                f"unknown invariant {case.signature.invariant!r}; there are: {', '.join(known)}"
-            )
-            raise UsageError(message)
+            message = f"unknown invariant {case.signature.invariant!r}"
+            raise UsageError(cause=message, remedy=f"choose among: {', '.join(known)}")
 
     def _cannot(self, action: str) -> UsageError:
         remedy = "chaosfuzz targets lists what there is"
-        if find_action(action).ability:
+        if find_action(action).abilities & CONTAINER_ABILITIES:
             remedy = "use --on docker" if self.on == PROCESS else "chaosfuzz doctor says why"
-        return UsageError(f"{self.place} cannot do {action}; {remedy}")
+        return UsageError(cause=f"{self.place} cannot do {action}", remedy=remedy)
 
     def chosen_invariants(self) -> tuple[Invariant, ...]:
         """Return what is checked; raises UsageError for an invariant that is not there."""
@@ -110,8 +99,9 @@ class Setup:
         known = [invariant.name for invariant in every]
         for name in self.only:
             if name not in known:
-                message = f"unknown invariant {name!r}; there are: {', '.join(known)}"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"unknown invariant {name!r}", remedy=f"choose among: {', '.join(known)}"
+                )
         return tuple(i for i in every if not self.only or i.name in self.only)
 
     def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
@@ -119,13 +109,7 @@ class Setup:
         if self.target == SIMULATED:
             return SimulatedTarget().runner(self.defects, self.seed)
         judge = InvariantJudge(self.chosen_invariants())
-        runner = ScheduleRunner(self.lane(lane, logs), standard_injectors, judge, journal, stop)
-        if self.serial:
-            with ExitStack() as undo:
-                undo.callback(runner.close)
-                learn_timers(runner)
-                undo.pop_all()
-        return runner
+        return ScheduleRunner(self.lane(lane, logs), judge, journal, stop)
 
     def lane(self, index: int, logs: Path) -> Lane:
         """Return a lane of the target, every component behind a proxy."""

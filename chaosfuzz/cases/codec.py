@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chaosfuzz.actions import find_action, make_step
 from chaosfuzz.cases.plainyaml import Document, read, write_inline
-from chaosfuzz.domain.action import find_action
 from chaosfuzz.domain.case import PROCESS, Case, Confirmed, Found, Needed, Rate
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Moment, Side
-from chaosfuzz.domain.schedule import MAX_SERIAL_SEED, Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.verdict import Kind, Signature
 
 VERSION = 1
@@ -68,7 +68,6 @@ class _File(_Strict):
     expect: Literal["violated", "holds"] = "holds"
     documented: str = ""
     workers: int
-    serial_seed: int | None = Field(default=None, ge=0, le=MAX_SERIAL_SEED)
     steps: list[Any] = Field(max_length=MAX_STEPS)
     needed: list[_Needed] = Field(default_factory=list)
 
@@ -99,11 +98,6 @@ def dump_case(case: Case) -> str:
         f"expect: {case.expect}",
         *([f"documented: {write_inline(case.documented)}"] if case.documented else []),
         f"workers: {case.schedule.workers}",
-        *(
-            []
-            if case.schedule.serial_seed is None
-            else [f"serial_seed: {case.schedule.serial_seed}"]
-        ),
         "steps:" if case.schedule.steps else "steps: []",
         *(f"  - {s.action}: {write_inline(_show_arguments(s))}" for s in case.schedule.steps),
         "needed:  # rate without the step" if case.needed else "needed: []",
@@ -119,8 +113,8 @@ def load_case(text: str, origin: str) -> Case:
     """
     document = read(text, origin)
     if not isinstance(document.value, dict) or "chaosfuzz_case" not in document.value:
-        message = f"not a case: it has no chaosfuzz_case: {VERSION}; give the path of a case file"
-        raise document.refuse(message)
+        problem = f"not a case: it has no chaosfuzz_case: {VERSION}"
+        raise document.refuse(problem, "give the path of a case file")
     _check_version(document.value["chaosfuzz_case"], document)
     try:
         file = _File.model_validate(document.value)
@@ -132,11 +126,11 @@ def load_case(text: str, origin: str) -> Case:
 def _check_version(version: object, document: Document) -> None:
     path = ("chaosfuzz_case",)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        message = f"chaosfuzz_case={_brief(version)} is no version; it must be {VERSION}"
-        raise document.refuse(message, path)
+        problem = f"chaosfuzz_case={_brief(version)} is no version"
+        raise document.refuse(problem, f"it must be {VERSION}", path)
     if version > VERSION:
-        message = f"made by a newer chaosfuzz (format {_brief(version)}); upgrade chaosfuzz"
-        raise document.refuse(message, path)
+        problem = f"made by a newer chaosfuzz (format {_brief(version)})"
+        raise document.refuse(problem, "upgrade chaosfuzz", path)
 
 
 def _refusal(error: ValidationError, document: Document) -> UsageError:
@@ -144,11 +138,14 @@ def _refusal(error: ValidationError, document: Document) -> UsageError:
     path = first["loc"]
     where = ".".join(str(part) for part in path)[:_SHOWN]
     if first["type"] == "missing":
-        return document.refuse(f"{where} is missing; add it", path)
+        return document.refuse(f"{where} is missing", "add it", path)
+    if path == ("serial_seed",):
+        cause = "the key serial_seed was removed with --serial"
+        return document.refuse(cause, "delete the line", path)
     if first["type"] == "extra_forbidden":
-        return document.refuse(f"unknown key {where}; remove it or upgrade chaosfuzz", path)
-    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}; correct the value"
-    return document.refuse(problem, path)
+        return document.refuse(f"unknown key {where}", "remove it or upgrade chaosfuzz", path)
+    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}"
+    return document.refuse(problem, "correct the value", path)
 
 
 def _to_case(file: _File, document: Document) -> Case:
@@ -158,14 +155,14 @@ def _to_case(file: _File, document: Document) -> Case:
     reproduces = _rate(file.reproduces, document, ("reproduces", "violations"))
     steps = tuple(_read_step(entry, document, index) for index, entry in enumerate(file.steps))
     try:
-        schedule = Schedule(workers=file.workers, steps=steps, serial_seed=file.serial_seed)
+        schedule = Schedule(workers=file.workers, steps=steps)
     except UsageError as error:
-        raise document.refuse(_brief_text(str(error)), ("workers",)) from error
+        raise document.refuse(_brief_text(error.cause), error.remedy, ("workers",)) from error
     needed = []
     for index, entry in enumerate(file.needed):
         if entry.step > len(steps):
-            problem = f"needed: step={_brief(entry.step)} is none of the {len(steps)}; remove it"
-            raise document.refuse(problem, ("needed", index, "step"))
+            problem = f"needed: step={_brief(entry.step)} is none of the {len(steps)}"
+            raise document.refuse(problem, "remove it", ("needed", index, "step"))
         rate = _rate(entry, document, ("needed", index, "violations"))
         needed.append(Needed(step=entry.step, rate=rate))
     return Case(
@@ -196,43 +193,38 @@ def _check_known(
     value: str, known: list[str], document: Document, path: tuple[int | str, ...]
 ) -> None:
     if value not in known:
-        problem = f"unknown {path[-1]} {_brief(value)}; use one of: {', '.join(known)}"
-        raise document.refuse(problem, path)
+        problem = f"unknown {path[-1]} {_brief(value)}"
+        raise document.refuse(problem, f"use one of: {', '.join(known)}", path)
 
 
 def _rate(shown: _Rate, document: Document, path: tuple[int | str, ...]) -> Rate:
     if shown.violations > shown.attempts:
         problem = (
-            f"violations={_brief(shown.violations)} of attempts={_brief(shown.attempts)} cannot "
-            "be; violations are among the attempts"
+            f"violations={_brief(shown.violations)} are more than attempts={_brief(shown.attempts)}"
         )
-        raise document.refuse(problem, path)
+        raise document.refuse(problem, "correct the figures", path)
     return Rate(violations=shown.violations, attempts=shown.attempts)
 
 
 def _read_step(entry: object, document: Document, index: int) -> Step:
     path: tuple[int | str, ...] = ("steps", index)
     if not isinstance(entry, dict):
-        problem = (
-            f"step {index + 1} is {_brief(entry)}; write it as `- action: {{argument: value}}`"
-        )
-        raise document.refuse(problem, path)
+        problem = f"step {index + 1} is {_brief(entry)}"
+        raise document.refuse(problem, "write it as `- action: {argument: value}`", path)
     if len(entry) != 1:
         names = ", ".join(map(str, entry)) or "none"
-        problem = (
-            f"step {index + 1} has {len(entry)} actions ({names}); give each a line of its own"
-        )
-        raise document.refuse(_brief_text(problem), path)
+        problem = _brief_text(f"step {index + 1} has {len(entry)} actions ({names})")
+        raise document.refuse(problem, "give each a line of its own", path)
     ((name, shown),) = entry.items()
     if not isinstance(shown, dict):
-        problem = f"{name[:_SHOWN]}: {_brief(shown)} are no arguments; write {{argument: value}}"
-        raise document.refuse(problem, path)
+        problem = f"{name[:_SHOWN]}: {_brief(shown)} are no arguments"
+        raise document.refuse(problem, "write {argument: value}", path)
     try:
         action = find_action(name)
         arguments = {k: action.parameter(k).read(v, name) for k, v in shown.items() if k != AT}
         return make_step(name, **arguments).pinned(_read_moment(shown.get(AT), name))
     except UsageError as error:
-        raise document.refuse(_brief_text(str(error)), path) from error
+        raise document.refuse(_brief_text(error.cause), _brief_text(error.remedy), path) from error
 
 
 def _read_moment(shown: object, name: str) -> Moment | None:
@@ -241,23 +233,23 @@ def _read_moment(shown: object, name: str) -> Moment | None:
         return None
     sides = [side for side in Side if isinstance(shown, dict) and side.value in shown]
     if not isinstance(shown, dict) or len(sides) != 1:
-        problem = f"{name}: at={_brief(shown)} is no moment; write {{after: EVENT, nth: 1}}"
-        raise UsageError(problem)
+        raise UsageError(
+            cause=f"{name}: at={_brief(shown)} is no moment", remedy="write {after: EVENT, nth: 1}"
+        )
     event, on = shown[sides[0].value], shown.get("on", "")
     unknown = [key for key in shown if key not in {sides[0].value, "nth", "on", "task"}]
     if unknown:
-        problem = (
-            f"{name}: at: unknown key {_brief(unknown[0])}; there are before, after, nth, on, task"
-        )
-        raise UsageError(problem)
+        message = f"{name}: at: unknown key {_brief(unknown[0])}"
+        raise UsageError(cause=message, remedy="use before, after, nth, on or task")
     if not isinstance(event, str) or not isinstance(on, str):
-        problem = f"{name}: at={_brief(shown)}: event and component are text; quote them"
-        raise UsageError(problem)
+        raise UsageError(
+            cause=f"{name}: at={_brief(shown)}: event or component is not text", remedy="quote it"
+        )
     numbers = {"nth": shown.get("nth", 1), "task": shown.get("task", 0)}
     for key, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int):
-            problem = f"{name}: at: {key}={_brief(number)} is not a whole number"
-            raise UsageError(problem)
+            message = f"{name}: at: {key}={_brief(number)} is not a whole number"
+            raise UsageError(cause=message, remedy="write a whole number")
     return Moment(event=event, side=sides[0], component=on, **numbers)
 
 
@@ -281,7 +273,7 @@ def _show_moment(moment: Moment) -> dict[str, int | str]:
 
 
 def _show_arguments(step: Step) -> dict[str, object]:
-    action = find_action(step.action)
+    action = step.kind
     shown: dict[str, object] = {n: action.parameter(n).show(v) for n, v in step.arguments}
     return shown if step.at is None else shown | {AT: _show_moment(step.at)}
 

@@ -58,9 +58,9 @@ class Document:
     value: object
     node: yaml.Node
 
-    def refuse(self, problem: str, path: tuple[int | str, ...] = ()) -> UsageError:
+    def refuse(self, cause: str, remedy: str, path: tuple[int | str, ...] = ()) -> UsageError:
         """Return the error for a problem at a place in the document."""
-        return UsageError(f"{self.origin}:{self._line(path)}: {problem}")
+        return UsageError(cause=f"{self.origin}:{self._line(path)}: {cause}", remedy=remedy)
 
     def _line(self, path: tuple[int | str, ...]) -> int:
         """Return the line (from 1) of the place, or of the nearest place around it."""
@@ -82,18 +82,19 @@ def read(text: str, origin: str) -> Document:
     """Return what a text holds; raises UsageError with origin, line, cause and remedy."""
     size = len(text.encode("utf-8", errors="replace"))
     if size > MAX_BYTES:
-        message = f"{origin}:1: over {MAX_BYTES} bytes; a case is a few dozen lines"
-        raise UsageError(message)
+        message = f"{origin}:1: over {MAX_BYTES} bytes, but a case has a few dozen lines"
+        raise UsageError(cause=message, remedy="give the path of a case file")
     try:
         _refuse_exotic(text, origin)
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         line, problem = _explain(error, text)
-        message = f"{origin}:{line}: not YAML: {problem}; correct the line or save the case anew"
-        raise UsageError(message) from error
+        message = f"{origin}:{line}: not YAML: {problem}"
+        raise UsageError(cause=message, remedy="correct the line or save the case anew") from error
     if node is None:
-        message = f"{origin}:1: the file is empty; give the path of a case file"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{origin}:1: the file is empty", remedy="give the path of a case file"
+        )
     return Document(origin, _plain(node, origin), node)
 
 
@@ -110,23 +111,23 @@ def _refuse_exotic(text: str, origin: str) -> None:
     """Refuse what the subset does not have, before anything is built from it."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        problem = ""
+        problem = remedy = ""
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
-            problem = f"nested more than {MAX_DEPTH} deep; a case is flat"
+            problem = f"nested more than {MAX_DEPTH} deep, but a case is flat"
+            remedy = "remove the nesting"
         elif isinstance(event, yaml.AliasEvent):
-            problem = "aliases are not allowed; write the value out"
+            problem, remedy = "aliases are not allowed", "write the value out"
         elif getattr(event, "anchor", None):
-            problem = "anchors are not allowed; remove it"
+            problem, remedy = "anchors are not allowed", "remove it"
         elif tag := getattr(event, "tag", None):
-            problem = f"tag {tag[:80]} is not allowed; write a plain value"
+            problem, remedy = f"tag {tag[:80]} is not allowed", "write a plain value"
         if problem:
             line = event.start_mark.line + 1 if event.start_mark else 1
-            message = f"{origin}:{line}: {problem}"
-            raise UsageError(message)
+            raise UsageError(cause=f"{origin}:{line}: {problem}", remedy=remedy)
 
 
 def _plain(node: yaml.Node, origin: str) -> object:
@@ -138,11 +139,13 @@ def _plain(node: yaml.Node, origin: str) -> object:
         for key, value in node.value:
             where = f"{origin}:{key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
-                message = f"{where}: a key is a list or mapping; keys are words"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"{where}: a key is a list or mapping", remedy="write a word as key"
+                )
             if key.value in mapping:
-                message = f"{where}: key {key.value[:80]!r} is given twice; remove one"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"{where}: key {key.value[:80]!r} is given twice", remedy="remove one"
+                )
             mapping[key.value] = _plain(value, origin)
         return mapping
     text: str = node.value

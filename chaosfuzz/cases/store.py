@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chaosfuzz.cases.codec import dump_case, load_case
 from chaosfuzz.cases.plainyaml import MAX_BYTES
-from chaosfuzz.domain.action import Role, find_action
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 
@@ -42,11 +42,13 @@ class CaseStore:
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
-            message = (
-                f"cannot save the case below {folder}: {error.strerror or error}; free space or "
-                f"choose another directory with --cases. The case was:\n{text}"
-            )
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=(
+                    f"cannot save the case below {folder}: {error.strerror or error}. The case "
+                    f"was:\n{text}"
+                ),
+                remedy="free space or choose another directory with --cases",
+            ) from error
 
     def load(self, path: Path) -> Case:
         """Read a case; raises UsageError if it is missing or not a case."""
@@ -71,8 +73,10 @@ class CaseStore:
                     continue
                 temporary.replace(path)
             return path
-        message = f"{folder}: {MAX_SAME_NAME} cases are named alike; remove some"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"{folder}: {MAX_SAME_NAME} cases have the same name, so no other can be saved",
+            remedy="remove some of them, or choose another directory with --cases",
+        )
 
     def _holds(self, path: Path, case: Case) -> bool:
         """Say whether a file is an earlier save of the same case."""
@@ -99,12 +103,15 @@ def resolve(arguments: Sequence[Path]) -> list[Path]:
             argument.stat()
         except (OSError, ValueError) as error:
             cause = str((error.strerror if isinstance(error, OSError) else None) or error)
-            message = f"{argument}: {cause.lower()}; chaosfuzz cases lists what there is"
-            raise UsageError(message) from error
+            raise UsageError(
+                cause=f"{argument}: {cause.lower()}",
+                remedy="choose a case that `chaosfuzz cases` lists",
+            ) from error
         found[argument] = None
     if not found:
-        message = f"{', '.join(map(str, arguments))}: no cases there; give a case file"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{', '.join(map(str, arguments))}: no cases there", remedy="give a case file"
+        )
     return list(found)
 
 
@@ -112,29 +119,27 @@ def _read_text(path: Path) -> str:
     remedy = "give the path of a case file"
     try:
         if path.exists() and not path.is_file():
-            message = f"{path}: not a file; {remedy}"
-            raise UsageError(message)
+            raise UsageError(cause=f"{path}: not a file", remedy=remedy)
         with path.open("rb") as stream:
             # One byte more than is allowed, so that a huge file is refused without reading it.
             content = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or error
-        message = f"{path}: cannot be read: {cause}; {remedy}"
-        raise UsageError(message) from error
+        raise UsageError(cause=f"{path}: cannot be read: {cause}", remedy=remedy) from error
     if len(content) > MAX_BYTES:
-        message = f"{path}:1: not a case: over {MAX_BYTES} bytes; {remedy}"
-        raise UsageError(message)
+        raise UsageError(cause=f"{path}:1: not a case: over {MAX_BYTES} bytes", remedy=remedy)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = f"{path}:{line}: not a case: it is not text in UTF-8; {remedy}"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}:{line}: not a case: it is not text in UTF-8", remedy=remedy
+        ) from error
 
 
 def _names(folder: Path, case: Case) -> Iterator[Path]:
     """Yield the names a case may have: its kind, then its defects or else what it does."""
-    actions = (find_action(step.action) for step in case.schedule.steps)
+    actions = (step.kind for step in case.schedule.steps)
     faults = dict.fromkeys(a.name for a in actions if a.role is Role.FAULT)
     slug = _slug("-".join((case.signature.kind, *(case.defects or faults))))
     yield folder / f"{slug}.yaml"

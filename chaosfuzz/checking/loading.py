@@ -27,11 +27,12 @@ def default_directories(extra: Path | None = None) -> tuple[Path, ...]:
         own = Path.cwd() / OWN_DIRECTORY
         return (builtin_directory(), own) if own.is_dir() else (builtin_directory(),)
     if not extra.is_dir():
-        message = f"{extra}: no such directory of invariants; give one that exists"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{extra}: no such directory of invariants", remedy="give a directory that exists"
+        )
     if not _files(extra):
-        message = f"{extra}: holds no invariants; put a .py file with @invariant(kind=...) there"
-        raise UsageError(message)
+        message = f"{extra}: holds no invariants"
+        raise UsageError(cause=message, remedy="put a .py file with @invariant(kind=...) there")
     return (builtin_directory(), extra)
 
 
@@ -48,11 +49,13 @@ def load_invariants(directories: Sequence[Path]) -> tuple[Invariant, ...]:
     for path in files.values():
         for invariant in _load_file(path):
             if invariant.name in found:
-                message = (
-                    f"{path}: invariant {invariant.name!r} is already in "
-                    f"{found[invariant.name][1]}; rename one (a file of the same name replaces it)"
+                raise UsageError(
+                    cause=(
+                        f"{path}: invariant {invariant.name!r} is already in "
+                        f"{found[invariant.name][1]}"
+                    ),
+                    remedy="rename one (a file of the same name replaces it)",
                 )
-                raise UsageError(message)
             found[invariant.name] = (invariant, path)
     return tuple(invariant for invariant, _ in found.values())
 
@@ -65,6 +68,6 @@ def _load_file(path: Path) -> tuple[Invariant, ...]:
     module = import_file(path, "invariant")
     invariants = {id(v): v for v in vars(module).values() if isinstance(v, Invariant)}
     if not invariants:
-        message = f"{path}: defines no invariant; decorate a function with @invariant(kind=...)"
-        raise UsageError(message)
+        message = f"{path}: defines no invariant"
+        raise UsageError(cause=message, remedy="decorate a function with @invariant(kind=...)")
     return tuple(invariants.values())

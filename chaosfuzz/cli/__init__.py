@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
         print("chaosfuzz: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except ChaosfuzzError as error:
-        print(f"chaosfuzz: {error}", file=sys.stderr)
+        print(f"chaosfuzz: {error.cause}\n  {error.remedy}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         print(f"chaosfuzz: the environment failed: {error}", file=sys.stderr)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign.administration import STATUSES, Administration
-from chaosfuzz.campaign.standing import require_up
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option, verbose_option
+from chaosfuzz.standing.administration import STATUSES, Administration
+from chaosfuzz.standing.lifecycle import require_up
 
 SCHEMA = "chaosfuzz.admin/1"
 dsn_option = click.option(

@@ -4,10 +4,8 @@ import threading
 
 import click
 
-from chaosfuzz.campaign.momentbench import NARROW, MomentBench, document
-from chaosfuzz.campaign.serialbench import SerialBench
-from chaosfuzz.campaign.serialbench import document as serial_document
-from chaosfuzz.campaign.throughput import PHASES, Arm, Comparison, Sample, Throughput
+from chaosfuzz.bench.moments import NARROW, MomentBench, document
+from chaosfuzz.bench.throughput import PHASES, Arm, Comparison, Sample, Throughput
 from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
@@ -109,56 +107,6 @@ def moments(
         console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{ratio:>8}")
     if json_to is not None:
         write_document(document(measured.shown()), json_to)
-    return exit_code
-
-
-@bench.command()
-@click.option(
-    "--runs",
-    type=click.IntRange(1, 10_000),
-    default=30,
-    show_default=True,
-    help="Runs in each of both ways.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="The order of the serial runs follows from it.",
-)
-@json_option
-def serial(runs: int, seed: int, json_to: str | None) -> int:
-    """How often the order of requests up to a fault repeats: one at a time, and as they come.
-
-    Both ways alternate over one schedule: eight tasks, two workers, one killed as it has written
-    its second result. Compared are the requests that had an effect until then, without
-    background such as connecting and pings: who made them, in the order of the answers.
-
-    \b
-    chaosfuzz bench serial --runs 30
-    """  # noqa: D301 - click reads the escape
-    console = make_console(to_stderr=json_to == "-")
-    stop = threading.Event()
-    measured = SerialBench(runs, seed, stop)
-    exit_code = 0
-    with stopping(stop.set), Progress(console) as progress:
-        console.print(f"{runs} runs, each in series and as requests come")
-        try:
-            for count, sample in enumerate(measured.run(), start=1):
-                progress.update(f"{count}/{2 * runs}: {sample.arm}, {len(sample.trace)} requests")
-        except KeyboardInterrupt:
-            progress.say("interrupted; nothing is left running; so far:")
-            exit_code = EXIT_INTERRUPTED
-    for each in measured.repeats():
-        missed = each.moments_never_came
-        console.print(
-            f"{each.arm:8}{each.most_common} of {each.runs} have the most common order of "
-            f"{each.requests} requests, {each.distinct} orders"
-            + (f", {missed} moments never came" if missed else "")
-        )
-    if json_to is not None:
-        write_document(serial_document(measured.repeats(), seed), json_to)
     return exit_code
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from chaosfuzz.api import Check, check_api
-from chaosfuzz.campaign.destination import find_destination
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
     DEFAULT_PORT,
@@ -17,6 +16,7 @@ from chaosfuzz.cli.options import (
     verbose_option,
 )
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.standing.destination import find_destination
 
 SCHEMA = "chaosfuzz.check-api/1"
 
@@ -54,8 +54,9 @@ def check_api_command(
     checks: list[Check] = []
     for check in check_api(destination.base_url, moderator_token=token):
         if not checks and check.status is None:
-            message = f"{check.detail}; start it (chaosfuzz up) or name another with --url"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{check.detail}", remedy="start it (chaosfuzz up) or name another with --url"
+            )
         checks.append(check)
         click.echo(_line(check, verbose=verbose), err=json_to == "-")
     passed = sum(check.passed for check in checks)

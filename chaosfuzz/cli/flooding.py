@@ -9,7 +9,6 @@ import click
 
 from chaosfuzz.api import Api, sign_up
 from chaosfuzz.api.flood import DELAY_TASK, Flood, FloodPlan, FloodProgress, FloodSummary
-from chaosfuzz.campaign.destination import find_destination
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
@@ -22,6 +21,7 @@ from chaosfuzz.cli.options import (
     verbose_option,
 )
 from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.standing.destination import find_destination
 
 FLOOD_SCHEMA = "chaosfuzz.flood/1"
 PRIORITIES = ("low", "normal", "high", "critical")

@@ -18,8 +18,7 @@ from chaosfuzz.campaign.events import (
 )
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.results import write_results
-from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
@@ -38,7 +37,6 @@ from chaosfuzz.cli.options import (
     out_option,
     pick_seed,
     read_duration,
-    serial_option,
 )
 from chaosfuzz.cli.progress import Progress, clock, make_console, shrinking_line
 from chaosfuzz.domain.errors import InfrastructureError
@@ -90,7 +88,6 @@ EXIT_INTERRUPTED = 130
     show_default=True,
     help="Pin faults to requests (logical), to the clock, or now one and now the other.",
 )
-@serial_option
 @invariants_option
 @click.option(
     "--invariant",
@@ -117,7 +114,6 @@ def fuzz(
     contract: str,
     lanes: int | None,
     moments: str,
-    serial: bool,
     invariants: Path | None,
     only: tuple[str, ...],
     cases: Path,
@@ -151,7 +147,6 @@ def fuzz(
         seed=pick_seed(seed),
         invariants=invariants,
         only=only,
-        serial=serial,
     )
     setup.check()
     time_s = read_duration(time_text) if time_text is not None else None
@@ -196,12 +191,11 @@ class _Session:
         """Run to the end and return the exit code."""
         setup = self.plan.setup
         planted = "".join(f" with {name}" for name in setup.defects)
-        order = ", one request at a time" if setup.serial else ""
         self.console.print(
-            f"fuzzing {setup.place}{planted}{order}, seed {setup.seed}, "
+            f"fuzzing {setup.place}{planted}, seed {setup.seed}, "
             f"{self.plan.lanes} lane{'s' if self.plan.lanes > 1 else ''}, {self._limits()}"
         )
-        error = ""
+        failed: InfrastructureError | None = None
         log = EventLog(self.plan.out / "events.jsonl")
         campaign = FuzzCampaign(self.plan, log)
         with closing(log), stopping(campaign.stop) as interrupts:
@@ -210,9 +204,9 @@ class _Session:
                     for event in campaign.run():
                         self.tally.observe(event)
                         self._show(event, progress)
-            except InfrastructureError as failed:
-                error = str(failed)
-        return self._finish(error, interrupted=interrupts.seen)
+            except InfrastructureError as error:
+                failed = error
+        return self._finish(failed, interrupted=interrupts.seen)
 
     def _limits(self) -> str:
         limits = []
@@ -295,8 +289,8 @@ class _Session:
         if saved.others:
             progress.say(f"also seen while shrinking: {', '.join(map(str, saved.others))}")
 
-    def _finish(self, error: str, *, interrupted: bool) -> int:
-        summary = self.tally.summary(time.monotonic() - self.began, error)
+    def _finish(self, failed: InfrastructureError | None, *, interrupted: bool) -> int:
+        summary = self.tally.summary(time.monotonic() - self.began, failed)
         console = self.console
         console.print(
             f"{summary.verdict}: {summary.schedules} schedules, {summary.steps} steps, "
@@ -304,16 +298,16 @@ class _Session:
             + (f", {summary.unknown_schedules} undecided" if summary.unknown_schedules else "")
             + (", interrupted" if interrupted else "")
         )
-        if summary.message and not error:
+        if summary.message and failed is None:
             console.print(f"undecided because: {summary.message}")
         problem = write_results(self.plan.out, summary, self.tally.saved.values())
         console.print(f"results {self.plan.out}" if not problem else f"results: {problem}")
         if self.json_to is not None:
             write_json(summary, self.json_to)
-        if error and not self.tally.broken:
-            raise InfrastructureError(error)
-        if error:
-            console.print(f"then the harness failed: {error}")
+        if failed is not None and not self.tally.broken:
+            raise failed
+        if failed is not None:
+            console.print(f"then the harness failed: {failed.text}")
         if interrupted and summary.verdict != "violated":
             return EXIT_INTERRUPTED
         return EXIT_CODES[summary.verdict]

@@ -2,7 +2,7 @@
 
 import click
 
-from chaosfuzz.campaign.images import build_image
+from chaosfuzz.targets.docker.image import build_image
 
 
 @click.group(name="docker", short_help="The image of the bundled system's containers")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from chaosfuzz.actions import all_actions
 from chaosfuzz.campaign.targets import target_names
 from chaosfuzz.campaign.wiring import describe
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.checking import default_directories, load_invariants
 from chaosfuzz.cli.options import DEFAULT_CASES
-from chaosfuzz.domain.action import CATALOGUE
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Side
 
@@ -44,7 +44,7 @@ def actions() -> None:
 
     With `at` a step strikes at a request; chaosfuzz sweep shows which there are.
     """
-    for action in CATALOGUE:
+    for action in all_actions():
         click.echo(f"{action.name:18} {action.role.value:6} {action.summary}")
         for p in action.parameters:
             allowed = "|".join(p.labels) if p.labels else f"{p.low}..{p.high}"
@@ -70,7 +70,7 @@ def cases(directory: Path) -> int:
             case = store.load(path)
         except UsageError as error:
             broken += 1
-            click.echo(f"{error}", err=True)
+            click.echo(error.text, err=True)
             continue
         steps = len(case.schedule.steps)
         click.echo(

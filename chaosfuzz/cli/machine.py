@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign import cleaning, standing
-from chaosfuzz.campaign.doctor import can_fuzz, document, examine
-from chaosfuzz.campaign.surroundings import BROKEN
 from chaosfuzz.cli.options import json_option, out_option
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.machine import cleaning
+from chaosfuzz.machine.doctor import can_fuzz, document, examine
+from chaosfuzz.machine.surroundings import BROKEN
+from chaosfuzz.standing import lifecycle as standing
 
 EXIT_CANNOT = 3
 
@@ -88,5 +89,5 @@ def write_document(content: Mapping[str, object], destination: str) -> None:
     try:
         Path(destination).write_text(text, encoding="utf-8")
     except OSError as error:
-        message = f"--json {destination}: {error.strerror}; choose a file that can be written"
-        raise UsageError(message) from error
+        message = f"--json {destination}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose a file that can be written") from error

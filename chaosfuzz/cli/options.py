@@ -31,8 +31,9 @@ def _writable(context: click.Context, option: click.Parameter, value: str | None
     elif not os.access(path if path.exists() else path.parent, os.W_OK):
         reason = "permission denied"
     if reason is not None:
-        message = f"--json {value}: {reason}; choose a file that can be written"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"--json {value}: {reason}", remedy="choose a file that can be written"
+        )
     return value
 
 
@@ -80,11 +81,6 @@ contract_option = click.option(
     default=PROMISES[0],
     show_default=True,
     help="What the target is asked to promise.",
-)
-serial_option = click.option(
-    "--serial",
-    is_flag=True,
-    help="Let one request to the database go at a time, in an order that follows from the seed.",
 )
 on_option = click.option(
     "--on",
@@ -139,16 +135,16 @@ def read_duration(text: str, option: str = "--time") -> float:
     """Return seconds for '90', '60s', '10m', '8h' or '500ms'; raises UsageError otherwise."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
     if match is None or float(match[1]) == 0:
-        message = f"{option} {text!r} is not a duration; write for example 60s, 10m or 8h"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{option} {text!r} is not a duration", remedy="write for example 60s, 10m or 8h"
+        )
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def pick_seed(seed: int | None) -> int:
     """Return the seed given, or a fresh one."""
     if seed is not None and seed < 0:
-        message = f"--seed {seed} is negative; use a whole number from 0"
-        raise UsageError(message)
+        raise UsageError(cause=f"--seed {seed} is negative", remedy="use a whole number from 0")
     return secrets.randbelow(10**6) if seed is None else seed
 
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign.profilecheck import ProfileCheck
-from chaosfuzz.campaign.profilewriting import WAYS, Answers, write_profile
-from chaosfuzz.campaign.rundirectory import create_run_directory
-from chaosfuzz.campaign.surroundings import BROKEN
+from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.targets import find_target
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.machine.surroundings import BROKEN
+from chaosfuzz.profile_tools.check import ProfileCheck
+from chaosfuzz.profile_tools.writing import WAYS, Answers, write_profile
 from chaosfuzz.targets.profiles.schema import json_schema
 
 SCHEMA = "chaosfuzz.profile-check/1"
@@ -58,8 +58,7 @@ def new(path: Path, *, yes: bool, **given: str | None) -> int:
     Never overwrites a file. Exit code: 0 written, 2 bad usage, or the file exists.
     """
     if path.exists():
-        message = f"{path} exists; choose another name, or remove it"
-        raise UsageError(message)
+        raise UsageError(cause=f"{path} exists", remedy="choose another name, or remove it")
     write_profile(path, _ask(path, given, ask=not yes))
     click.echo(f"wrote {path}; edit what is commented, then: chaosfuzz profile check {path}")
     return 0
@@ -86,8 +85,9 @@ def _ask(path: Path, given: dict[str, str | None], *, ask: bool) -> Answers:
     ways = WAYS if server or not ask else tuple(way for way in WAYS if way != "http")
     create = answer("create", "How are tasks created", "producer", ways)
     if create == "http" and not server:
-        message = "tasks that are created by HTTP need a server; give --server"
-        raise UsageError(message)
+        raise UsageError(
+            cause="tasks that are created by HTTP need a server", remedy="give --server"
+        )
     question, default = HOW[create]
     return Answers(
         name=name,
@@ -118,8 +118,9 @@ def check(target: str, out: Path, json_to: str | None) -> int:
     """
     found = find_target(target).profile
     if found is None:
-        message = f"{target} is described by no profile; give the path of one"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{target} is described by no profile", remedy="give the path of one"
+        )
     to_stderr = json_to == "-"
     directory = create_run_directory(out, "profile-check")
     findings = []

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from chaosfuzz.campaign.replay import Try, in_series, rate_of, setup_for
+from chaosfuzz.campaign.replay import Try, rate_of, setup_for
 from chaosfuzz.campaign.replay import replay as run_again
-from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore, resolve
 from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
@@ -24,7 +24,6 @@ from chaosfuzz.cli.options import (
     limits_option,
     out_option,
     profiles_option,
-    serial_option,
 )
 from chaosfuzz.cli.progress import make_console
 from chaosfuzz.domain.case import PROCESS, Case
@@ -59,7 +58,6 @@ NO_DEFECT = "none"
 )
 @profiles_option
 @limits_option
-@serial_option
 @invariants_option
 @out_option
 @json_option
@@ -68,7 +66,6 @@ def replay(
     times: int,
     defects: tuple[str, ...],
     on: str | None,
-    serial: bool,
     invariants: Path | None,
     out: Path,
     json_to: str | None,
@@ -79,7 +76,7 @@ def replay(
     """Run saved cases again: one line a try, how often it failed, and the story of a failure.
 
     Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 the harness failed
-    or could not decide. A case with a serial_seed is replayed in that order.
+    or could not decide.
 
     \b
     chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20
@@ -87,8 +84,6 @@ def replay(
     """  # noqa: D301 - click reads the escape
     store = CaseStore(DEFAULT_CASES)
     cases = [(path, store.load(path)) for path in resolve(paths)]
-    if serial:
-        cases = [(path, in_series(case)) for path, case in cases]
     chosen = _chosen_defects(defects)
     setups = [
         (path, case, check(path, case, chosen, invariants, profiles, on)) for path, case in cases
@@ -102,8 +97,7 @@ def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
         return None
     if NO_DEFECT in defects:
         if len(defects) > 1:
-            message = "--defect none stands alone; drop it or the others"
-            raise UsageError(message)
+            raise UsageError(cause="--defect none stands alone", remedy="drop it or the others")
         return ()
     return tuple(dict.fromkeys(defects))
 
@@ -121,8 +115,7 @@ def check(
         setup = setup_for(case, defects, invariants, profiles, on)
         setup.check_case(case)
     except UsageError as error:
-        message = f"{path}: {error}"
-        raise UsageError(message) from error
+        raise error.at(path) from error
     return setup
 
 
@@ -147,20 +140,20 @@ class _Replay:
         """Replay all cases and return the exit code."""
         began = time.monotonic()
         log = EventLog(self.directory / "events.jsonl")
-        error = ""
+        failed: InfrastructureError | None = None
         with closing(log), stopping(self.stop.set) as interrupts:
             try:
                 for path, case, setup in cases:
                     if not self.stop.is_set():
                         self._replay(path, case, setup, log)
-            except InfrastructureError as failed:
-                error = str(failed)
-        summary = self._summary(cases, time.monotonic() - began, error)
+            except InfrastructureError as error:
+                failed = error
+        summary = self._summary(cases, time.monotonic() - began, failed)
         (self.directory / "run.json").write_text(summary.to_json(), encoding="utf-8")
         if json_to is not None:
             write_json(summary, json_to)
-        if error:
-            raise InfrastructureError(error)
+        if failed is not None:
+            raise failed
         if interrupts.seen and not self.failures:
             return EXIT_INTERRUPTED
         return EXIT_CODES[summary.verdict]
@@ -219,7 +212,7 @@ class _Replay:
         self,
         cases: Sequence[tuple[Path, Case, Setup]],
         duration_s: float,
-        error: str,
+        failed: InfrastructureError | None,
     ) -> Summary:
         undecided = sum(
             t.result.failure is None
@@ -229,7 +222,7 @@ class _Replay:
         verdict = "holds"
         if self.failures or (self.limits_fail and self.limits):
             verdict = "violated"
-        elif error:
+        elif failed is not None:
             verdict = "infrastructure"
         elif undecided or not self.tries:
             verdict = "unknown"
@@ -248,7 +241,7 @@ class _Replay:
             limits=tuple(self.limits),
             unknown_schedules=undecided,
             faults=sum(t.result.faults for t in self.tries),
-            message=error,
+            message=failed.text if failed else "",
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 import chaosfuzz
-from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.scenario import (
     FOUNDATION,
     Began,
@@ -125,13 +125,13 @@ def scenario(
         return 0
     if base_url:
         message = (
-            f"BASE_URL is {base_url}, but scenarios kill processes and read the database, which "
-            "cannot be done to a server elsewhere; unset it to run them on the bundled system"
+            f"BASE_URL is {base_url}, but scenarios kill processes and read the database, "
+            "which cannot be done to a server elsewhere"
         )
-        raise UsageError(message)
+        raise UsageError(cause=message, remedy="unset it to run them on the bundled system")
     if not names:
-        message = "name scenarios, separated by commas, or all; --list shows which there are"
-        raise UsageError(message)
+        message = "name scenarios, separated by commas, or all"
+        raise UsageError(cause=message, remedy="--list shows which there are")
     wanted = [part.strip() for each in names for part in each.split(",") if part.strip()]
     plan = ScenarioPlan(
         setup=Setup(
@@ -267,5 +267,5 @@ class _Session:
             try:
                 Path(self.json_to).write_text(to_json(run), encoding="utf-8")
             except OSError as error:
-                message = f"--json {self.json_to}: {error.strerror}; choose a file to write to"
-                raise UsageError(message) from error
+                message = f"--json {self.json_to}: {error.strerror}"
+                raise UsageError(cause=message, remedy="choose a file to write to") from error

@@ -7,10 +7,10 @@ from typing import get_args
 
 import click
 
-from chaosfuzz.campaign import standing
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option
+from chaosfuzz.standing import lifecycle as standing
 from chaosfuzz.targets.postgres import StopMode
 from chaosfuzz.targets.standing import Order, ServiceState, Status
 

@@ -9,9 +9,8 @@ import click
 
 from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.replay import in_series, shrink_again
-from chaosfuzz.campaign.results import write_results
-from chaosfuzz.campaign.rundirectory import create_run_directory
+from chaosfuzz.campaign.replay import shrink_again
+from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.cases import CaseStore, resolve
 from chaosfuzz.cli.interrupts import stopping
@@ -22,7 +21,6 @@ from chaosfuzz.cli.options import (
     json_option,
     out_option,
     profiles_option,
-    serial_option,
 )
 from chaosfuzz.cli.progress import Progress, make_console, shrinking_line
 from chaosfuzz.cli.replay import check
@@ -51,7 +49,6 @@ from chaosfuzz.shrinking import Budget
     "--on", type=click.Choice(PLACES), help="Run it as these. Default: what it was saved on."
 )
 @profiles_option
-@serial_option
 @invariants_option
 @out_option
 @json_option
@@ -60,7 +57,6 @@ def shrink(
     budget: int,
     cases: Path | None,
     on: str | None,
-    serial: bool,
     invariants: Path | None,
     out: Path,
     json_to: str | None,
@@ -72,8 +68,6 @@ def shrink(
     Exit code: 0 done, 2 bad usage or file, 3 the harness failed, or the case did not fail again.
     """
     case = CaseStore(DEFAULT_CASES).load(resolve([path])[0])
-    if serial:
-        case = in_series(case)
     setup = check(path, case, None, invariants, profiles, on)
     if cases is None:
         folder = path.resolve().parent

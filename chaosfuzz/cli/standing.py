@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign import standing
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cli.interrupts import interruptible
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import DEFAULT_PORT, defects_option, json_option, out_option
+from chaosfuzz.standing import lifecycle as standing
 from chaosfuzz.targets.standing import MAX_SPEED, MAX_WORKERS, Plan, State
 
 SCHEMA = "chaosfuzz.up/1"

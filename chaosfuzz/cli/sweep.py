@@ -9,10 +9,9 @@ import click
 from rich.console import Console
 
 from chaosfuzz.campaign.events import CaseSaved
+from chaosfuzz.campaign.failures import Sighting
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.results import write_results
-from chaosfuzz.campaign.rundirectory import create_run_directory
-from chaosfuzz.campaign.sighting import Sighting
+from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.sweep import DOCUMENTED, NEVER_CAME, Sweep, Swept
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
@@ -112,7 +111,7 @@ class _Session:
         """Sweep, print and save; return the exit code."""
         say = self.console.print
         planted = "".join(f" with {name}" for name in self.setup.defects)
-        error = ""
+        failed: InfrastructureError | None = None
         log = EventLog(self.directory / "events.jsonl")
         with closing(log), stopping(self.stop.set) as interrupts:
             say(f"sweeping {self.setup.place}{planted}: learning what a task's life is made of")
@@ -126,13 +125,15 @@ class _Session:
             except KeyboardInterrupt:
                 if not interrupts.seen:
                     raise
-            except InfrastructureError as failed:
-                error = str(failed)
-        return self._finish(error, json_to, interrupted=interrupts.seen)
+            except InfrastructureError as error:
+                failed = error
+        return self._finish(failed, json_to, interrupted=interrupts.seen)
 
-    def _finish(self, error: str, json_to: str | None, *, interrupted: bool) -> int:
+    def _finish(
+        self, failed: InfrastructureError | None, json_to: str | None, *, interrupted: bool
+    ) -> int:
         saved = self._save()
-        summary = self._summary(saved, error)
+        summary = self._summary(saved, failed)
         say = self.console.print
         counts = {v: sum(s.verdict == v for s in self.swept) for v in _ORDER}
         told = [f"{n} {'hold' if v == 'holds' else v}" for v, n in counts.items() if n]
@@ -151,10 +152,10 @@ class _Session:
         say(f"results {self.directory}" if not problem else f"results: {problem}")
         if json_to is not None:
             write_json(summary, json_to)
-        if error and summary.verdict != "violated":
-            raise InfrastructureError(error)
-        if error:
-            say(f"then the harness failed: {error}")
+        if failed is not None and summary.verdict != "violated":
+            raise failed
+        if failed is not None:
+            say(f"then the harness failed: {failed.text}")
         if interrupted and summary.verdict != "violated":
             return EXIT_INTERRUPTED
         return EXIT_CODES[summary.verdict]
@@ -174,14 +175,14 @@ class _Session:
             for swept in best.values()
         ]
 
-    def _summary(self, saved: list[CaseSaved], error: str) -> Summary:
+    def _summary(self, saved: list[CaseSaved], failed: InfrastructureError | None) -> Summary:
         came = [s for s in self.swept if s.verdict != NEVER_CAME]
         undecided = sum(s.verdict == "unknown" for s in self.swept)
         verdict = "holds"
         broken = [case for case in saved if self.limits_fail or not case.case.documented]
         if broken:
             verdict = "violated"
-        elif error:
+        elif failed is not None:
             verdict = "infrastructure"
         elif undecided or not came:
             verdict = "unknown"
@@ -201,7 +202,7 @@ class _Session:
             moments_came=len(came),
             moments_never_came=len(self.swept) - len(came),
             moments=tuple(map(_moment, self.swept)),
-            message=error,
+            message=failed.text if failed else "",
         )
 
 

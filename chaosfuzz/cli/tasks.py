@@ -11,8 +11,6 @@ import click
 from chaosfuzz.api import Api, sign_up
 from chaosfuzz.api.accounts import DEFAULT_DOMAIN, DEFAULT_PREFIX
 from chaosfuzz.api.watching import STALL_S, Ending, Watch
-from chaosfuzz.campaign.destination import find_destination
-from chaosfuzz.campaign.watching import source_of
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
@@ -25,6 +23,7 @@ from chaosfuzz.cli.options import (
 )
 from chaosfuzz.cli.progress import make_console
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.standing.destination import find_destination, source_of
 
 WATCH_SCHEMA = "chaosfuzz.watch/1"
 EXIT_INTERRUPTED = 130
@@ -139,8 +138,10 @@ def watch(
                 console.print(f"{watching.duration_s:7.1f} s  {line}")
                 said = line
     if not sighted and not interrupts.seen:
-        message = f"the {source.name} of {destination.base_url} never answered; is it up?"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"the {source.name} of {destination.base_url} never answered",
+            remedy="check that it is up (chaosfuzz up), or name another with --url",
+        )
     counts = watching.counts
     console.print(f"{watching.ending}: {counts.completed} of {counts.total} completed")
     if json_to is not None:

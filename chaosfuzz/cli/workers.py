@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign import standing
-from chaosfuzz.campaign.workerchaos import ChaosEvent, ChaosPlan, WorkerChaos
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option, pick_seed, read_duration
 from chaosfuzz.cli.services import EXIT_INTERRUPTED, give_after
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.standing import lifecycle as standing
+from chaosfuzz.standing.worker_chaos import ChaosEvent, ChaosPlan, WorkerChaos
 from chaosfuzz.targets.standing import MAX_WORKERS, Order
 
 CHAOS_SCHEMA = "chaosfuzz.worker-chaos/1"
@@ -40,8 +40,9 @@ def start_workers(count: int, out: Path, json_to: str | None) -> int:
 def stop_workers(name: str, out: Path, json_to: str | None) -> int:
     """Stop a worker, or all of them, by SIGTERM."""
     if not name.removeprefix("all-").startswith("worker"):
-        message = f"{name!r} is no worker; write worker-1, or leave it out for all of them"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{name!r} is no worker", remedy="write worker-1, or leave it out for all of them"
+        )
     return give_after(0, out, json_to, Order(verb="end", service=name, graceful=True))
 
 
@@ -115,6 +116,7 @@ def _read_interval(text: str) -> tuple[float, float]:
     except ValueError:
         found = (0.0, 0.0)
     if not 0 < found[0] <= found[1] <= 86_400:
-        message = f"--interval {text!r} is no range of seconds; write for example 5-10"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"--interval {text!r} is no range of seconds", remedy="write for example 5-10"
+        )
     return found

@@ -1,9 +1,53 @@
-"""What a system in containers can suffer, ability by ability; each fault beside its healing."""
+"""What a target may be able to do, ability by ability; protocols of what containers can suffer."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Literal, Protocol, runtime_checkable
 
-from chaosfuzz.domain.container_actions import Restart
+Restart = Literal["never", "on-failure", "always"]
+RESTART_POLICIES: tuple[Restart, ...] = ("never", "on-failure", "always")
+# Whom a server can be partitioned from.
+SERVER_PEERS = ("database", "clients")
+
+
+class Ability(StrEnum):
+    """What a target offers to actions; each action names those it needs."""
+
+    TASKS = "tasks"
+    TASK_OPERATIONS = "task-operations"
+    INQUIRIES = "inquiries"
+    WORKERS = "workers"
+    PAUSES = "pauses"
+    SERVER = "server"
+    DATABASE = "database"
+    SESSIONS = "sessions"
+    WIRE = "wire"
+    REPLIES = "replies"
+    NETWORK = "network"
+    FILTER = "packet-filter"
+    RESET = "reset"
+    LIMITS = "limits"
+    MEMORY = "memory"
+    DISK = "disk"
+    CLOCK = "clock"
+    RESTART = "restart-policy"
+
+
+# What only containers can suffer.
+CONTAINER_ABILITIES = frozenset(
+    {
+        Ability.NETWORK,
+        Ability.FILTER,
+        Ability.RESET,
+        Ability.LIMITS,
+        Ability.MEMORY,
+        Ability.DISK,
+        Ability.CLOCK,
+        Ability.RESTART,
+    }
+)
+# A job system made of processes, with a server, a database and a proxy between them, has these.
+PROCESS_ABILITIES = frozenset(Ability) - CONTAINER_ABILITIES
 
 
 @runtime_checkable

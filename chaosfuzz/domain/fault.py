@@ -1,15 +1,11 @@
 """What performs a step, and what judges a view: the seams that `campaign` wires together."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from chaosfuzz.domain.history import History
 from chaosfuzz.domain.outcome import Outcome
-from chaosfuzz.domain.schedule import Step
-from chaosfuzz.domain.target import System
 from chaosfuzz.domain.verdict import Failure, Verdict
 from chaosfuzz.domain.view import View
-from chaosfuzz.domain.wire import Grip, Trap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,36 +15,6 @@ class Performed:
     applied: bool
     outcome: Outcome = Outcome.OK
     detail: str = ""
-
-
-class Injector(Protocol):
-    """A fault beside its healing."""
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """Names of the actions it performs."""
-        ...
-
-    def perform(self, step: Step, system: System, history: History) -> Performed:
-        """Do the step, recording the fault before it takes effect."""
-        ...
-
-    def heal(self, system: System, history: History) -> None:
-        """Undo whatever of this kind is in force; safe to call when nothing is."""
-        ...
-
-
-@runtime_checkable
-class GripInjector(Protocol):
-    """An injector of faults that the wire itself commits at a moment."""
-
-    def grip(self, step: Step) -> Grip:
-        """What the wire does at the step's moment."""
-        ...
-
-    def struck(self, step: Step, system: System, history: History, trap: Trap) -> Performed:
-        """Record the fault, which is in force since the trap has sprung."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,3 +41,10 @@ class Journal(Protocol):
     def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
         """Write one event."""
         ...
+
+
+class NoJournal:
+    """A journal that writes nothing, for measurements: there is nothing to replay."""
+
+    def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
+        """Do nothing."""

@@ -45,23 +45,25 @@ class Moment:
     def __post_init__(self) -> None:
         """Refuse what no component could ever do."""
         if not self.event.strip() or not self.event.isprintable():
-            message = f"at: {self.event[:80]!r} is no event; name one that `chaosfuzz sweep` shows"
-            raise UsageError(message)
+            message = f"at: {self.event[:80]!r} is no event"
+            raise UsageError(cause=message, remedy="name one that `chaosfuzz sweep` shows")
         if len(self.event) > MAX_EVENT_LENGTH:
-            message = f"at: an event has at most {MAX_EVENT_LENGTH} characters; shorten it"
-            raise UsageError(message)
-        if not 1 <= self.nth <= MAX_NTH:
-            message = f"at: nth={self.nth} is out of range; use 1 to {MAX_NTH}"
-            raise UsageError(message)
-        if not 0 <= self.task <= MAX_TASK:
             message = (
-                f"at: task={self.task} is out of range; use 1 to {MAX_TASK}, in order of creation"
+                f"at: the event has {len(self.event)} characters, more than {MAX_EVENT_LENGTH}"
             )
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="shorten it")
+        if not 1 <= self.nth <= MAX_NTH:
+            raise UsageError(
+                cause=f"at: nth={self.nth} is out of range", remedy=f"use 1 to {MAX_NTH}"
+            )
+        if not 0 <= self.task <= MAX_TASK:
+            message = f"at: task={self.task} is out of range"
+            raise UsageError(cause=message, remedy=f"use 1 to {MAX_TASK}, in order of creation")
         if self.component and not _COMPONENT.fullmatch(self.component):
             known = f"worker-1, server-1 or {CLIENT}"
-            message = f"at: on={self.component[:80]!r} is no component; write {known}"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"at: on={self.component[:80]!r} is no component", remedy=f"write {known}"
+            )
 
     @property
     def is_http(self) -> bool:

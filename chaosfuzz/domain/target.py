@@ -173,15 +173,6 @@ class Lane(Protocol):
         ...
 
 
-@runtime_checkable
-class SerialLane(Protocol):
-    """Can let the requests of a system to its database go one at a time."""
-
-    def open_serial(self, workers: int, seed: int) -> System:
-        """Return a fresh system as Lane.open does, the order of whose requests follows a seed."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
     """What became of one schedule.

@@ -26,8 +26,8 @@ def import_file(path: Path, kind: str) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
-        message = f"{path}:{_line(error, path)}: cannot be imported: {_cause(error)}; mend the file"
-        raise UsageError(message) from error
+        message = f"{path}:{_line(error, path)}: cannot be imported: {_cause(error)}"
+        raise UsageError(cause=message, remedy="correct the file") from error
     return module
 
 

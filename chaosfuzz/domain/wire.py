@@ -1,7 +1,6 @@
 """What stands between components and their database, and lets go of a request or not."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -95,21 +94,6 @@ class Wire(Protocol):
         """Forget everything, for another schedule."""
         ...
 
-    def begin_serial(self, seed: int, look: Callable[[], int | None]) -> None:
-        """Begin, and from now on let one request to the database go at a time, by a seed.
-
-        `look` says whether components are at work: None if one is, else how often they were.
-        """
-        ...
-
-    def end(self) -> None:
-        """Let everything go: the schedule is over."""
-        ...
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """Say that the harness itself does nothing but wait, as long as the context lasts."""
-        ...
-
     def started(self, component: str) -> None:
         """Take note that the component's process has been started anew."""
         ...
@@ -187,15 +171,6 @@ class Trappable(Protocol):
 
     def requests(self) -> Sequence[Request]:
         """Return the requests of all components so far, in order."""
-        ...
-
-
-@runtime_checkable
-class Attentive(Protocol):
-    """Wants to know when the harness only waits, and when it is about to do something."""
-
-    def waiting(self) -> AbstractContextManager[None]:
-        """Say that nothing is done but waiting, as long as the context lasts."""
         ...
 
 

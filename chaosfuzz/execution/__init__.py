@@ -1,5 +1,5 @@
-"""The loop that turns a schedule into a history."""
+"""The one run loop, and the driver that runs schedules by it."""
 
-from chaosfuzz.execution.loop import ScheduleRunner
+from chaosfuzz.execution.schedules import ScheduleRunner
 
 __all__ = ["ScheduleRunner"]

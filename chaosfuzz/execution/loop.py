@@ -1,306 +1,266 @@
-"""The one loop that turns a schedule into a history and judges it on the way."""
+"""The one run loop: every driver acts, observes, waits, heals and checks the end by it."""
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from chaosfuzz.domain.action import Role, find_action
-from chaosfuzz.domain.fault import Injector, Journal, Judge, Performed
-from chaosfuzz.domain.history import FaultKind, Health, History, StepRecord
+from chaosfuzz.actions import ActionContext, heal_all, perform
+from chaosfuzz.actions.work import ask_for_dead_letters, create
+from chaosfuzz.domain.fault import Journal, Judge, Judgement, Performed
+from chaosfuzz.domain.history import Health, History, StepRecord
 from chaosfuzz.domain.outcome import Outcome
-from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.target import Lane, RunResult, System, TaskService
+from chaosfuzz.domain.progress import all_terminal
+from chaosfuzz.domain.schedule import Step
+from chaosfuzz.domain.simulation import Clock, Simulated
+from chaosfuzz.domain.target import Lane, System, TaskService
 from chaosfuzz.domain.task import TaskRequest
-from chaosfuzz.domain.verdict import Failure, Verdict
-from chaosfuzz.domain.wire import Request, Trappable
-from chaosfuzz.execution.lookout import POLL_S, Lookout, ViolationSeenError
-from chaosfuzz.execution.opening import open_system
-from chaosfuzz.execution.progress import all_terminal, effort_ms
-from chaosfuzz.execution.stalls import StallMonitor
-from chaosfuzz.execution.strikes import NOT_COME, Strikes
-from chaosfuzz.execution.unjudging import Unjudging
-from chaosfuzz.execution.work import WORK_ACTIONS, ask_for_dead_letters, create, perform_work
+from chaosfuzz.domain.verdict import Failure
+from chaosfuzz.domain.view import View
+from chaosfuzz.execution.observer import Observer, ViolationSeenError
+from chaosfuzz.execution.stalls import Stalls
 
-Injectors = Callable[[int], Sequence[Injector]]
-
-
-class ScheduleRunner:
-    """Runs schedules one after another in a lane (implements the Runner protocol)."""
-
-    def __init__(
-        self,
-        lane: Lane,
-        injectors: Injectors,
-        judge: Judge,
-        journal: Journal,
-        stop: threading.Event,
-    ) -> None:
-        self.lane = lane
-        self.injectors = injectors
-        self.judge = judge
-        self.journal = journal
-        self.stop = stop
-        self.stalls = StallMonitor()
-
-    def run(self, schedule: Schedule) -> RunResult:
-        """Run and judge one schedule on a fresh system."""
-        result, _ = self._run(schedule)
-        return result
-
-    def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
-        """Run without judging, and return what components asked their database as well."""
-        return self._run(schedule, traced=True)
-
-    def _run(
-        self, schedule: Schedule, *, traced: bool = False
-    ) -> tuple[RunResult, tuple[Request, ...]]:
-        requests: tuple[Request, ...] = ()
-        began = time.monotonic()
-        seed = schedule.serial_seed
-        order = {} if seed is None else {"serial_seed": seed}
-        self.journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps), **order)
-        system = open_system(self.lane, schedule)
-        opened = time.monotonic()
-        try:
-            run = _Run(self, system, schedule, Unjudging() if traced else self.judge)
-            result = run.execute(began)
-            if traced and isinstance(system, Trappable):
-                requests = tuple(system.requests())
-        finally:
-            closing = time.monotonic()
-            system.close()
-        closed = time.monotonic()
-        phases = (
-            ("open", opened - began),
-            *run.phases(),
-            ("close", closed - closing),
-        )
-        self.journal.write("verdict", verdict=result.verdict.value, steps=result.steps_run)
-        return _with_phases(result, phases, closed - began), requests
-
-    def close(self) -> None:
-        """End the lane."""
-        self.stalls.close()
-        self.lane.close()
+# An observation reads a database: 8 ms apart they leave it mostly idle (chosen by hand).
+POLL_S = 0.008
+# A wait by progress ends after this many times its quiet time, however much still moves
+# (chosen by hand).
+SETTLE_FACTOR = 4
+_CANARY = "canary-"
 
 
-def _with_phases(
-    result: RunResult, phases: tuple[tuple[str, float], ...], duration_s: float
-) -> RunResult:
-    return replace(result, phases_s=phases, duration_s=duration_s)
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a driver needs to run systems of one lane.
+
+    `stop` is set from another thread to end the run.
+    """
+
+    lane: Lane
+    judge: Judge
+    journal: Journal
+    stalls: Stalls
+    stop: threading.Event
 
 
-class _Run:
-    """One schedule's run."""
+class WallClock:
+    """Real time (implements Clock)."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def now_ns(self) -> int:
+        """Return the monotonic time."""
+        return time.monotonic_ns()
+
+    def pause(self, at_most_ns: int) -> None:
+        """Sleep until the next observation is due; return at once when the run is to stop."""
+        self._stop.wait(min(POLL_S, at_most_ns / 1e9))
+
+
+class Loop(ABC):
+    """One run of one system. A driver subclasses it, says how to settle, and calls `run`."""
 
     def __init__(
-        self, owner: ScheduleRunner, system: System, schedule: Schedule, judge: Judge
+        self, system: System, parts: Parts, workers: int, *, judging_share: float = 1.0
     ) -> None:
-        self.owner = owner
+        """Prepare a run.
+
+        Args:
+            system: a fresh system; whoever opened it closes it.
+            parts: the faults, the judge, the journal and the stop signal.
+            workers: how many workers a healed system has.
+            judging_share: see Observer.
+
+        """
         self.system = system
-        self.schedule = schedule
+        self.parts = parts
         self.contract = system.contract
-        self.injectors = tuple(owner.injectors(max(1, schedule.workers)))
-        self.by_action = {name: i for i in self.injectors for name in i.actions}
-        self.history = History(began_ns=time.monotonic_ns())
-        self.strikes = Strikes(system, self.history, self.by_action, owner.journal)
-        self.lookout = Lookout(system, self.history, self.strikes, judge, owner.stalls, owner.stop)
-        self.steps_s = self.wait_s = self.settle_s = 0.0
-
-    def phases(self) -> tuple[tuple[str, float], ...]:
-        """Where the time went, in seconds."""
-        return (("steps", self.steps_s), ("waits", self.wait_s), ("settle", self.settle_s))
-
-    def execute(self, began: float) -> RunResult:
-        failure: Failure | None = None
-        also: tuple[Failure, ...] = ()
-        try:
-            self.lookout.observe(ask_health=True)
-            self.arm(0)
-            for index, step in enumerate(self.schedule.steps):
-                self.lookout.step = index
-                if step.at is None:
-                    self.arm(index + 1)
-                self.perform(step)
-            self.lookout.step = None
-            settled = time.monotonic()
-            try:
-                self.heal()
-                self.settle()
-                self.finish()
-            finally:
-                self.settle_s = time.monotonic() - settled
-        except ViolationSeenError as seen:
-            failure, also = seen.failure, seen.also
-        finally:
-            self.strikes.disarm()
-        verdict = Verdict.HOLDS
-        if failure is not None:
-            verdict = Verdict.VIOLATED
-        elif self.lookout.undecided:
-            verdict = Verdict.UNKNOWN
-        return RunResult(
-            schedule=self.schedule,
-            verdict=verdict,
-            failure=failure,
-            also=also,
-            steps_run=len(self.history.steps),
-            waited_s=self.wait_s + self.settle_s,
-            states_seen=frozenset(self.lookout.states_seen),
-            faults=len(self.history.faults),
-            moments=len(self.strikes.armed) - len(self.strikes.missed()),
-            missed=self.strikes.missed(),
-            undecided=tuple(self.lookout.undecided),
-            limits=tuple(self.lookout.limits.values()),
+        self.simulation = system if isinstance(system, Simulated) else None
+        self.clock: Clock = self.simulation.clock if self.simulation else WallClock(parts.stop)
+        self.history = History(began_ns=self.clock.now_ns())
+        self.context = ActionContext(
+            system=system,
             history=self.history,
+            watch=self.watch,
+            now_ns=self.clock.now_ns,
+            healthy_workers=max(1, workers),
+        )
+        stalls = None if self.simulation else parts.stalls
+        self.observer = Observer(
+            system, self.history, self._judge, stalls, self.clock, judging_share
         )
 
-    def perform(self, step: Step) -> None:
-        """Journal, invoke, record, observe and check one step."""
-        index = self.lookout.step
-        assert index is not None
-        if self.owner.stop.is_set():
+    @abstractmethod
+    def settle(self) -> None:
+        """Wait, after healing, until the work is done or nothing moves any more."""
+
+    def current_step(self) -> int | None:
+        """Return the index of the step that a failure seen now belongs to; None if there is none.
+
+        Drivers without numbered steps leave it at None.
+        """
+        return None
+
+    def run(self, act: Callable[[], None]) -> tuple[Failure, ...]:
+        """Act, heal, settle, and check that the healed system takes new work.
+
+        `act` does the driver's own work: the steps of a schedule, the phases of a scenario.
+        Return the failures of the first observation that showed any; none if every check held.
+        """
+        try:
+            self.observe(ask_health=True)
+            act()
+            self.recover()
+        except ViolationSeenError as seen:
+            return seen.failures
+        return ()
+
+    def recover(self) -> None:
+        """Heal every fault, wait for the work to be done, and check everything."""
+        self.heal()
+        self.settle()
+        deadline_ns = self.clock.now_ns() + self.contract.health_ms * 10**6
+        self.wait_until_well(deadline_ns)
+        self.try_canary(deadline_ns)
+        ask_for_dead_letters(self.system, self.history)
+        self.observe(ask_health=True, count_sessions=True)
+        self.observer.check(final=True)
+
+    def observe(
+        self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
+    ) -> None:
+        """Observe and judge once, see Observer.observe."""
+        self.observer.observe(
+            ask_health=ask_health, count_sessions=count_sessions, step_done=step_done
+        )
+
+    def tick(self, at_most_ns: int = 10**9) -> None:
+        """Let a little time pass, `at_most_ns` at most, and observe."""
+        self.clock.pause(at_most_ns)
+        self.raise_if_stopped()
+        self.observe(ask_health=self.health_is_due())
+
+    def health_is_due(self) -> bool:
+        """Say whether waiting should ask for health now; by default it never does."""
+        return False
+
+    def raise_if_stopped(self) -> None:
+        """Raise KeyboardInterrupt if the run was asked to stop."""
+        if self.parts.stop.is_set():
             raise KeyboardInterrupt
-        self.owner.journal.write("step", index=index, step=str(step))
-        began_ns = time.monotonic_ns()
+
+    def wait_until(
+        self,
+        until: Callable[[], bool],
+        *,
+        at_most_ms: float | None = None,
+        quiet_ms: Callable[[], float] | None = None,
+    ) -> bool:
+        """Observe until a condition holds. Return False if that took too long.
+
+        Args:
+            until: the condition.
+            at_most_ms: the longest wait; None for no bound.
+            quiet_ms: returns the longest wait without progress; None for no bound.
+
+        """
+        began_ns = self.clock.now_ns()
+        while not until():
+            ends_ns = [began_ns + round(at_most_ms * 1e6)] if at_most_ms is not None else []
+            if quiet_ms is not None:
+                moved_ns = max(began_ns, self.observer.moved_ns)
+                ends_ns.append(moved_ns + round(quiet_ms() * 1e6))
+            left_ns = min(ends_ns, default=began_ns + 10**18) - self.clock.now_ns()
+            if left_ns <= 0:
+                return False
+            self.tick(left_ns)
+        return True
+
+    def wait_by_progress(
+        self, until: Callable[[], bool], quiet_ms: float, work_ms: float = 0.0
+    ) -> bool:
+        """Wait while there is progress every `quiet_ms`, and for a time that is bounded by it.
+
+        `work_ms` is how long the work that is left may take.
+        """
+        limit_ms = SETTLE_FACTOR * quiet_ms + work_ms
+        return self.wait_until(until, quiet_ms=lambda: quiet_ms, at_most_ms=limit_ms)
+
+    def watch(self, until: Callable[[], bool], quiet_ms: float, *, progress: bool = False) -> bool:
+        """Wait as actions do (implements chaosfuzz.actions.context.Watch)."""
+        if progress:
+            return self.wait_by_progress(until, quiet_ms)
+        return self.wait_until(until, at_most_ms=quiet_ms)
+
+    def perform_step(self, step: Step, index: int, *, ask_health: bool) -> Performed:
+        """Journal, do, record, observe and judge one step."""
+        self.raise_if_stopped()
+        self.parts.journal.write("step", index=index, step=str(step))
+        began_ns = self.clock.now_ns()
         performed = self.dispatch(step)
-        ended_ns = time.monotonic_ns()
-        elapsed = (ended_ns - began_ns) / 1e9
-        if step.action.startswith("wait"):
-            self.wait_s += elapsed
-        else:
-            self.steps_s += elapsed
         self.history.steps.append(
             StepRecord(
                 index=index,
                 step=step,
                 began_ns=began_ns,
-                ended_ns=ended_ns,
+                ended_ns=self.clock.now_ns(),
                 outcome=performed.outcome,
                 applied=performed.applied,
                 detail=performed.detail,
             )
         )
-        self.lookout.observe(ask_health=self.health_may_differ(step), step_done=True)
-
-    def health_may_differ(self, step: Step) -> bool:
-        """Say whether health is worth asking for: something was broken, mended, or is down."""
-        down = (FaultKind.DATABASE_DOWN, FaultKind.SERVER_DOWN)
-        touched = find_action(step.action).role in {Role.FAULT, Role.HEAL}
-        return touched or any(map(self.history.fault_in_force, down))
-
-    def arm(self, index: int) -> None:
-        """Arm the steps with moments that follow one another from here on."""
-        for later in range(index, len(self.schedule.steps)):
-            step = self.schedule.steps[later]
-            if step.at is None:
-                return
-            self.strikes.arm(later, step)
-
-    def wait_moment(self) -> Performed:
-        """Wait until a step's moment has come, as long as there is progress."""
-        index = self.lookout.step
-        assert index is not None
-        armed = self.strikes.armed[index]
-        self.lookout.watch(
-            lambda: armed.performed is not None, self.contract.patience_ms, progress=True
-        )
-        return armed.performed or NOT_COME
+        self.observe(ask_health=ask_health, step_done=True)
+        return performed
 
     def dispatch(self, step: Step) -> Performed:
-        """Hand the step to whoever performs it."""
-        if step.at is not None:
-            return self.wait_moment()
-        if step.action in WORK_ACTIONS:
-            return perform_work(step, self.system, self.history)
-        if step.action in self.by_action:
-            return self.by_action[step.action].perform(step, self.system, self.history)
-        if step.action == "wait":
-            self.lookout.watch(lambda: False, step["ms"])
-            return Performed(applied=True)
-        if step.action == "wait_lease":
-            return self.wait_lease()
-        assert step.action == "wait_idle", step
-        return self.wait_idle()
+        """Do a step."""
+        return perform(step, self.context)
 
-    def wait_lease(self) -> Performed:
-        """Wait out the leases held now; ends early once somebody else runs their tasks."""
-        running = {e.task_id for e in self.history.executions if e.end_ns is None}
-        known = len(self.history.executions)
-        if not running:
-            return Performed(applied=False, outcome=Outcome.FAILED, detail="no lease is held")
-
-        def taken_over() -> bool:
-            return any(e.task_id in running for e in self.history.executions[known:])
-
-        patience_ms = self.contract.patience_ms
-        self.lookout.watch(taken_over, patience_ms + patience_ms // 2)
-        return Performed(applied=True)
-
-    def wait_idle(self) -> Performed:
-        """Wait until all tasks are terminal, as long as there is somebody to work on them."""
-        stopped = self.history.fault_in_force(FaultKind.DATABASE_DOWN)
-        if stopped or not self.system.worker_names():
-            return Performed(applied=False, outcome=Outcome.FAILED, detail="nobody can work")
-        idle = self.lookout.watch(
-            lambda: all_terminal(self.history), 2 * self.contract.patience_ms, progress=True
-        )
-        return Performed(applied=True, detail="" if idle else "not idle in time")
-
-    def heal(self) -> None:
-        """Undo every fault; moments that have not come by now never will."""
-        self.owner.journal.write("heal")
-        self.strikes.disarm()
-        for injector in self.injectors:
-            injector.heal(self.system, self.history)
-        self.history.healed_ns = time.monotonic_ns()
-
-    def settle(self) -> None:
-        """Wait, by progress, until the work is done or nothing moves any more."""
-        now_ns = time.monotonic_ns()
-        due_ms = longest_ms = work_ms = 0.0
-        for creation in self.history.creations:
-            request = creation.request
-            due_ms = max(due_ms, (creation.sent_ns - now_ns) / 1e6 + request.delay_ms)
-            longest_ms = max(longest_ms, request.duration_ms)
-            work_ms += effort_ms(request, self.contract)
-        quiet_ms = self.contract.recovery_ms + due_ms + longest_ms
-        self.lookout.watch(
-            lambda: all_terminal(self.history), quiet_ms, progress=True, work_ms=work_ms
-        )
-
-    def finish(self) -> None:
-        """See that the healed system takes and does new work, then check everything."""
-        deadline = time.monotonic() + self.contract.health_ms / 1000
-        self.wait_until_well(deadline)
-        if isinstance(self.system, TaskService) and all_terminal(self.history):
-            while self.create_canary(self.system) is not Outcome.OK:
-                if time.monotonic() >= deadline:
-                    break
-                self.wait_until_well(deadline)
-            self.lookout.watch(
-                lambda: all_terminal(self.history), self.contract.recovery_ms, progress=True
-            )
-        ask_for_dead_letters(self.system, self.history)
-        self.lookout.observe(ask_health=True, count_sessions=True)
-        self.lookout.check(final=True)
-
-    def create_canary(self, service: TaskService) -> Outcome:
-        """Ask for one plain task."""
-        number = len(self.history.creations) + 1
-        request = TaskRequest(
-            number=number,
-            token=f"canary-{time.monotonic_ns()}",
-            max_attempts=self.contract.max_attempts,
-        )
+    def create_task(self, request: TaskRequest, service: TaskService) -> Outcome:
+        """Ask a service for one task and record the answer."""
         return create(request, service, self.history, lose=False)
 
-    def wait_until_well(self, deadline: float) -> None:
-        """Ask for health until it is well or the deadline is over; at least one tick passes."""
-        while time.monotonic() < deadline:
-            if self.owner.stop.wait(POLL_S):
-                raise KeyboardInterrupt
-            self.lookout.observe(ask_health=True)
+    def heal(self) -> None:
+        """Undo every fault."""
+        self.parts.journal.write("heal")
+        heal_all(self.context)
+        self.history.healed_ns = self.clock.now_ns()
+
+    def wait_until_well(self, deadline_ns: int) -> None:
+        """Ask for health until the system is well or the deadline is over, at least once."""
+        while self.clock.now_ns() < deadline_ns:
+            self.clock.pause(deadline_ns - self.clock.now_ns())
+            self.raise_if_stopped()
+            self.observe(ask_health=True)
             if self.history.observations[-1].health in {Health.WELL, Health.UNASKED}:
                 return
+
+    def try_canary(self, deadline_ns: int) -> None:
+        """See whether a system that is done with its work takes and does one more task."""
+        if not (isinstance(self.system, TaskService) and all_terminal(self.history)):
+            return
+        while self._create_canary(self.system) is not Outcome.OK:
+            if self.clock.now_ns() >= deadline_ns:
+                break
+            self.wait_until_well(deadline_ns)
+        self.wait_by_progress(lambda: all_terminal(self.history), self.contract.recovery_ms)
+
+    def _create_canary(self, service: TaskService) -> Outcome:
+        request = TaskRequest(
+            number=len(self.history.creations) + 1,
+            token=f"{_CANARY}{time.monotonic_ns()}",
+            max_attempts=self.contract.max_attempts,
+        )
+        return self.create_task(request, service)
+
+    def _judge(self, view: View) -> Judgement:
+        step = self.current_step()
+        if self.simulation is not None:
+            return self.simulation.judge_itself(step, final=view.final)
+        return self.parts.judge.judge(view, step)
+
+
+def is_canary(request: TaskRequest) -> bool:
+    """Say whether a task is the one that the loop itself creates after healing."""
+    return request.token.startswith(_CANARY)

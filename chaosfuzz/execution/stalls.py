@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 TICK_S = 0.02
 STALL_MS = 200
@@ -16,6 +17,18 @@ KEPT_FIGURES = 10_000
 MOST_A_PROCESSOR = 6
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 _LOADAVG = Path("/proc/loadavg")
+
+
+class Stalls(Protocol):
+    """Knows when the machine itself stood still or was slow."""
+
+    def since(self, began_ns: int) -> list[tuple[int, int]]:
+        """Return the stalls (began, ended) that ended after an instant."""
+        ...
+
+    def lateness_since(self, began_ns: int) -> list[tuple[int, int]]:
+        """Return when, from an instant on, the harness had been late by how much in all, in ns."""
+        ...
 
 
 class StallMonitor:

@@ -3,18 +3,16 @@
 import queue
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.actions import ActionContext, action_of, perform
 from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.fault import GripInjector, Injector, Journal, Performed
-from chaosfuzz.domain.history import FaultKind, History
+from chaosfuzz.domain.fault import Journal, Performed
+from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Step
-from chaosfuzz.domain.target import System
 from chaosfuzz.domain.wire import Grip, Trap, Trappable
 
 HOLD_MS = 10_000
@@ -40,16 +38,10 @@ class Strikes:
     the very component that is struck; hence the thread.
     """
 
-    def __init__(
-        self,
-        system: System,
-        history: History,
-        injectors: Mapping[str, Injector],
-        journal: Journal,
-    ) -> None:
-        self._system = system
-        self._history = history
-        self._injectors = injectors
+    def __init__(self, context: ActionContext, journal: Journal) -> None:
+        self._context = context
+        self._system = context.system
+        self._history = context.history
         self._journal = journal
         self._sprung: queue.SimpleQueue[Armed | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -63,27 +55,25 @@ class Strikes:
         moment = step.at
         assert moment is not None, step
         if not isinstance(self._system, Trappable):
-            message = f"this target has no moments: {step}; remove `at`, or use one that has"
-            raise UsageError(message)
+            message = f"this target has no moments: {step}"
+            raise UsageError(cause=message, remedy="remove `at`, or use a target that has moments")
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="strikes", daemon=True)
             self._thread.start()
-        component = moment.component or (CLIENT if moment.is_http else struck_by(step))
+        component = moment.component or (CLIENT if moment.is_http else requester_of(step))
         if not component:
-            message = f"{step}: whose request is it? Say so with `on`, as in on: worker-1"
-            raise UsageError(message)
+            message = f"{step}: its moment names no component, and the action strikes none"
+            raise UsageError(cause=message, remedy="name it with `on`, as in on: worker-1")
         armed = Armed(index=index, step=step, component=component)
         self.armed[index] = armed
-        gripping = self._gripping(armed)
-        grip = gripping.grip(step) if gripping is not None else Grip.FREEZE
         self._journal.write("armed", index=index, step=str(step))
         with self._setting:
             armed.trap = self._system.set_trap(
                 armed.component,
                 moment,
-                grip,
+                _grip_of(armed),
                 lambda: self._sprung.put(armed),
-                hold_ms=dict(step.arguments).get("ms", 0) or HOLD_MS,
+                hold_ms=step.get("ms") or HOLD_MS,
                 about=partial(self._history.names_of, moment.task) if moment.task else None,
             )
 
@@ -125,40 +115,35 @@ class Strikes:
             step, trap = armed.step, armed.trap
         assert isinstance(self._system, Trappable)
         self._journal.write("strike", index=armed.index, step=str(step))
-        gripping = self._gripping(armed)
-        # Whoever stands still while another is struck is as good as cut off.
-        bystander = gripping is None and armed.component != struck_by(step)
+        by_wire = _grip_of(armed) is not Grip.FREEZE
+        # A component that stands still while another is struck is as good as cut off.
+        bystander = not by_wire and armed.component != requester_of(step)
         if bystander and trap is not None:
             sprung_ns = trap.sprung_ns or time.monotonic_ns()
             self._history.begin_fault(FaultKind.KEPT_STILL, armed.component, sprung_ns)
         try:
-            if gripping is not None and trap is not None:
-                return gripping.struck(step, self._system, self._history, trap)
-            return self._injectors[step.action].perform(step, self._system, self._history)
+            if by_wire and trap is not None:
+                return action_of(step).struck(step, self._context, trap)
+            return perform(step, self._context)
         finally:
             self._system.let_go(armed.component)
             if bystander:
                 now_ns = time.monotonic_ns()
                 self._history.end_fault(FaultKind.KEPT_STILL, armed.component, now_ns)
 
-    def _gripping(self, armed: Armed) -> GripInjector | None:
-        """Return what strikes the very connection whose request it is.
 
-        None if the moment is another component's: that is kept still while the step is done.
-        """
-        injector = self._injectors[armed.step.action]
-        is_own = armed.component == struck_by(armed.step)
-        needs_moment = find_action(armed.step.action).needs_moment
-        if isinstance(injector, GripInjector) and (is_own or needs_moment):
-            return injector
-        return None
+def requester_of(step: Step) -> str:
+    """Return the component whose requests are a step's moments unless it names another."""
+    requester = action_of(step).requester(step)
+    return "" if requester is None else str(requester)
 
 
-def struck_by(step: Step) -> str:
-    """Return the component that a step strikes, whose moment it is unless another is named."""
-    if find_action(step.action).strikes_client:
-        return CLIENT
-    slot = dict(step.arguments).get("worker")
-    if slot is not None:
-        return f"worker-{slot}"
-    return "server-1" if "server" in step.action else ""
+def _grip_of(armed: Armed) -> Grip:
+    """Return what the wire does at the moment.
+
+    If the moment is another component's than the one that is struck, that component is kept still
+    while the step is done.
+    """
+    step = armed.step
+    is_own = armed.component == requester_of(step)
+    return action_of(step).grip(step) if is_own or step.kind.needs_moment else Grip.FREEZE

@@ -4,9 +4,23 @@ import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.actions import (
+    create_tasks,
+    cut_connection,
+    cut_server,
+    hold_connection,
+    kill_server,
+    kill_worker,
+    lose_reply,
+    reset_request,
+    restart_server,
+    restart_worker,
+    start_database,
+    stop_database,
+    wait,
+)
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 
 # Longer than a heartbeat's interval, shorter than two.
 WORK_MS = 150
@@ -24,20 +38,20 @@ HELD_TASKS = 4
 DONE, DONE_AT_SECOND, GIVEN_UP = "done", "done at the second attempt", "given up"
 DONE_AT_LAST = "done at the last attempt"
 LIVES: dict[str, Step] = {
-    DONE: make_step("create_tasks", count=1, duration_ms=WORK_MS),
-    DONE_AT_SECOND: make_step("create_tasks", count=1, failures=1),
-    GIVEN_UP: make_step("create_tasks", count=1, failures=9),
+    DONE: create_tasks(count=1, duration_ms=WORK_MS),
+    DONE_AT_SECOND: create_tasks(count=1, failures=1),
+    GIVEN_UP: create_tasks(count=1, failures=9),
 }
 STRIKES: dict[str, tuple[Step, ...]] = {
-    "worker": (make_step("kill_worker", worker=1), make_step("cut_connection", worker=1)),
-    "server": (make_step("kill_server"), make_step("cut_server")),
-    "client": (make_step("lose_reply"), make_step("reset_request")),
+    "worker": (kill_worker(worker=1), cut_connection(worker=1)),
+    "server": (kill_server(), cut_server()),
+    "client": (lose_reply(), reset_request()),
 }
-HOLD = make_step("hold_connection", worker=1)
+HOLD = hold_connection(worker=1)
 # Whoever starts while the database is away finds it later.
 OUTAGES = tuple(
-    (make_step("stop_database", mode=0), restart, make_step("start_database"), LIVES[DONE])
-    for restart in (make_step("restart_worker", worker=1), make_step("restart_server"))
+    (stop_database(mode=0), restart, start_database(), LIVES[DONE])
+    for restart in (restart_worker(worker=1), restart_server())
 )
 
 
@@ -56,7 +70,7 @@ class Point:
     @property
     def is_held(self) -> bool:
         """Whether a connection is held, so that it counts what another worker does meanwhile."""
-        return self.step is not None and self.step.action == HOLD.action
+        return self.step is not None and self.step.kind is hold_connection
 
     @property
     def work_ms(self) -> int:
@@ -83,7 +97,7 @@ def points_of(
         for side in event.sides:
             moment = Moment(event=event.event, nth=nth, side=side)
             for strike in STRIKES.get(event.role, ()):
-                if find_action(strike.action).side in {None, side}:
+                if strike.kind.side in {None, side}:
                     steps = (LIVES[life], strike.pinned(moment))
                     yield Point(life=life, schedule=Schedule(workers=1, steps=steps))
     if event.role == "worker":
@@ -120,7 +134,7 @@ def single_faults(
             longer: dict[int, Step | None] = {
                 index: step.having(duration_ms=min(step["duration_ms"] + longer_ms, MOST_MS))
                 for index, step in enumerate(schedule.steps)
-                if step.action == "create_tasks"
+                if step.created
             }
             yield schedule.edited(longer)
 
@@ -132,7 +146,7 @@ def killed_at_work(alphabet: Alphabet, seed: int) -> Iterator[Schedule]:
         for event in alphabet.of("worker")
         if not event.background and not event.failing
         for point in points_of(DONE, event, most_nth=1)
-        if point.step is not None and point.step.action == "kill_worker"
+        if point.step is not None and point.step.kind is kill_worker
     ]
     random.Random(seed).shuffle(schedules)
     yield from schedules
@@ -150,7 +164,7 @@ def _turn_with_long_leases(point: Point) -> int:
     assert point.step is not None
     if point.life not in {DONE, DONE_AT_LAST}:
         return 3
-    if not point.step.action.startswith("kill"):
+    if point.step.kind not in {kill_worker, kill_server}:
         return 2
     return 0 if point.life == DONE else 1
 
@@ -175,10 +189,10 @@ def _held(life: str, event: EventClass, lease_ms: int) -> Iterator[Point]:
     held_ms = min(lease_ms + lease_ms // 2, MOST_MS)
     long_work_ms = min(2 * lease_ms + lease_ms // 2, MOST_MS)
     moment = Moment(event=event.event, side=event.sides[0])
-    wait = make_step("wait", ms=held_ms)
+    held = wait(ms=held_ms)
     loads = [LIVES[life].having(count=HELD_TASKS)]
     if life == DONE:
         loads.append(LIVES[life].having(duration_ms=long_work_ms, count=HELD_TASKS))
     for load in loads:
-        steps = (load, HOLD.pinned(moment), wait)
+        steps = (load, HOLD.pinned(moment), held)
         yield Point(life=life, schedule=Schedule(workers=2, steps=steps))

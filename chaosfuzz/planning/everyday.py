@@ -3,7 +3,24 @@
 import random
 from collections.abc import Iterator
 
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.actions import (
+    ask_badly,
+    cancel_task,
+    create_tasks,
+    kill_server,
+    kill_worker,
+    read_api,
+    restart_server,
+    restart_worker,
+    retry_task,
+    scale_workers,
+    start_database,
+    start_server,
+    stop_database,
+    wait,
+    wait_idle,
+)
+from chaosfuzz.domain.schedule import Schedule, Step
 
 # More than workers have in hand when the failures of the first have been counted.
 CROWD = 10
@@ -19,7 +36,7 @@ IMMEDIATE = 0
 
 
 def _create(count: int, duration_ms: int = SHORT_MS, **arguments: int) -> Step:
-    return make_step("create_tasks", count=count, duration_ms=duration_ms, **arguments)
+    return create_tasks(count=count, duration_ms=duration_ms, **arguments)
 
 
 def _of(workers: int, *steps: Step) -> Schedule:
@@ -28,19 +45,19 @@ def _of(workers: int, *steps: Step) -> Schedule:
 
 # Of a worker at work, of the server, and of the database.
 CRASHES: tuple[Schedule, ...] = (
-    _of(1, _create(2, LONG_MS), make_step("wait", ms=SOON_MS), make_step("kill_worker", worker=1)),
+    _of(1, _create(2, LONG_MS), wait(ms=SOON_MS), kill_worker(worker=1)),
     _of(
         2,
         _create(BURST, LONG_MS),
-        make_step("kill_server"),
-        make_step("start_server"),
+        kill_server(),
+        start_server(),
         _create(2),
     ),
     _of(
         2,
         _create(BURST, LONG_MS),
-        make_step("stop_database", mode=IMMEDIATE),
-        make_step("start_database"),
+        stop_database(mode=IMMEDIATE),
+        start_database(),
         _create(2),
     ),
 )
@@ -56,33 +73,33 @@ EVERYDAY: tuple[Schedule, ...] = (
     _of(2, _create(2, delay_ms=LONG_MS), _create(2, delay_ms=LONG_MS, user=SECOND_USER)),
     # A dependency that stays down, and one that comes back.
     _of(2, _create(CROWD, failures=ALL_ATTEMPTS, strategy=UNRETRIED)),
-    _of(2, _create(BURST, failures=1), make_step("wait_idle"), _create(2)),
+    _of(2, _create(BURST, failures=1), wait_idle(), _create(2)),
     # What has failed for good: of two users, and tried once more.
     _of(
         1,
         _create(2, failures=ALL_ATTEMPTS, strategy=UNRETRIED),
         _create(2, failures=ALL_ATTEMPTS, strategy=UNRETRIED, user=SECOND_USER),
-        make_step("read_api", what=1),
+        read_api(what=1),
     ),
     _of(
         1,
         _create(1, failures=ALL_ATTEMPTS),
-        make_step("wait_idle"),
-        make_step("retry_task", task=1),
+        wait_idle(),
+        retry_task(task=1),
     ),
     # A client that changes its mind, one that sends again, one that is wrong.
     _of(
         1,
         _create(BURST, LONG_MS),
-        make_step("cancel_task", task=1),
-        make_step("cancel_task", task=BURST),
+        cancel_task(task=1),
+        cancel_task(task=BURST),
     ),
     _of(2, _create(2, lost_reply=1)),
-    _of(1, make_step("ask_badly", count=10), _create(2)),
+    _of(1, ask_badly(count=10), _create(2)),
     # A deploy: of the workers, of the server, and fewer workers than before.
-    _of(2, _create(BURST, LONG_MS), make_step("restart_worker", worker=1)),
-    _of(2, _create(BURST, LONG_MS), make_step("restart_server"), _create(2)),
-    _of(3, _create(BURST, LONG_MS), make_step("scale_workers", workers=1)),
+    _of(2, _create(BURST, LONG_MS), restart_worker(worker=1)),
+    _of(2, _create(BURST, LONG_MS), restart_server(), _create(2)),
+    _of(3, _create(BURST, LONG_MS), scale_workers(workers=1)),
 )
 
 

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from chaosfuzz.domain.action import Role, find_action
-from chaosfuzz.domain.plan import PlanModel
+from chaosfuzz.actions import PlanModel, apply, find_action, possible
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.planning.pinning import Pinning
 from chaosfuzz.planning.weights import Draw, Focus, load_step, next_steps
@@ -53,9 +53,9 @@ def machine_type(
 
         def add(self, step: Step) -> None:
             """Append a step if there is room and it does something."""
-            if len(self.steps) >= self.length or not self.model.possible(step):
+            if len(self.steps) >= self.length or not possible(step, self.model):
                 return
-            self.model.apply(step)
+            apply(step, self.model)
             self.steps.append(step)
 
         def pick(self, draw: Draw, roles: frozenset[Role]) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from chaosfuzz.domain.action import Action, find_action
+from chaosfuzz.actions import Action, PlanModel, action_of
+from chaosfuzz.domain.component import worker
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
-from chaosfuzz.domain.plan import PlanModel
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.planning.spread import spread
 
@@ -39,7 +39,7 @@ class Pinning:
         A fault of the database or of all workers strikes at a request of some worker. While the
         database is down nobody makes requests to it, so nothing is pinned to one.
         """
-        action = find_action(step.action)
+        action = action_of(step)
         if not action.pinnable or self.moments is Moments.CLOCK:
             return step
         always = self.moments is Moments.LOGICAL or action.needs_moment
@@ -76,13 +76,11 @@ class Pinning:
 
 def _whose(step: Step, model: PlanModel, number: int) -> tuple[str, str]:
     """Return the role whose events a step can strike at, and the component if it names none."""
-    if find_action(step.action).strikes_client:
-        return "client", ""
-    if "worker" in dict(step.arguments):
-        return "worker", ""
-    if "server" in step.action:
-        return "server", ""
+    requester = action_of(step).requester(step)
+    if requester is not None:
+        return requester.role, ""
     workers = sorted(model.workers_up - model.workers_paused)
     if not workers:
         return "", ""
-    return "worker", f"worker-{workers[spread(number + 4) % len(workers)]}"
+    chosen = worker(workers[spread(number + 4) % len(workers)])
+    return chosen.role, str(chosen)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Collection, Iterator
 
-from chaosfuzz.domain.action import Role, find_action
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning.enumeration import (
     LEASE_MS,
@@ -79,7 +79,7 @@ def _drawn(
     while empty < MAX_EMPTY_BATCHES:
         fresh = 0
         for schedule in draw_batch(actions, max_steps, seed * 1_000_003 + batch, BATCH, pinning):
-            loads = any(find_action(s.action).role is Role.LOAD for s in schedule.steps)
+            loads = any(s.kind.role is Role.LOAD for s in schedule.steps)
             if schedule in seen or not loads:
                 continue
             seen.add(schedule)

@@ -8,10 +8,8 @@ from chaosfuzz.domain.case import PROCESS, Case
 def describe_schedule(case: Case) -> tuple[str, ...]:
     """Return the schedule as a numbered list, with how often it fails without each step."""
     without = {needed.step: needed.rate for needed in case.needed if needed.rate.attempts}
-    seed = case.schedule.serial_seed
-    order = "" if seed is None else f", one request at a time (seed {seed})"
     workers = f"{case.schedule.workers} worker{'s' if case.schedule.workers != 1 else ''}"
-    lines = [f"with {workers}{order}:"]
+    lines = [f"with {workers}:"]
     width = max((len(str(step)) for step in case.schedule.steps), default=0)
     for number, step in enumerate(case.schedule.steps, 1):
         note = f"  without it: fails {without[number]}" if number in without else ""

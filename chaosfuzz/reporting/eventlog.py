@@ -35,8 +35,10 @@ class EventLog:
                 self._stream.write(line)
                 self._stream.flush()
             except OSError as error:
-                message = f"cannot write {self._path}: {error.strerror}; free space or use --out"
-                raise InfrastructureError(message) from error
+                raise InfrastructureError(
+                    cause=f"cannot write {self._path}: {error.strerror}",
+                    remedy="free space or use --out",
+                ) from error
             self._written += len(line)
 
     def close(self) -> None:

@@ -85,5 +85,5 @@ def write_json(summary: Summary, destination: str) -> None:
     try:
         Path(destination).write_text(summary.to_json(), encoding="utf-8")
     except OSError as error:
-        message = f"--json {destination}: {error.strerror}; choose a file that can be written"
-        raise UsageError(message) from error
+        message = f"--json {destination}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose a file that can be written") from error

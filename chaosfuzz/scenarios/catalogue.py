@@ -24,10 +24,9 @@ def known_scenarios(directory: Path | None = None) -> tuple[Scenario, ...]:
         if scenario.name in found or scenario.name == ALL:
             message = (
                 f"{path}: a scenario named {scenario.name!r} is there already "
-                f"({found[scenario.name].source if scenario.name in found else 'all of them'}); "
-                "rename the file"
+                f"({found[scenario.name].source if scenario.name in found else 'all of them'})"
             )
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="rename the file")
         found[scenario.name] = scenario
     return tuple(found.values())
 
@@ -44,18 +43,21 @@ def choose(names: Sequence[str], known: Sequence[Scenario]) -> tuple[Scenario, .
             chosen.update({scenario.name: scenario for scenario in SCENARIOS})
             continue
         if name not in by_name:
-            raise UsageError(_unknown(name, list(by_name)))
+            raise _unknown(name, list(by_name))
         chosen[name] = by_name[name]
     if not chosen:
-        message = f"no scenario was named; name some, separated by commas, or {ALL}"
-        raise UsageError(message)
+        raise UsageError(
+            cause="no scenario was named", remedy=f"name some, separated by commas, or {ALL}"
+        )
     return tuple(chosen.values())
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown(name: str, known: list[str]) -> UsageError:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]}? There are:" if nearest else "; there are:"
-    return f"unknown scenario {name!r}{hint} {', '.join(known)}, and {ALL}"
+    hint = f"did you mean {nearest[0]}? There are:" if nearest else "choose among:"
+    return UsageError(
+        cause=f"unknown scenario {name!r}", remedy=f"{hint} {', '.join(known)}, and {ALL}"
+    )
 
 
 def _files(directory: Path | None) -> list[Path]:
@@ -64,8 +66,8 @@ def _files(directory: Path | None) -> list[Path]:
         if not directory.is_dir():
             return []
     if not directory.is_dir():
-        message = f"{directory}: no such directory of scenarios; give one that exists"
-        raise UsageError(message)
+        message = f"{directory}: no such directory of scenarios"
+        raise UsageError(cause=message, remedy="give a directory that exists")
     return sorted(
         path
         for path in directory.iterdir()

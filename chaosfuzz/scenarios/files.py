@@ -70,8 +70,8 @@ def load_file(path: Path) -> Scenario:
     Raises UsageError with file, key, value and remedy if it makes no sense.
     """
     if not _NAME.fullmatch(path.stem):
-        message = f"{path}: {path.stem!r} is no name; use lower case letters, digits and hyphens"
-        raise UsageError(message)
+        message = f"{path}: {path.stem!r} is no name"
+        raise UsageError(cause=message, remedy="use lower case letters, digits and hyphens")
     return _load_python(path) if path.suffix == ".py" else _load_toml(path)
 
 
@@ -79,12 +79,13 @@ def _load_toml(path: Path) -> Scenario:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = f"{path}: cannot be read as TOML: {error}; mend the file"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}: cannot be read as TOML: {error}", remedy="correct the file"
+        ) from error
     try:
         parsed = _File.model_validate(content)
     except ValidationError as error:
-        raise UsageError(_told(path, error, "", list(_File.model_fields))) from error
+        raise _refusal(path, error, "", list(_File.model_fields)) from error
     for index, phase in enumerate(parsed.phases):
         # What the level gives is only known later; all else can be said now.
         _phase(path, index, phase, None)
@@ -98,8 +99,7 @@ def _check_figures(path: Path, scenario: Scenario) -> None:
     try:
         scenario.plan(LEVELS[1])
     except ValueError as error:
-        message = f"{path}: {error}; mend the file"
-        raise UsageError(message) from error
+        raise UsageError(cause=f"{path}: {error}", remedy="correct the figure") from error
 
 
 def _program(path: Path, parsed: _File, level: Level) -> Program:
@@ -117,16 +117,16 @@ def _phase(path: Path, index: int, given: Mapping[str, object], level: Level | N
     arguments = dict(given)
     kind = arguments.pop("do", None)
     if not isinstance(kind, str) or kind not in PHASES:
-        message = f"{path}: {where}do is {kind!r}; use one of {', '.join(PHASES)}"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{path}: {where}do is {kind!r}", remedy=f"use one of {', '.join(PHASES)}"
+        )
     known = [field.name for field in fields(PHASES[kind])]
     for key, value in arguments.items():
         if key not in known:
-            message = (
-                f"{path}: {where}{key} = {value!r} is unknown to {kind}; "
-                f"it takes: {', '.join(known) or 'nothing'}"
+            raise UsageError(
+                cause=f"{path}: {where}{key} = {value!r} is unknown to {kind}",
+                remedy=f"use what it takes: {', '.join(known) or 'nothing'}",
             )
-            raise UsageError(message)
     for key, value in _of_level(kind, level).items():
         arguments.setdefault(key, value)
     try:
@@ -134,7 +134,7 @@ def _phase(path: Path, index: int, given: Mapping[str, object], level: Level | N
         text = json.dumps(arguments, default=str)
         made: Phase = TypeAdapter(PHASES[kind]).validate_json(text, strict=True)
     except ValidationError as error:
-        raise UsageError(_told(path, error, where, known)) from error
+        raise _refusal(path, error, where, known) from error
     return made
 
 
@@ -153,25 +153,26 @@ def _of_level(kind: str, level: Level | None) -> dict[str, object]:
     return {}
 
 
-def _told(path: Path, error: ValidationError, where: str, known: list[str]) -> str:
+def _refusal(path: Path, error: ValidationError, where: str, known: list[str]) -> UsageError:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     problem = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
-        return f"{path}: {where}{key} is missing; give it a value"
+        return UsageError(cause=f"{path}: {where}{key} is missing", remedy="give it a value")
     if first["type"] == "extra_forbidden":
-        return f"{path}: {where}{key} is unknown; a scenario takes: {', '.join(known)}"
-    if not key:
-        return f"{path}: {where}{problem}"
-    return f"{path}: {where}{key} = {first['input']!r}: {problem}; mend the file"
+        remedy = f"use the keys of a scenario: {', '.join(known)}"
+        return UsageError(cause=f"{path}: {where}{key} is unknown", remedy=remedy)
+    value = f"{key} = {first['input']!r}: " if key else ""
+    return UsageError(cause=f"{path}: {where}{value}{problem}", remedy="correct the file")
 
 
 def _load_python(path: Path) -> Scenario:
     module = import_file(path, "scenario")
     plan = getattr(module, "plan", None)
     if not callable(plan):
-        message = f"{path}: has no function plan(level) that returns a Program; add one"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{path}: has no function plan(level) that returns a Program", remedy="add one"
+        )
     summary = (plan.__doc__ or module.__doc__ or "").strip().split("\n")[0].rstrip(".")
     return Scenario(
         name=path.stem, summary=summary, plan=partial(_planned, path, plan), source=str(path)
@@ -184,9 +185,10 @@ def _planned(path: Path, plan: Callable[[Level], object], level: Level) -> Progr
         program = plan(level)
     except Exception as error:
         cause = traceback.format_exception_only(error)[-1].strip()
-        message = f"{path}: plan(level {level.number}) failed: {cause}; mend the file"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}: plan(level {level.number}) failed: {cause}", remedy="correct the file"
+        ) from error
     if not isinstance(program, Program):
-        message = f"{path}: plan(level) gave {program!r:.60}, which is no Program; return one"
-        raise UsageError(message)
+        message = f"{path}: plan(level) gave {program!r:.60}, which is no Program"
+        raise UsageError(cause=message, remedy="return one")
     return program

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from chaosfuzz.actions import kill_server, kill_worker, start_server, start_worker
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.scenario import Recovery, Strike
 from chaosfuzz.domain.task import Execution, TaskStatus
@@ -24,7 +25,7 @@ def kill_workers(stage: Stage, phase: KillWorker) -> None:
         struck = stage.strikes[-1]
         stage.wait(lambda: False, stage.pace.seconds(phase.down_s), by_progress=False)
         if phase.restart:
-            stage.perform("start_worker", worker=slot_of(struck.component))
+            stage.do(start_worker(worker=slot_of(struck.component)))
             await_return(stage, [struck])
     _count(stage, len(stage.strikes) - before, phase.times)
 
@@ -41,7 +42,7 @@ def chaos(stage: Stage, phase: Chaos) -> None:
         now = time.monotonic()
         for name in [name for name, until_s in down.items() if now >= until_s]:
             del down[name]
-            stage.perform("start_worker", worker=slot_of(name))
+            stage.do(start_worker(worker=slot_of(name)))
         if now >= due_s and stage.at_work():
             if _strike(stage, patience_s=0.0):
                 until_s = stage.random.uniform(0.5, 1.5) * stage.pace.seconds(phase.down_s)
@@ -53,18 +54,18 @@ def chaos(stage: Stage, phase: Chaos) -> None:
 
     stage.wait(ended, None)
     for name in down:
-        stage.perform("start_worker", worker=slot_of(name))
+        stage.do(start_worker(worker=slot_of(name)))
     await_return(stage, stage.strikes[before:])
     _count(stage, len(stage.strikes) - before, phase.at_least)
 
 
-def kill_server(stage: Stage, phase: KillServer) -> None:
+def kill_server_repeatedly(stage: Stage, phase: KillServer) -> None:
     """Kill the server; it has recovered when the API answers each kind of request again."""
     for _ in range(phase.times):
         began = time.monotonic()
-        stage.perform("kill_server")
+        stage.do(kill_server())
         stage.wait(lambda: False, stage.pace.seconds(phase.down_s), by_progress=False)
-        stage.perform("start_server")
+        stage.do(start_server())
         record_return(stage, "server-1", "killed until the API answers", began)
 
 
@@ -106,7 +107,7 @@ def _strike(stage: Stage, patience_s: float | None = None) -> bool:
         if not stage.wait(lambda: bool(stage.at_work()), patience_s):
             return False
         victim = stage.random.choice(sorted(stage.at_work()))
-        stage.perform("kill_worker", worker=slot_of(victim), signal=0)
+        stage.do(kill_worker(worker=slot_of(victim), signal=0))
         fault = next(
             f
             for f in reversed(stage.history.faults)
@@ -120,7 +121,7 @@ def _strike(stage: Stage, patience_s: float | None = None) -> bool:
             stage.note(f"{victim} killed at {at_s:.2f} s with task {held} in its hands")
             return True
         stage.note(f"{victim} was killed at {at_s:.2f} s and had nothing in its hands; again")
-        stage.perform("start_worker", worker=slot_of(victim))
+        stage.do(start_worker(worker=slot_of(victim)))
     return False
 
 

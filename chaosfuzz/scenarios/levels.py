@@ -170,6 +170,6 @@ RECOVERY_TARGET_S, RECOVERY_WARNING_S = 20.0, 30.0
 def find_level(number: int) -> Level:
     """Return a level; raises UsageError if there is none of that number."""
     if number not in LEVELS:
-        message = f"level {number} does not exist; use 1 ({LEVELS[1].name}) to 6 ({LEVELS[6].name})"
-        raise UsageError(message)
+        message = f"level {number} does not exist"
+        raise UsageError(cause=message, remedy=f"use 1 ({LEVELS[1].name}) to 6 ({LEVELS[6].name})")
     return LEVELS[number]

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from chaosfuzz.domain.scenario import Count, Metrics, PhaseCount
 from chaosfuzz.domain.task import TaskRequest, TaskStatus
-from chaosfuzz.scenarios.sight import CANARY, can_succeed
-from chaosfuzz.scenarios.stage import Stage
+from chaosfuzz.execution.loop import is_canary
+from chaosfuzz.scenarios.stage import Stage, can_succeed
 
 
 def measure(stage: Stage) -> Metrics:
     """Return the metrics of a scenario, as far as it got."""
     history = stage.history
-    created = [c for c in history.creations if c.request.tag != CANARY]
+    created = [c for c in history.creations if not is_canary(c.request)]
     owed = stage.owed()
     done_ns = _completed_ns(stage)
     began_ns = created[0].sent_ns if created else history.began_ns
@@ -21,7 +21,7 @@ def measure(stage: Stage) -> Metrics:
     duration_s = (ended_ns - began_ns) / 1e9
     rows = stage.rows()
     buried = sum(r.token in rows and rows[r.token].status is TaskStatus.FAILED for r in owed)
-    unfinished = sum(r.tag != CANARY for r in stage.unfinished())
+    unfinished = sum(not is_canary(r) for r in stage.unfinished())
     tokens = {c.request.token for c in created}
     executions = [e for e in history.executions if e.token in tokens]
     latest = history.observations[-1] if history.observations else None

@@ -4,7 +4,7 @@ import itertools
 import time
 from dataclasses import dataclass
 
-from chaosfuzz.domain.history import FaultKind, History
+from chaosfuzz.domain.history import FaultKind, Health, History, Observation
 from chaosfuzz.domain.scenario import Count, Sample
 from chaosfuzz.domain.target import ApiService, Measurable, System
 from chaosfuzz.domain.task import TaskStatus
@@ -12,6 +12,7 @@ from chaosfuzz.scenarios.seams import Pace
 
 LIVE = "/api/v1/health/live"
 HEALTH = "/api/v1/health"
+CREATE = "/api/v1/tasks"
 PATHS = (LIVE, "/api/v1/tasks?limit=5", "/api/v1/tasks/types", "/api/v1/auth/me")
 CALL_EVERY_S, SAMPLE_EVERY_S = 0.5, 1.0
 SHORTEST_S = 0.05
@@ -51,6 +52,12 @@ class Monitor:
         """Take down a request."""
         call = ApiCall(path=path, sent_ns=sent_ns, ended_ns=ended_ns, status=status)
         self.calls.append(call)
+
+    def saw(self, seen: Observation) -> None:
+        """Take down the request for health of an observation, if it made one."""
+        if seen.health is not Health.UNASKED:
+            status = {Health.WELL: 200, Health.UNWELL: 503}.get(seen.health)
+            self.called(HEALTH, seen.health_asked_ns, seen.at_ns, status)
 
     def ask(self, path: str) -> bool:
         """Send a request now; say whether it succeeded."""

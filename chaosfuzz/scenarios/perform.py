@@ -4,12 +4,19 @@ import time
 import traceback
 from functools import singledispatch
 
+from chaosfuzz.actions import scale_workers, start_database, stop_database
 from chaosfuzz.domain.action import STOP_MODES
 from chaosfuzz.domain.breaker import BreakerState
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.target import ApiService, DatabaseService
-from chaosfuzz.scenarios.killing import chaos, kill_server, kill_workers, record_return
+from chaosfuzz.execution.observer import ViolationSeenError
+from chaosfuzz.scenarios.killing import (
+    chaos,
+    kill_server_repeatedly,
+    kill_workers,
+    record_return,
+)
 from chaosfuzz.scenarios.monitor import HEALTH, LIVE
 from chaosfuzz.scenarios.phases import (
     AwaitBreaker,
@@ -28,15 +35,15 @@ from chaosfuzz.scenarios.phases import (
     StopDatabase,
     Wait,
 )
-from chaosfuzz.scenarios.sight import BrokenPromiseError
 from chaosfuzz.scenarios.stage import Stage
 
 
 @singledispatch
 def perform(phase: Phase, stage: Stage) -> None:
-    """Do a phase; raises BrokenPromiseError as soon as an invariant is violated."""
-    message = f"{stage.name}: {phase!r} is no phase; use one of chaosfuzz.scenarios"
-    raise UsageError(message)
+    """Do a phase; raises ViolationSeenError as soon as an invariant is violated."""
+    raise UsageError(
+        cause=f"{stage.name}: {phase!r} is no phase", remedy="use one of chaosfuzz.scenarios"
+    )
 
 
 @perform.register
@@ -88,8 +95,8 @@ def _chaos(phase: Chaos, stage: Stage) -> None:
 
 
 @perform.register
-def _kill_server(phase: KillServer, stage: Stage) -> None:
-    kill_server(stage, phase)
+def _kill_server_repeatedly(phase: KillServer, stage: Stage) -> None:
+    kill_server_repeatedly(stage, phase)
 
 
 @perform.register
@@ -97,7 +104,7 @@ def _stop_database(phase: StopDatabase, stage: Stage) -> None:
     stage.observe()
     rows = set(stage.rows())
     running = sum(map(len, stage.at_work().values()))
-    stage.perform("stop_database", mode=STOP_MODES.index(phase.mode))
+    stage.do(stop_database(mode=STOP_MODES.index(phase.mode)))
     stage.note(f"database stopped with {running} tasks at work and {len(rows)} rows in it")
     calls = len(stage.monitor.calls)
     stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
@@ -106,7 +113,7 @@ def _stop_database(phase: StopDatabase, stage: Stage) -> None:
     stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
     _expect_truth(stage, calls)
     began = time.monotonic()
-    stage.perform("start_database")
+    stage.do(start_database())
     record_return(stage, "database", "started until the API answers", began)
     stage.observe()
     kept = len(rows & set(stage.rows()))
@@ -134,7 +141,7 @@ def _scale(phase: Scale, stage: Stage) -> None:
     stage.observe()
     before = len(stage.system.worker_names())
     waiting = len(stage.unfinished())
-    stage.perform("scale_workers", workers=phase.workers)
+    stage.do(scale_workers(workers=phase.workers))
     now = len(stage.system.worker_names())
     stage.note(f"scaled from {before} to {now} workers with {waiting} tasks unfinished")
     name = f"workers after scaling to {phase.workers}"
@@ -178,8 +185,9 @@ def _expect_kept(phase: ExpectKept, stage: Stage) -> None:
 @perform.register
 def _check_api(_: CheckApi, stage: Stage) -> None:
     if not isinstance(stage.system, ApiService):
-        message = "this target has no API to check; leave check_api out"
-        raise UsageError(message)
+        raise UsageError(
+            cause="this target has no API to check", remedy="leave check_api out of the scenario"
+        )
     checked = stage.seams.check_api(stage.system.base_url)
     for problem in checked.problems:
         stage.note(f"API check failed: {problem}")
@@ -190,8 +198,8 @@ def _check_api(_: CheckApi, stage: Stage) -> None:
 @perform.register
 def _check_admin(phase: CheckAdmin, stage: Stage) -> None:
     if not isinstance(stage.system, DatabaseService):
-        message = "this target has no database to look into; leave check_admin out"
-        raise UsageError(message)
+        message = "this target has no database to look into"
+        raise UsageError(cause=message, remedy="leave check_admin out of the scenario")
     before = stage.counts(phase.tag)
     counted = stage.seams.task_counts(stage.system.dsn, phase.tag)
     right = stage.counts(phase.tag)
@@ -205,9 +213,10 @@ def _check_admin(phase: CheckAdmin, stage: Stage) -> None:
 def _call(phase: Call, stage: Stage) -> None:
     try:
         phase.function(stage)
-    except (ChaosfuzzError, BrokenPromiseError):
+    except (ChaosfuzzError, ViolationSeenError):
         raise
     except Exception as error:
         cause = traceback.format_exception_only(error)[-1].strip()
-        message = f"{stage.name}: its function failed: {cause}; mend the scenario"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=f"{stage.name}: its function failed: {cause}", remedy="correct the scenario"
+        ) from error

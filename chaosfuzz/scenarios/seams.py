@@ -1,14 +1,11 @@
 """What a scenario is run with, put together by whoever knows the other parts."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from chaosfuzz.domain.fault import Injector, Journal, Judge
 from chaosfuzz.domain.scenario import Count
-from chaosfuzz.domain.target import Lane
 from chaosfuzz.domain.task_counts import TaskCounts
+from chaosfuzz.execution.loop import Parts
 
 SHORTEST_TASK_MS = 50
 
@@ -28,18 +25,6 @@ class Pace:
         return max(SHORTEST_TASK_MS, round(1000 * guide_s / self.speed)) if guide_s else 0
 
 
-class Stalls(Protocol):
-    """Knows when the machine itself stood still or was slow."""
-
-    def since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return the stalls that ended after an instant."""
-        ...
-
-    def lateness_since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return when, from an instant on, it had been late by how much in all, in ns."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class ApiCheck:
     """The checks of the API: how many succeeded, and what became of the others."""
@@ -49,18 +34,12 @@ class ApiCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seams:
+class Seams(Parts):
     """The parts around a scenario. `show` is given a line of progress, `say` one to keep.
 
     `task_counts` asks as an administrator does, by the database's connection string and a tag.
     """
 
-    lane: Lane
-    injectors: Callable[[int], Sequence[Injector]]
-    judge: Judge
-    journal: Journal
-    stalls: Stalls
-    stop: threading.Event
     check_api: Callable[[str], ApiCheck]
     task_counts: Callable[[str, str], TaskCounts]
     show: Callable[[str], None]

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.actions import action_of, repaired
 from chaosfuzz.domain.moment import Alphabet, Moment, Side
-from chaosfuzz.domain.plan import repaired
-from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.schedule import Schedule
 
 
 def unpinned(schedule: Schedule, index: int) -> Iterator[Schedule]:
     """Yield the schedule with a step that strikes by the clock, which says less."""
     step = schedule.steps[index]
-    if step.at is not None and not find_action(step.action).needs_moment:
+    if step.at is not None and not step.kind.needs_moment:
         yield repaired(schedule.edited({index: step.pinned(None)}))
 
 
@@ -26,23 +25,18 @@ def earlier(schedule: Schedule, index: int) -> Iterator[Schedule]:
         yield _struck(schedule, index, replace(moment, task=0))
     for nth in dict.fromkeys((1, moment.nth - 1)) if moment.nth > 1 else ():
         yield _struck(schedule, index, replace(moment, nth=nth))
-    if moment.side is Side.AFTER and find_action(step.action).side is None:
+    if moment.side is Side.AFTER and step.kind.side is None:
         yield _struck(schedule, index, replace(moment, side=Side.BEFORE))
 
 
 def pinnings(schedule: Schedule, alphabet: Alphabet) -> Iterator[Schedule]:
     """Yield the schedule with a fault that strikes by the clock pinned to a moment instead."""
     for index, step in enumerate(schedule.steps):
-        if step.at is None and find_action(step.action).pinnable:
-            for event in alphabet.of(_role(step)) if index else ():
+        requester = action_of(step).requester(step)
+        if step.at is None and step.kind.pinnable and requester is not None:
+            for event in alphabet.of(requester.role) if index else ():
                 for side in event.sides if not event.background else ():
                     yield _struck(schedule, index, Moment(event=event.event, side=side))
-
-
-def _role(step: Step) -> str:
-    if "worker" in dict(step.arguments):
-        return "worker"
-    return "server" if "server" in step.action else ""
 
 
 def _struck(schedule: Schedule, index: int, moment: Moment) -> Schedule:

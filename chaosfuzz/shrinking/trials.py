@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from enum import Enum, auto
 
-from chaosfuzz.domain.action import Role, find_action
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
@@ -124,4 +124,4 @@ class Trials:
 
 
 def _has_work(schedule: Schedule) -> bool:
-    return any(find_action(step.action).role is Role.LOAD for step in schedule.steps)
+    return any(step.kind.role is Role.LOAD for step in schedule.steps)

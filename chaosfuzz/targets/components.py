@@ -5,12 +5,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from chaosfuzz.domain.container_actions import Restart
+from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import CLIENT, Moment
 from chaosfuzz.domain.target import Exit
@@ -145,15 +144,22 @@ class ComponentSystem(ABC):
                 self.resume(component)
                 self.release(component)
                 self._thaw(component)
-                with self.waiting():
-                    ended = child.wait(grace_s) is not None
-                    if ended and self._wire is not None:
-                        # What was sent by one that ends in order does reach the database.
-                        self._wire.drain(component)
+                ended = child.wait(grace_s) is not None
+                if ended and self._wire is not None:
+                    # What was sent by one that ends in order does reach the database.
+                    self._wire.drain(component)
             child.kill_tree()
             if child.wait(EXIT_TIMEOUT_S) is None:
-                message = f"{component} (pid {child.pid}) is still there after SIGKILL"
-                raise InfrastructureError(message)
+                raise InfrastructureError(
+                    cause=(
+                        f"{component} (pid {child.pid}) still runs {EXIT_TIMEOUT_S:g} s after "
+                        "SIGKILL"
+                    ),
+                    remedy=(
+                        f"look at its state (ps -o stat,wchan {child.pid}); state D waits for a "
+                        "device, which only a reboot ends"
+                    ),
+                )
             if self._wire is not None:
                 # What it sent and nobody forwarded never reaches the database.
                 self._wire.cut(component)
@@ -258,14 +264,8 @@ class ComponentSystem(ABC):
         """Return what components asked the database so far."""
         return self._wire.requests() if self._wire is not None else ()
 
-    def waiting(self) -> AbstractContextManager[None]:
-        """Say that nothing is done but waiting; matters if requests go one at a time."""
-        return self._wire.waiting() if self._wire is not None else nullcontext()
-
     def end_components(self) -> None:
         """Kill every component, and let go of all that kept one still."""
-        if self._wire is not None:
-            self._wire.end()
         for name in tuple(self._held):
             self.release(name)
         for name, child in self._children.items():

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 
-from chaosfuzz.domain.container_actions import Restart
+from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.target import Exit
 
 FIRST_DELAY_S = 0.2

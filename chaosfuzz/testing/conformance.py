@@ -6,12 +6,21 @@ from contextlib import closing
 
 import pytest
 
-from chaosfuzz.campaign.nojournal import NoJournal
+from chaosfuzz.actions import (
+    all_actions,
+    create_tasks,
+    find_action,
+    stop_database,
+    wait,
+    wait_idle,
+)
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
-from chaosfuzz.domain.action import CATALOGUE, Role, find_action
+from chaosfuzz.domain.abilities import Ability
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.contract import Contract
+from chaosfuzz.domain.fault import NoJournal
 from chaosfuzz.domain.moment import Moment
-from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import (
     BackendTerminable,
     DatabaseStoppable,
@@ -30,38 +39,23 @@ from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.domain.wire import Disconnectable, Grip, Trappable
 from chaosfuzz.execution import ScheduleRunner
-from chaosfuzz.faults import standard_injectors
 from chaosfuzz.testing.driving import WORKER, Driver
 
 WORK_MS = 150
 # A machine that stands still leaves a run undecided.
 DECIDING_RUNS = 3
 # What a system has to be able to do for an action to be offered.
-NEEDED: dict[str, type] = {
-    "create_tasks": TaskService,
-    "cancel_task": TaskOperations,
-    "retry_task": TaskOperations,
-    "read_api": Inquirable,
-    "ask_badly": Inquirable,
-    "pause_worker": Pausable,
-    "resume_worker": Pausable,
-    "stop_database": DatabaseStoppable,
-    "start_database": DatabaseStoppable,
-    "terminate_backend": BackendTerminable,
-    "cut_connection": Disconnectable,
-    "cut_server": Disconnectable,
-    "hold_connection": Disconnectable,
-    "release_connection": Disconnectable,
-    "strand_session": Disconnectable,
-    "lose_reply": Trappable,
-    "reset_request": Trappable,
-    "delay_reply": Trappable,
-    **{
-        action.name: Killable
-        for action in CATALOGUE
-        if action.name.split("_")[0] in {"kill", "start", "restart", "scale", "stop"}
-        and "database" not in action.name
-    },
+PROTOCOLS: dict[Ability, type] = {
+    Ability.TASKS: TaskService,
+    Ability.TASK_OPERATIONS: TaskOperations,
+    Ability.INQUIRIES: Inquirable,
+    Ability.WORKERS: Killable,
+    Ability.PAUSES: Pausable,
+    Ability.SERVER: Killable,
+    Ability.DATABASE: DatabaseStoppable,
+    Ability.SESSIONS: BackendTerminable,
+    Ability.WIRE: Disconnectable,
+    Ability.REPLIES: Trappable,
 }
 
 
@@ -96,7 +90,7 @@ class TargetConformance:
         """Return what runs schedules; override it for a target that does so itself."""
         lane: Lane = request.getfixturevalue("lane")
         judge = InvariantJudge(load_invariants(default_directories()))
-        runner = ScheduleRunner(lane, standard_injectors, judge, NoJournal(), threading.Event())
+        runner = ScheduleRunner(lane, judge, NoJournal(), threading.Event())
         yield runner
         runner.stalls.close()
 
@@ -122,21 +116,21 @@ class TargetConformance:
         for bound in ("lease_ms", "recovery_ms", "request_timeout_ms", "health_ms"):
             assert getattr(description.contract, bound) > 0, bound
         for name in description.takes or ():
-            find_action("create_tasks").parameter(name)
+            create_tasks.parameter(name)
 
     def test_what_breaks_can_be_mended(self, description: TargetDescription) -> None:
         """Every action that heals one that is offered is offered too."""
-        for action in CATALOGUE:
-            if action.heals in description.actions:
-                assert action.name in description.actions, f"{action.name} heals {action.heals}"
+        for action in all_actions():
+            for healed in set(action.heals) & set(description.actions):
+                assert action.name in description.actions, f"{action.name} heals {healed}"
 
     def test_its_systems_can_do_what_it_offers(
         self, description: TargetDescription, system: System
     ) -> None:
         """Each action is backed by an ability."""
         for name in description.actions:
-            needed = NEEDED.get(name)
-            if needed is not None:
+            for ability in find_action(name).abilities & PROTOCOLS.keys():
+                needed = PROTOCOLS[ability]
                 assert isinstance(system, needed), f"{name} needs {needed.__name__}"
 
     def test_a_fresh_system_has_its_workers_and_nothing_to_do(self, lane: Lane) -> None:
@@ -200,7 +194,7 @@ class TargetConformance:
         self, driver: Driver, description: TargetDescription
     ) -> None:
         """While it is down tasks are not known; what was there is there again."""
-        if "stop_database" not in description.actions:
+        if stop_database.name not in description.actions:
             pytest.skip("the target does not offer it")
         system = driver.ability(DatabaseStoppable)
         driver.works()
@@ -253,10 +247,10 @@ class TargetConformance:
         self, runner: Runner, description: TargetDescription
     ) -> None:
         """No invariant finds anything where nothing is broken."""
-        if "create_tasks" not in description.actions:
+        if create_tasks.name not in description.actions:
             pytest.skip("the target takes no tasks")
-        load = make_step("create_tasks", count=4, duration_ms=20)
-        schedule = Schedule(workers=2, steps=(load, make_step("wait_idle"), load))
+        load = create_tasks(count=4, duration_ms=20)
+        schedule = Schedule(workers=2, steps=(load, wait_idle(), load))
         for _ in range(DECIDING_RUNS):
             result = runner.run(schedule)
             if result.verdict is not Verdict.UNKNOWN:
@@ -264,7 +258,7 @@ class TargetConformance:
         assert result.verdict is Verdict.HOLDS, (result.failure, result.undecided)
 
     @pytest.mark.parametrize(
-        "name", [a.name for a in CATALOGUE if a.role is Role.FAULT and not a.needs_moment]
+        "name", [a.name for a in all_actions() if a.role is Role.FAULT and not a.needs_moment]
     )
     def test_every_fault_offered_can_be_done_and_healed(
         self, runner: Runner, description: TargetDescription, name: str
@@ -272,9 +266,9 @@ class TargetConformance:
         """Whatever the verdict, the harness does not fail."""
         if name not in description.actions:
             pytest.skip("the target does not offer it")
-        steps = [make_step(name), make_step("wait", ms=5)]
-        if "create_tasks" in description.actions:
-            steps.insert(0, make_step("create_tasks", count=1))
+        steps = [find_action(name)(), wait(ms=5)]
+        if create_tasks.name in description.actions:
+            steps.insert(0, create_tasks(count=1))
         result = runner.run(Schedule(workers=1, steps=tuple(steps)))
         assert result.steps_run >= 1
         assert result.verdict in set(Verdict)

@@ -17,7 +17,6 @@ from chaosfuzz.wire.intervention import (
 from chaosfuzz.wire.lane import LaneWire
 from chaosfuzz.wire.proxy import Proxy
 from chaosfuzz.wire.rules import Phase, Rule, RuleController, TraceEntry
-from chaosfuzz.wire.serial import Habits, Patience, SerialController
 from chaosfuzz.wire.statement import Statement
 
 __all__ = [
@@ -25,19 +24,16 @@ __all__ = [
     "Cut",
     "Delay",
     "Event",
-    "Habits",
     "Hold",
     "Intervention",
     "LaneWire",
     "LetPass",
-    "Patience",
     "Phase",
     "Proxy",
     "Release",
     "RequestKind",
     "Rule",
     "RuleController",
-    "SerialController",
     "Side",
     "Statement",
     "Status",

@@ -4,10 +4,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import h11
+
 from chaosfuzz.wire import http_key
 from chaosfuzz.wire.event import Event, RequestKind, Status
-from chaosfuzz.wire.http_framing import HttpFramer
-from chaosfuzz.wire.http_message import Extent, Head, NotHttpError
+from chaosfuzz.wire.http_framing import HttpFramer, Parser, reply_parser, request_parser
 from chaosfuzz.wire.link import Link
 from chaosfuzz.wire.requests import Request
 from chaosfuzz.wire.side import Stop
@@ -36,8 +37,8 @@ class HttpConnection(Link):
 
     def __init__(self, component: "Component", number: int) -> None:
         super().__init__(component, number)
-        self._requests = HttpFramer()
-        self._replies = HttpFramer()
+        self._requests = HttpFramer(request_parser)
+        self._replies = HttpFramer(self._new_reply_parser)
         self._exchanges: deque[_Exchange] = deque()
         self._server_has_ended = False
 
@@ -79,25 +80,22 @@ class HttpConnection(Link):
                 self._waiting = None
                 continue
             taken = self._requests.take()
-            if isinstance(taken, Head):
+            if isinstance(taken, h11.Request):
                 self._read_request(taken)
-            elif not taken:
+            elif taken is None:
                 self._server.write(self._requests.release())
                 if self._client_has_ended:
                     self._server.write(self._requests.release_all())
                     self._server.end_writing()
                 return
 
-    def _read_request(self, head: Head) -> None:
-        try:
-            method, target = head.request()
-            self._requests.begin_body(head.request_body())
-        except NotHttpError:
-            self._requests.give_up()
-            return
-        statement = http_key.describe(method, target)
+    def _read_request(self, head: h11.Request) -> None:
+        statement = http_key.describe(head.method.decode(), head.target.decode())
         request = Request(
-            kind=RequestKind.HTTP, statement=statement, key=statement.key, text=head.line
+            kind=RequestKind.HTTP,
+            statement=statement,
+            key=statement.key,
+            text=self._requests.first_line(),
         )
         self._ask(self._new_event(request))
 
@@ -121,9 +119,9 @@ class HttpConnection(Link):
             if self._withheld and not self._is_replying:
                 self._deliver_withheld()
             taken = self._replies.take()
-            if isinstance(taken, Head):
+            if isinstance(taken, h11.InformationalResponse | h11.Response):
                 self._read_reply(taken)
-            elif taken:
+            elif taken is not None:
                 self._reply_ended()
             else:
                 self._pass_on(self._replies.release())
@@ -131,39 +129,33 @@ class HttpConnection(Link):
                     self._say_last_word()
                 return
 
-    def _read_reply(self, head: Head) -> None:
-        exchange = self._exchanges[0] if self._exchanges else None
-        try:
-            method = exchange.event.statement.verb if exchange is not None else ""
-            body = head.response_body(method)
-            status = head.status()
-        except NotHttpError:
-            exchange = None
-        if exchange is None:
-            # An answer to what was no request, such as a complaint about it.
-            self._replies.give_up()
-            return
-        is_tunnel = body is Extent.TUNNEL
-        if status >= 200 or is_tunnel:
-            exchange.status = status
+    def _new_reply_parser(self) -> Parser | None:
+        # Without a request the server's words are no reply, such as a complaint about bytes
+        # that are not HTTP.
+        if not self._exchanges:
+            return None
+        return reply_parser(self._exchanges[0].event.statement.verb)
+
+    def _read_reply(self, head: h11.InformationalResponse | h11.Response) -> None:
+        exchange = self._exchanges[0]
+        is_tunnel = self._replies.is_tunnel
+        if isinstance(head, h11.Response) or is_tunnel:
+            exchange.status = head.status_code
+        else:
+            # The client may wait for an interim response before it sends its body.
+            self.client.write(self._replies.release())
         if is_tunnel:
             self._reply_ended()
-        self._replies.begin_body(body)
-        if is_tunnel:
+            self._replies.give_up()
             self._requests.give_up()
             self._pump_requests()
 
     def _reply_ended(self) -> None:
-        exchange = self._exchanges[0]
-        if exchange.status is None:
-            # The client may send its body only when it has heard this.
-            self.client.write(self._replies.release())
-            return
         self._pass_on(self._replies.release())
-        self._exchanges.popleft()
+        exchange = self._exchanges.popleft()
         event = exchange.event
         event.detail = str(exchange.status)
-        failed = exchange.status >= _FIRST_SERVER_ERROR
+        failed = exchange.status is not None and exchange.status >= _FIRST_SERVER_ERROR
         event.status = Status.ERROR if failed else Status.OK
         self._done(event)
 

@@ -1,179 +1,147 @@
-"""Finding where HTTP messages begin and end in a stream that is forwarded unmodified."""
+"""Find where HTTP messages begin and end in a stream that is forwarded unmodified."""
 
 import re
-from enum import Enum, auto
+from collections.abc import Callable
 
-from chaosfuzz.wire.http_message import Body, Extent, Head, NotHttpError, check_beginning
+import h11
 
-# Servers take less: 64 kB for uvicorn's h11 and httptools alike.
+Head = h11.Request | h11.InformationalResponse | h11.Response
+Parser = h11.Connection
+
+# uvicorn accepts heads of up to 64 kB, with h11 and with httptools.
 _MAXIMUM_HEAD_BYTES = 1 << 17
-_MAXIMUM_LINE_BYTES = 1 << 14
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_FIRST_LINE = re.compile(rb"[^\x00-\x1f\x7f]* HTTP/1\.[01]|HTTP/1\.[01] [^\x00-\x08\x0a-\x1f\x7f]*")
 
 
-class _Place(Enum):
-    HEAD = auto()
-    BODY = auto()
-    CHUNK_SIZE = auto()
-    CHUNK = auto()
-    CHUNK_END = auto()
-    TRAILERS = auto()
-    UNTIL_END = auto()
-    # Forwarded without being understood: another protocol, or no protocol at all.
-    BLIND = auto()
+def request_parser() -> Parser:
+    """Return a parser for one request."""
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=_MAXIMUM_HEAD_BYTES)
+
+
+def reply_parser(method: str) -> Parser:
+    """Return a parser for the responses to one request: interim ones and the final one.
+
+    Whether a response has a body depends on the request's method. The parser accepts every
+    change to another protocol; whether the client asked for it is for the client to check.
+    """
+    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAXIMUM_HEAD_BYTES)
+    parser.send(h11.Request(method=method, target="/", headers=[("Host", ""), ("Upgrade", "any")]))
+    parser.send(h11.EndOfMessage())
+    return parser
 
 
 class HttpFramer:
-    """Yields the head of each message and its end, and releases bytes as far as it has looked.
+    """Walk over the messages of one direction and release the bytes walked over.
 
-    After a head, `begin_body` must say how long the body is.
+    h11 reads a copy of the bytes; each message has a parser of its own, which `new_parser` makes
+    when the message begins. If `new_parser` returns None, or the bytes are not HTTP/1.0 or
+    HTTP/1.1, the framer becomes blind: it releases everything and reports no more messages.
     """
 
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._place = _Place.HEAD
+    def __init__(self, new_parser: Callable[[], Parser | None]) -> None:
+        self._new_parser = new_parser
+        self._parser: Parser | None = None
+        self._data = bytearray()
+        self._message_start = 0
         self._position = 0
-        self._searched = 0
-        self._head_start = 0
-        self._left = 0
+        self._has_head = False
         self._has_ended = False
-        self._is_end_due = False
+        self.is_blind = False
 
     def feed(self, data: bytes) -> None:
         """Add bytes that arrived."""
-        self._buffer += data
+        self._data += data
+        if self._parser is not None:
+            self._parser.receive_data(data)
 
     def end(self) -> None:
-        """Take note that no more bytes will come."""
+        """Note that no more bytes will come."""
         self._has_ended = True
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether nothing is understood any more."""
-        return self._place is _Place.BLIND
+        if self._parser is not None:
+            self._parser.receive_data(b"")
 
     def give_up(self) -> None:
-        """Understand nothing from here on, and let everything pass."""
-        self._place = _Place.BLIND
-        self._is_end_due = False
+        """Become blind."""
+        self.is_blind = True
 
-    def take(self) -> Head | bool:
-        """Return the next head, True for the end of a message, False if more bytes are needed."""
-        try:
-            return self._take()
-        except NotHttpError:
-            self.give_up()
-            return self._take()
+    def take(self) -> Head | h11.EndOfMessage | None:
+        """Return the next head or end of a message; None if more bytes are needed."""
+        if not self.is_blind and self._parser is None:
+            self._begin_message()
+        taken = None
+        if not self.is_blind and self._parser is not None:
+            taken = self._next_event(self._parser)
+        if self.is_blind:
+            self._position = len(self._data)
+        return taken
 
-    def begin_body(self, body: Body) -> None:
-        """Say how far the body goes of the message whose head was taken last."""
-        if body is Extent.TUNNEL:
-            self.give_up()
-        elif body is Extent.CHUNKED:
-            self._place = _Place.CHUNK_SIZE
-        elif body is Extent.UNTIL_END:
-            self._place = _Place.UNTIL_END
-        else:
-            assert isinstance(body, int)
-            self._place, self._left = _Place.BODY, body
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether another protocol begins after the response whose head was taken last."""
+        return self._parser is not None and self._parser.their_state is h11.SWITCHED_PROTOCOL
+
+    def first_line(self) -> bytes:
+        """Return the first line of the message whose head was taken last."""
+        end = self._data.index(b"\n", self._message_start)
+        return bytes(self._data[self._message_start : end]).removesuffix(b"\r")
 
     def release_before(self) -> bytes:
-        """Return the bytes before the head taken last."""
-        return self._release(self._head_start)
+        """Return the bytes before the message whose head was taken last."""
+        return self._release(self._message_start)
 
     def release(self) -> bytes:
-        """Return all bytes that were looked at."""
+        """Return all bytes walked over."""
         return self._release(self._position)
 
     def release_all(self) -> bytes:
-        """Return everything: nothing more comes that would complete it."""
-        return self._release(len(self._buffer))
+        """Return all bytes at hand: the stream has ended."""
+        return self._release(len(self._data))
+
+    def _begin_message(self) -> None:
+        """Make a parser if bytes of a message are there."""
+        # Empty lines between messages belong to no message.
+        rest = bytes(self._data[self._position :]).lstrip(b"\r\n")
+        self._position = self._message_start = len(self._data) - len(rest)
+        if not rest:
+            return
+        self._parser = self._new_parser()
+        if self._parser is None:
+            self.is_blind = True
+            return
+        self._has_head = False
+        self._parser.receive_data(rest)
+        if self._has_ended:
+            self._parser.receive_data(b"")
+
+    def _next_event(self, parser: Parser) -> Head | h11.EndOfMessage | None:
+        try:
+            event = parser.next_event()
+            while isinstance(event, h11.Data):
+                event = parser.next_event()
+        except h11.RemoteProtocolError:
+            self.is_blind = True
+            return None
+        self._position = len(self._data) - len(parser.trailing_data[0])
+        if isinstance(event, h11.EndOfMessage):
+            self._parser = None
+            return event
+        if isinstance(event, Head):
+            self._has_head = True
+            return event
+        self.is_blind = not self._has_head and self._is_other_protocol()
+        return None
+
+    def _is_other_protocol(self) -> bool:
+        """Say whether the message begins with a line that h11 would complete to no head.
+
+        h11 waits for an empty line, which another protocol may never send.
+        """
+        line, is_complete, _rest = bytes(self._data[self._message_start :]).partition(b"\n")
+        return bool(is_complete) and not _FIRST_LINE.fullmatch(line.removesuffix(b"\r"))
 
     def _release(self, until: int) -> bytes:
-        released = bytes(memoryview(self._buffer)[:until])
-        del self._buffer[:until]
+        released = bytes(memoryview(self._data)[:until])
+        del self._data[:until]
         self._position = max(0, self._position - until)
-        self._searched = max(0, self._searched - until)
-        self._head_start = max(0, self._head_start - until)
+        self._message_start = max(0, self._message_start - until)
         return released
-
-    def _take(self) -> Head | bool:
-        while True:
-            if self._place is _Place.HEAD:
-                return self._head()
-            if self._place is _Place.BLIND:
-                self._position = len(self._buffer)
-                return False
-            if self._place is _Place.UNTIL_END:
-                self._position = len(self._buffer)
-                return self._has_ended and self._message_ended()
-            if self._place in (_Place.BODY, _Place.CHUNK):
-                if not self._skip_body():
-                    return False
-                if self._place is _Place.BODY:
-                    return self._message_ended()
-                self._place = _Place.CHUNK_END
-            line = self._line()
-            if line is None:
-                return False
-            if self._read_line(line):
-                return self._message_ended()
-
-    def _head(self) -> Head | bool:
-        while self._buffer.startswith((b"\n", b"\r\n"), self._position):
-            # Empty lines before a message belong to none.
-            self._position += 1 if self._buffer[self._position] == ord("\n") else 2
-        found = _HEAD_END.search(self._buffer, max(self._position, self._searched - 3))
-        if found is None:
-            self._searched = len(self._buffer)
-            if len(self._buffer) - self._position > _MAXIMUM_HEAD_BYTES:
-                message = "a head without end"
-                raise NotHttpError(message)
-            # Of another protocol no end would ever come, and its bytes are not to wait for it.
-            check_beginning(bytes(memoryview(self._buffer)[self._position :]))
-            return False
-        self._head_start = self._position
-        head = Head.parse(bytes(memoryview(self._buffer)[self._position : found.start()]))
-        self._position = found.end()
-        return head
-
-    def _message_ended(self) -> bool:
-        self._place = _Place.HEAD
-        self._searched = self._position
-        return True
-
-    def _skip_body(self) -> bool:
-        skipped = min(self._left, len(self._buffer) - self._position)
-        self._position += skipped
-        self._left -= skipped
-        return self._left == 0
-
-    def _line(self) -> bytes | None:
-        end = self._buffer.find(b"\n", self._position)
-        if end < 0:
-            if len(self._buffer) - self._position > _MAXIMUM_LINE_BYTES:
-                message = "a line without end"
-                raise NotHttpError(message)
-            return None
-        line = bytes(memoryview(self._buffer)[self._position : end])
-        self._position = end + 1
-        return line.removesuffix(b"\r")
-
-    def _read_line(self, line: bytes) -> bool:
-        """Read a line of a chunked body; say whether it was the last."""
-        if self._place is _Place.TRAILERS:
-            return not line
-        if self._place is _Place.CHUNK_END:
-            if line:
-                message = f"{line[:80]!r} after a chunk"
-                raise NotHttpError(message)
-            self._place = _Place.CHUNK_SIZE
-            return False
-        found = _CHUNK_SIZE.fullmatch(line)
-        if found is None:
-            message = f"{line[:80]!r} is no chunk size"
-            raise NotHttpError(message)
-        self._left = int(found[1], 16)
-        self._place = _Place.CHUNK if self._left else _Place.TRAILERS
-        return False

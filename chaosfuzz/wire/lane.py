@@ -1,8 +1,7 @@
 """The proxy of one lane as the harness uses it: routes, traps at moments, and the requests seen."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from chaosfuzz.domain.moment import Moment, Side
@@ -20,7 +19,6 @@ from chaosfuzz.wire.intervention import (
 from chaosfuzz.wire.mention import mentions
 from chaosfuzz.wire.proxy import Proxy
 from chaosfuzz.wire.rules import Rule, RuleController
-from chaosfuzz.wire.serial import Habits, SerialController
 
 Names = Callable[[], frozenset[str]]
 ROWS_SEARCHED = 20
@@ -81,9 +79,6 @@ class LaneWire:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self._controller = RuleController()
-        self._serial: SerialController | None = None
-        # Learned from the first serial run, so that all others begin alike.
-        self._habits: Habits | None = None
         self._proxy = Proxy(self._controller, host)
         self._ports: dict[str, int] = {}
         self._upstreams: dict[str, str | tuple[str, int]] = {}
@@ -112,48 +107,12 @@ class LaneWire:
 
     def begin(self) -> None:
         """Forget everything, for another schedule."""
-        self.end()
         self._controller = RuleController()
         self._proxy.use(self._controller)
-
-    def begin_serial(self, seed: int, look: Callable[[], int | None]) -> None:
-        """Begin, and let one request to the database go at a time."""
-        self.end()
-        self._controller = RuleController()
-
-        def look_beyond() -> int | None:
-            # What has come for a component wakes it only once it is passed on.
-            self._proxy.turn()
-            return look()
-
-        self._serial = SerialController(self._controller, seed, look_beyond, self._habits)
-        self._proxy.use(self._serial)
-
-    def end(self) -> None:
-        """Let everything go."""
-        serial, self._serial = self._serial, None
-        if serial is not None:
-            serial.close()
-            self._habits = self._habits or serial.habits
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Say that the harness does nothing but wait."""
-        serial = self._serial
-        if serial is None:
-            yield
-            return
-        serial.pause_harness()
-        try:
-            yield
-        finally:
-            serial.resume_harness()
 
     def started(self, component: str) -> None:
         """Take note that the component's process has been started anew."""
         self._proxy.new_incarnation(component)
-        if self._serial is not None:
-            self._serial.let_on(component)
 
     def set_trap(
         self,
@@ -168,27 +127,17 @@ class LaneWire:
         """Grip when the moment comes, and tell."""
         if about is not None:
             self._controller.rows_wanted = ROWS_SEARCHED
-
-        def tell() -> None:
-            if grip is Grip.FREEZE and self._serial is not None:
-                self._serial.keep_still(component, striking=True)
-            sprung()
-
-        trap = LaneTrap(component, moment, grip, tell, hold_ms, about)
+        trap = LaneTrap(component, moment, grip, sprung, hold_ms, about)
         trap.set(self._controller, self._proxy)
         return trap
 
     def freeze(self, component: str) -> None:
         """Let nothing pass."""
         self._proxy.freeze(component)
-        if self._serial is not None:
-            self._serial.keep_still(component)
 
     def thaw(self, component: str) -> None:
         """Let pass again."""
         self._proxy.thaw(component)
-        if self._serial is not None:
-            self._serial.let_on(component)
 
     def cut(self, component: str) -> None:
         """Break all connections of a component; stranded sessions stay."""
@@ -221,12 +170,9 @@ class LaneWire:
     def check(self) -> None:
         """Raise InfrastructureError if the proxy itself has failed."""
         self._proxy.check()
-        if self._serial is not None:
-            self._serial.check()
 
     def close(self) -> None:
         """Break everything and free the ports."""
-        self.end()
         self._proxy.close()
 
 

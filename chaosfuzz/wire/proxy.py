@@ -96,16 +96,6 @@ class Proxy:
 
         self._call(call)
 
-    def turn(self) -> None:
-        """Wait until everything that has arrived by now has been passed on or decided about."""
-
-        async def turn() -> None:
-            # What the selector has found is done after what was waiting already.
-            for _ in range(2):
-                await asyncio.sleep(0)
-
-        self._call(turn)
-
     def new_incarnation(self, component: str) -> int:
         """Say that the component's process is started anew; return the incarnation's number."""
         return self._on(component, Component.begin_incarnation)
@@ -154,11 +144,15 @@ class Proxy:
             problems, self._problems = self._problems, []
             message, error = problems[0]
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            text = f"the proxy: {message}{more}; run again, and report it if it stays"
-            raise InfrastructureError(text) from error
+            raise InfrastructureError(
+                cause=f"the proxy: {message}{more}",
+                remedy="run again, and report it with the log if it recurs",
+            ) from error
         if not self._is_closed and not self._thread.is_alive():
-            message = "the proxy's thread has ended"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause="the proxy's thread has ended",
+                remedy="run again, and report it with the log if it recurs",
+            )
 
     def close(self) -> None:
         """Break everything and end the thread."""
@@ -186,15 +180,18 @@ class Proxy:
         protocol: Callable[[Component, int], Link],
     ) -> int:
         if name in self._components:
-            message = f"component {name!r} has a port already; close it first"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"component {name!r} has a port already", remedy="close it first"
+            )
         component = Component(name, upstream, self._classifier(), self._report, protocol)
         component.controller = self._controller
         try:
             bound = await component.listen(self.host, port)
         except OSError as error:
-            message = f"the proxy cannot listen at {self.host} port {port} for {name}: {error}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"the proxy cannot listen at {self.host} port {port} for {name}: {error}",
+                remedy="free the port, or run fewer lanes (--lanes)",
+            ) from error
         self._components[name] = component
         return bound
 
@@ -221,8 +218,9 @@ class Proxy:
             return self._components[component]
         except KeyError:
             known = ", ".join(self._components) or "none"
-            message = f"unknown component {component!r}; the proxy has: {known}"
-            raise UsageError(message) from None
+            raise UsageError(
+                cause=f"unknown component {component!r}", remedy=f"choose among: {known}"
+            ) from None
 
     def _on(self, name: str, function: Callable[[Component], Result]) -> Result:
         component = self._find(name)
@@ -234,8 +232,9 @@ class Proxy:
 
     def _call(self, function: Callable[..., Awaitable[Result]], *arguments: object) -> Result:
         if self._is_closed or not self._thread.is_alive():
-            message = "the proxy has been closed"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause="the proxy has been closed, so it takes no orders", remedy="open another lane"
+            )
 
         async def call() -> Result:
             return await function(*arguments)
@@ -244,8 +243,12 @@ class Proxy:
         try:
             return future.result(_CALL_TIMEOUT_S)
         except FutureTimeoutError as error:
-            message = f"the proxy did not answer within {_CALL_TIMEOUT_S:g} s"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"the proxy did not answer within {_CALL_TIMEOUT_S:g} s",
+                remedy=(
+                    "run fewer lanes (--lanes) if the machine is busy; else report it with the log"
+                ),
+            ) from error
 
     def _report(self, message: str, error: BaseException | None) -> None:
         self._problems.append((message, error))

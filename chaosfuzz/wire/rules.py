@@ -61,8 +61,11 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.if_ended is not None and self.intervention.side is Side.BEFORE:
-            message = "a rule with if_ended needs an intervention AFTER; before, no end is known"
-            raise UsageError(message)
+            message = (
+                "a rule with if_ended has an intervention BEFORE the request, when its end is "
+                "not known yet"
+            )
+            raise UsageError(cause=message, remedy="use an intervention AFTER")
 
     def fits(self, event: Event) -> bool:
         """Say whether the rule is about this event."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaosfuzz.campaign.throughput import PHASES, compose
+from chaosfuzz.bench.throughput import PHASES, compose
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from chaosfuzz.cli import main; main()", "bench", "throughput"]

@@ -13,17 +13,15 @@ CASE = "shrunk_cases/reference/lost-respond-before-commit.yaml"
 # A newcomer has ten minutes; a test has seconds.
 SHORTER = {
     "--time 10m": "--examples 2 --seed 1",
-    "--examples 60": "--examples 2 --seed 1",
     "simulated --examples 2000": "simulated --examples 50",
     "--times 20": "--times 2",
     "shrink CASE": "shrink CASE --budget 40",
     "scenario all": "scenario task-flood",
     "bench throughput": "bench throughput --schedules 1",
-    "bench serial": "bench serial --runs 1",
     "bench moments": "bench moments --schedules 1",
 }
 # Each is run by another test as well, with more to say about it.
-TAKE_LONG = ("bench", "sweep", "fuzz --defect", "fuzz --serial", "shrink")
+TAKE_LONG = ("bench", "sweep", "fuzz --defect", "shrink")
 EXITS = {"fuzz --defect": 1, "replay CASE": 1}
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from acceptance.command import chaosfuzz, processes_naming
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Exit
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz.actions import find_action, make_step
+from chaosfuzz.bench.throughput import compose
 from chaosfuzz.campaign.replay import replay_on, setup_for
-from chaosfuzz.campaign.throughput import compose
 from chaosfuzz.campaign.wiring import Setup, describe
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.domain.action import find_action
-from chaosfuzz.domain.container_actions import ABILITIES
+from chaosfuzz.domain.abilities import CONTAINER_ABILITIES, PROCESS_ABILITIES
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.history import FaultKind
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import RunResult, System
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner
@@ -59,9 +59,10 @@ def run_decided(runner: ScheduleRunner, *steps: Step, workers: int = 2) -> RunRe
 @pytest.mark.usefixtures("engine")
 def test_every_ability_is_tried_and_one_that_is_lacking_says_why() -> None:
     abilities = probed_abilities()
-    assert {ability.name for ability in abilities} == set(ABILITIES)
-    offered = {find_action(name).ability for name in describe("reference", "docker").actions}
-    assert offered == {"", *(ability.name for ability in abilities if ability.works)}
+    assert {probed.ability for probed in abilities} == CONTAINER_ABILITIES
+    actions = map(find_action, describe("reference", "docker").actions)
+    offered = frozenset().union(*(action.abilities for action in actions))
+    assert offered == PROCESS_ABILITIES | {each.ability for each in abilities if each.works}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -219,16 +220,6 @@ def test_only_what_carries_the_run_s_label_is_there_and_all_of_it_goes(
         assert {thing.kind for thing in made} == {"container", "network", "volume"}
         assert len({thing.labels[RUN] for thing in made}) == 1
     assert {thing.identity for thing in engine.things()} <= before
-
-
-@pytest.mark.usefixtures("engine")
-def test_requests_go_one_at_a_time_on_containers_too(tmp_path: Path) -> None:
-    with closing(EventLog(tmp_path / "events.jsonl")) as journal:
-        setup = Setup(on="docker", serial=True)
-        with closing(setup.runner(0, tmp_path, journal, threading.Event())) as serial:
-            schedule = Schedule(workers=2, steps=(WORK, IDLE), serial_seed=7)
-            result = serial.run(schedule)
-    assert result.verdict is not Verdict.VIOLATED, result
 
 
 @pytest.mark.usefixtures("engine")

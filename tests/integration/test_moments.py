@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.campaign.learning import learn_at_once
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.moment import Moment, Side
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog

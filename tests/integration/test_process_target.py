@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz import actions
+from chaosfuzz.actions import make_step
 from chaosfuzz.domain.action import STOP_MODES
 from chaosfuzz.domain.history import FaultKind, Health, History
 from chaosfuzz.domain.outcome import Outcome, classify
-from chaosfuzz.domain.schedule import make_step
 from chaosfuzz.domain.task import TaskRequest
-from chaosfuzz.faults import standard_injectors
 from chaosfuzz.targets.process import ReferenceTarget
 from chaosfuzz.targets.process.system import ReferenceSystem
 from chaosfuzz.targets.process.target import ProcessLane
@@ -34,18 +34,21 @@ def system(lane: ProcessLane) -> Iterator[ReferenceSystem]:
         yield opened
 
 
+def context_of(system: ReferenceSystem, history: History) -> actions.ActionContext:
+    return actions.ActionContext(
+        system=system, history=history, watch=lambda *_, **__: False, healthy_workers=2
+    )
+
+
 def perform(system: ReferenceSystem, history: History, name: str, **arguments: int) -> bool:
-    step = make_step(name, **arguments)
-    (injector,) = (i for i in standard_injectors(2) if name in i.actions)
-    performed = injector.perform(step, system, history)
+    performed = actions.perform(make_step(name, **arguments), context_of(system, history))
     for gone in system.exits():
         assert gone.ordered, gone
     return performed.applied
 
 
 def heal(system: ReferenceSystem, history: History) -> None:
-    for injector in standard_injectors(2):
-        injector.heal(system, history)
+    actions.heal_all(context_of(system, history))
     assert all(fault.ended_ns is not None for fault in history.faults)
 
 

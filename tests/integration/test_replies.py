@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.history import Creation, FaultKind, History
 from chaosfuzz.domain.moment import CLIENT, Moment, Side
 from chaosfuzz.domain.outcome import Outcome, classify
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.task import TaskRequest, TaskStatus
 from chaosfuzz.domain.verdict import Verdict

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.actions import make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.planning import schedules
 from chaosfuzz.shrinking import Budget, Reducer, Shrunk
 from chaosfuzz.targets.simulated import Flakiness, SimulatedTarget

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from chaosfuzz.domain.container_actions import Restart
+from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.compose.project import Project
 from chaosfuzz.targets.docker.engine import Engine
@@ -30,8 +30,10 @@ class ComposeProcess:
         self._number = events.deaths(thing.identity) + 1
         self.pid = engine.state(thing.identity).pid
         if not self.pid:
-            message = f"{self.name} ended as it was started: {self.log_tail()}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{self.name} ended as soon as it was started: {self.log_tail()}",
+                remedy="correct the service's command so that it keeps running",
+            )
         self._pidfd = os.pidfd_open(self.pid)
         self._exit_code: int | None = None
         self._is_paused = False
@@ -53,8 +55,13 @@ class ComposeProcess:
             if self._exit_code is None:
                 code = self._events.exit_code(self.identity, self._number, DEATH_TIMEOUT_S)
                 if code is None:
-                    message = f"the engine does not tell the end of {self.name}; restart dockerd"
-                    raise InfrastructureError(message)
+                    raise InfrastructureError(
+                        cause=(
+                            f"the Docker engine has not reported the end of {self.name} within "
+                            f"{DEATH_TIMEOUT_S:g} s"
+                        ),
+                        remedy="look at the engine's log, and restart dockerd",
+                    )
                 self._exit_code = _SIGNALLED - code if code > _SIGNALLED else code
                 self.last_words = self.log_tail()
         return self._exit_code
@@ -125,8 +132,13 @@ class Crew:
             self._project.up(number)
             found = self._project.containers(service)
         if len(found) < number:
-            message = f"compose made {len(found)} containers of {service}, not {number}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"compose made {len(found)} containers of {service}, not {number}",
+                remedy=(
+                    f"check that the compose file lets {service} have that many: no "
+                    "container_name, no fixed host port"
+                ),
+            )
         return found[number - 1]
 
     def start(self, service: str, number: int) -> ComposeProcess:
@@ -144,5 +156,7 @@ class Crew:
             if not state.running or state.health in {"none", "healthy", ""}:
                 return
             waited.wait(0.05)
-        message = f"{process.name} is not healthy after {timeout_s:g} s: {process.log_tail()}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"{process.name} is not healthy after {timeout_s:g} s: {process.log_tail()}",
+            remedy="check the service's health check and its log: docker compose logs",
+        )

@@ -54,8 +54,10 @@ class ComposeDatabase:
             with psycopg.connect(self._url(), connect_timeout=_CONNECT_TIMEOUT_S) as connection:
                 connection.execute(statement.encode())
         except psycopg.Error as error:
-            message = f"database.reset_sql failed: {' '.join(str(error).split())}; correct it"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"database.reset_sql failed: {' '.join(str(error).split())}",
+                remedy="correct the statement in the profile",
+            ) from error
         return self.address()
 
     def address(self) -> Address:
@@ -79,8 +81,10 @@ class ComposeDatabase:
             return
         process.signal(_SIGNALS[mode])
         if process.wait(_STOP_TIMEOUT_S) is None:
-            message = f"{process.name} did not stop ({mode}) within {_STOP_TIMEOUT_S:g} s"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{process.name} did not stop ({mode}) within {_STOP_TIMEOUT_S:g} s",
+                remedy=f"look at its log (docker logs {process.name}) for what it waits for",
+            )
         process.close()
         self._process = None
 
@@ -98,8 +102,13 @@ class ComposeDatabase:
             if process.exit_code is not None:
                 break
             waited.wait(_RETRY_S)
-        message = f"{process.name} takes no connections: {with_problem}; {process.log_tail()}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=(
+                f"{process.name} takes no connections: {with_problem}. Its log ends: "
+                f"{process.log_tail()}"
+            ),
+            remedy="correct the service, or database.dsn of the profile",
+        )
 
     def close(self) -> None:
         """Give up the handle; the container is the project's."""
@@ -111,8 +120,10 @@ class ComposeDatabase:
         assert self._process is not None
         place = self._crew.engine.place(self._process.identity)
         if place.address is None:
-            message = f"{self._process.name} has no address; is the service on a network?"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{self._process.name} has no address on a network of its own",
+                remedy="put the database's service on a network in the compose file",
+            )
         return str(place.address)
 
     def _url(self) -> str:

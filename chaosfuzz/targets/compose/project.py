@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from chaosfuzz.domain.container_actions import Restart
+from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.docker.engine import Engine
 from chaosfuzz.targets.docker.labels import labels_of
@@ -72,11 +72,10 @@ class Project:
         for role in ("worker", "server", "database"):
             name = getattr(profile, role)
             if name is not None and name not in known:
-                message = (
-                    f"{profile.file}: no service {name!r} for compose.{role}; there are: "
-                    f"{', '.join(known) or 'none'}"
+                raise UsageError(
+                    cause=f"{profile.file}: no service {name!r} for compose.{role}",
+                    remedy=f"choose among its services: {', '.join(known) or 'none'}",
                 )
-                raise UsageError(message)
 
     def _labelled(self, resolved: dict[str, object], run: str) -> dict[str, object]:
         """Return the override: labels for all, and where the ledger is for those that work."""
@@ -118,19 +117,32 @@ class Project:
                 check=False,
             )
         except OSError as error:
-            message = f"the docker command cannot be run: {error}; install it, with compose"
-            raise UsageError(message) from error
+            raise UsageError(
+                cause=f"the docker command cannot be run: {error}",
+                remedy="install docker with its compose plugin",
+            ) from error
         except subprocess.TimeoutExpired as error:
-            message = f"compose {words[0]} of {self._profile.file} took over {timeout_s:g} s"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"compose {words[0]} of {self._profile.file} took over {timeout_s:g} s",
+                remedy=(
+                    f"run docker compose -f {self._profile.file} {words[0]} by hand to see what "
+                    "it waits for; a first pull or build is best done before"
+                ),
+            ) from error
         if done.returncode == 0:
             return done.stdout
         said = " ".join(done.stderr.split())[-600:]
         if said.startswith(_NO_PLUGIN):
-            message = "docker has no compose; install its plugin (.ci/docker-engine does)"
-            raise UsageError(message)
-        message = f"compose {words[0]} of {self._profile.file} failed: {said}; try it by hand"
-        raise InfrastructureError(message)
+            raise UsageError(
+                cause="docker has no compose command", remedy="install the compose plugin of docker"
+            )
+        raise InfrastructureError(
+            cause=f"compose {words[0]} of {self._profile.file} failed: {said}",
+            remedy=(
+                f"run docker compose -f {self._profile.file} {words[0]} by hand, and correct the "
+                "file"
+            ),
+        )
 
 
 def restart_policy(resolved: dict[str, object], service: str) -> Restart:

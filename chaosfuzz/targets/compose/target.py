@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from chaosfuzz.domain.action import CATALOGUE
-from chaosfuzz.domain.container_actions import FILTER, NETWORK, RESET, RESTART
+from chaosfuzz.actions import offered
+from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.domain.wire import Wire
@@ -26,14 +26,12 @@ from chaosfuzz.targets.profiles.database import Address, run_scripts
 from chaosfuzz.targets.profiles.installing import install
 from chaosfuzz.targets.profiles.launching import Launcher
 from chaosfuzz.targets.profiles.model import Profile
-from chaosfuzz.targets.profiles.target import SETUP
+from chaosfuzz.targets.profiles.target import SETUP, abilities_of
 from chaosfuzz.targets.profiles.target import describe as describe_profile
 
 MakeWire = Callable[[str], Wire]
-# Sessions of a service's containers cannot be told apart by the database.
-_LACKING = frozenset({"terminate_backend"})
-_OF_SERVER = frozenset({"partition_server", "rejoin_server"})
-_OF_DATABASE = frozenset({"stop_database", "start_database"})
+# What a compose file's containers can suffer; it says itself what memory, disk and clock are.
+_SUFFERED = frozenset({Ability.NETWORK, Ability.FILTER, Ability.RESET, Ability.RESTART})
 
 
 def describe(profile: Profile) -> TargetDescription:
@@ -43,14 +41,10 @@ def describe(profile: Profile) -> TargetDescription:
         InfrastructureError: no engine answers.
 
     """
-    plain = describe_profile(profile)
-    offered = {ability.name for ability in probed_abilities() if ability.works}
-    able = offered & {NETWORK, FILTER, RESET, RESTART}
-    more = {action.name for action in CATALOGUE if action.ability in able} | _OF_DATABASE
-    if profile.server is None:
-        more -= _OF_SERVER
-    names = ({*plain.actions, *more}) - _LACKING
-    return replace(plain, actions=tuple(a.name for a in CATALOGUE if a.name in names))
+    able = {probed.ability for probed in probed_abilities() if probed.works}
+    # Sessions of a service's containers cannot be told apart by the database.
+    abilities = abilities_of(profile) - {Ability.SESSIONS} | {Ability.DATABASE} | able & _SUFFERED
+    return replace(describe_profile(profile), actions=offered(abilities))
 
 
 class ComposeTarget:
@@ -123,8 +117,13 @@ class ComposeLane:
         (thing, *_) = project.containers(self._compose.worker)
         gateway = engine.place(thing.identity).gateway
         if gateway is None:
-            message = "the workers' network has no gateway for the proxy to listen at"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause="the workers' network has no gateway, at which the proxy listens",
+                remedy=(
+                    f"put the service {self._compose.worker} on a bridge network that is not "
+                    "internal"
+                ),
+            )
         return str(gateway)
 
     def _end_first_ones(self, project: Project) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from chaosfuzz.domain import container_actions as wanted
+from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.targets.docker.engine import Engine
 
 _TIMEOUT_S = 20.0
@@ -17,10 +17,10 @@ _RULE = ("-m", "statistic", "--mode", "random", "--probability", "0.5", "-j", "D
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ability:
+class ProbedAbility:
     """One thing that can be done to containers, or the reason why it cannot here."""
 
-    name: str
+    ability: Ability
     problem: str = ""
 
     @property
@@ -30,7 +30,7 @@ class Ability:
 
 
 @cache
-def probed_abilities() -> tuple[Ability, ...]:
+def probed_abilities() -> tuple[ProbedAbility, ...]:
     """Return all abilities, tried once in the life of this process.
 
     Raises:
@@ -45,19 +45,21 @@ def probed_abilities() -> tuple[Ability, ...]:
         engine.close()
 
 
-def probe(engine: Engine) -> tuple[Ability, ...]:
+def probe(engine: Engine) -> tuple[ProbedAbility, ...]:
     """Try everything; nothing of it remains."""
-    probes: dict[str, Callable[[Engine], str]] = {
-        wanted.NETWORK: lambda _engine: "",
-        wanted.FILTER: _packet_filter,
-        wanted.RESET: _reset,
-        wanted.LIMITS: _limits,
-        wanted.MEMORY: _limits,
-        wanted.DISK: _disk,
-        wanted.CLOCK: _clock,
-        wanted.RESTART: lambda _engine: "",
+    probes: dict[Ability, Callable[[Engine], str]] = {
+        Ability.NETWORK: lambda _engine: "",
+        Ability.FILTER: _packet_filter,
+        Ability.RESET: _reset,
+        Ability.LIMITS: _limits,
+        Ability.MEMORY: _limits,
+        Ability.DISK: _disk,
+        Ability.CLOCK: _clock,
+        Ability.RESTART: lambda _engine: "",
     }
-    return tuple(Ability(name=name, problem=look(engine)) for name, look in probes.items())
+    return tuple(
+        ProbedAbility(ability=ability, problem=look(engine)) for ability, look in probes.items()
+    )
 
 
 def _packet_filter(_engine: Engine) -> str:

@@ -103,8 +103,13 @@ class Container:
         """
         code = self._events.exit_code(self.identity, boot.number, DEATH_TIMEOUT_S)
         if code is None:
-            message = f"the engine does not tell the end of {self.name}; restart dockerd"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=(
+                    f"the Docker engine has not reported the end of {self.name} within "
+                    f"{DEATH_TIMEOUT_S:g} s"
+                ),
+                remedy="look at the engine's log, and restart dockerd",
+            )
         return _SIGNALLED - code if code > _SIGNALLED else code
 
     def check_memory(self) -> None:
@@ -115,10 +120,10 @@ class Container:
             return
         limit = self.plan.memory_bytes >> 20
         message = (
-            f"the kernel killed a process of {self.name} for lack of memory (it has {limit} MB), "
-            "which nobody asked for; free memory on this machine"
+            f"the kernel killed a process of {self.name} for lack of memory (it has {limit} "
+            "MB), and no step asked for it"
         )
-        raise InfrastructureError(message)
+        raise InfrastructureError(cause=message, remedy="free memory on this machine")
 
     def may_lack_memory(self, *, yes: bool) -> None:
         """Take note that the kernel may kill in it from now on, or soon no more."""
@@ -206,8 +211,12 @@ class Container:
         if pidfd is None or line is None:
             if pidfd is not None:
                 os.close(pidfd)
-            message = f"the container {self.name} did not come up: {self.log_tail()}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the container {self.name} did not come up: {self.log_tail()}",
+                remedy=(
+                    "build the image anew (chaosfuzz docker build), or free memory on this machine"
+                ),
+            )
         return Boot(number=self._boots, pid=pid, pidfd=pidfd, line=line)
 
 
@@ -258,11 +267,13 @@ class ContainerProcess:
         if self._boot.line.wait_ready(timeout_s):
             return
         waited_s = time.monotonic() - began
-        message = (
-            f"{self.container.name} was not ready after {waited_s:.1f} s: "
-            f"{self.container.log_tail()}"
+        raise InfrastructureError(
+            cause=(
+                f"{self.container.name} was not ready after {waited_s:.1f} s: "
+                f"{self.container.log_tail()}"
+            ),
+            remedy="correct what its log says; if it was only slow, run fewer lanes (--lanes)",
         )
-        raise InfrastructureError(message)
 
     def signal(self, number: int) -> bool:
         """Send a signal to the container's first process, which passes on what ends it."""

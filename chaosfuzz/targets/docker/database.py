@@ -12,7 +12,6 @@ from chaosfuzz.targets.docker.container import ContainerProcess
 from chaosfuzz.targets.docker.image import POSTGRES_BIN
 from chaosfuzz.targets.docker.orders import Program
 from chaosfuzz.targets.docker.slot import Slot
-from chaosfuzz.targets.keeper.process_tree import PROC, children_of
 from chaosfuzz.targets.postgres.administration import APPLICATION_NAME, Administrator
 from chaosfuzz.targets.postgres.data_directory import QUICK_SETTINGS
 
@@ -86,8 +85,13 @@ class ContainerCluster:
         line.run(Program(argv=argv, may_end=True))
         code = line.wait_ended(_INITDB_TIMEOUT_S)
         if code != 0:
-            message = f"initdb in a container failed (exit code {code}): {self._log_tail()}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"initdb in a container failed (exit code {code}): {self._log_tail()}",
+                remedy=(
+                    "free memory and disk space on this machine; if it fails again, build the "
+                    "image anew (chaosfuzz docker build)"
+                ),
+            )
 
     def start(self, timeout_s: float) -> None:
         """Start the server and wait until connections are accepted."""
@@ -123,22 +127,19 @@ class ContainerCluster:
             server.signal(signal.SIGCONT)
             os.kill(server.host_pid, _SIGNALS[mode])
         if server.wait(_STOP_TIMEOUT_S) is None:
-            message = (
-                f"PostgreSQL in a container did not stop ({mode}) within "
-                f"{_STOP_TIMEOUT_S:g} s: {self._log_tail()}"
+            raise InfrastructureError(
+                cause=(
+                    f"PostgreSQL in a container did not stop ({mode}) within {_STOP_TIMEOUT_S:g} "
+                    f"s: {self._log_tail()}"
+                ),
+                remedy=(
+                    "run fewer lanes (--lanes) if the machine is busy; else the log tells what it "
+                    "waits for"
+                ),
             )
-            raise InfrastructureError(message)
         self._administrator.disconnect()
         self._server = None
         self._slot.swap()
-
-    def backend_outside(self, pid: int) -> int | None:
-        """Return the pid on this machine of a backend known by its own."""
-        for child in children_of(self.pid or 0):
-            status = PROC / str(child) / "status"
-            if status.exists() and f"\t{pid}\n" in status.read_text(encoding="utf-8"):
-                return child
-        return None
 
     def close(self) -> None:
         """Let go of the connection; the container is the lane's to remove."""

@@ -27,11 +27,13 @@ def chosen_url() -> str:
     """
     url = os.environ.get("DOCKER_HOST") or DEFAULT_URL
     if url.startswith(_REMOTE) and os.environ.get(REMOTE_VARIABLE) != "1":
-        message = (
-            f"DOCKER_HOST={url} may be another machine's engine, where chaosfuzz would break "
-            f"things; unset it, or set {REMOTE_VARIABLE}=1 if that is meant"
+        raise UsageError(
+            cause=(
+                f"DOCKER_HOST={url} may be another machine's engine, where chaosfuzz would break "
+                "things"
+            ),
+            remedy=f"unset it, or set {REMOTE_VARIABLE}=1 if that is meant",
         )
-        raise UsageError(message)
     return url
 
 
@@ -83,8 +85,10 @@ class Engine:
                 archive, repository=repository, tag=tag, changes=list(settings)
             )
         if not self.has_image(name):
-            message = f"the engine did not import {name}; see its log, and free space"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the engine did not import {name}",
+                remedy="look at the engine's log, and free space on its disk",
+            )
 
     def build(self, context: IO[bytes], name: str, labels: Mapping[str, str] | None = None) -> None:
         """Build an image from a context with its Dockerfile."""
@@ -95,8 +99,10 @@ class Engine:
             ):
                 said = str(line.get("error") or said)
         if said or not self.has_image(name):
-            message = f"the engine did not build {name}: {said or 'no reason told'}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the engine did not build {name}: {said or 'no reason told'}",
+                remedy="correct what the engine says; docker system df shows its space",
+            )
 
     def create_network(self, name: str, subnet: IPv4Network, labels: Mapping[str, str]) -> str:
         """Make a private network; return its id."""
@@ -334,8 +340,10 @@ class Engine:
         try:
             yield
         except (self._docker.errors.DockerException, OSError) as error:
-            message = f"{what}: the Docker engine says: {_short(error)}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"{what}: the Docker engine says: {_short(error)}",
+                remedy="look at the engine's log; chaosfuzz clean removes leftovers of dead runs",
+            ) from error
 
     @contextmanager
     def _if_there(self) -> Iterator[None]:
@@ -352,8 +360,8 @@ def _load() -> ModuleType:
 
         import docker
     except ImportError as error:
-        message = "containers need the docker package; run: pip install 'chaosfuzz[docker]'"
-        raise UsageError(message) from error
+        message = "containers need the docker package"
+        raise UsageError(cause=message, remedy="run: pip install 'chaosfuzz[docker]'") from error
     loaded: ModuleType = docker
     return loaded
 
@@ -373,7 +381,8 @@ def _knock(url: str) -> None:
 
 def _silent(url: str, error: BaseException) -> InfrastructureError:
     return InfrastructureError(
-        f"no Docker engine answers at {url}: {_short(error)}; start one (dockerd)"
+        cause=f"no Docker engine answers at {url}: {_short(error)}",
+        remedy="start a Docker engine (dockerd), or name one with DOCKER_HOST",
     )
 
 

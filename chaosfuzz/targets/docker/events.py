@@ -36,8 +36,10 @@ class EventStream:
             if len(codes) >= number:
                 return codes[number - 1]
         if self._ended:
-            message = f"the Docker engine tells no more events: {self._ended}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the Docker engine stopped reporting events: {self._ended}",
+                remedy="look at the engine's log, restart dockerd and run again",
+            )
         return None
 
     def deaths(self, identity: str) -> int:

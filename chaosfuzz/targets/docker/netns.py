@@ -52,9 +52,19 @@ def _inside(pid: int, command: Sequence[str]) -> str:
             entered, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        message = f"{' '.join(entered)}: {error}; install it, or leave this fault out"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=f"{' '.join(entered)} did not run: {error}",
+            remedy=(
+                "install nsenter, iptables and ss, or leave this fault out; chaosfuzz doctor says "
+                "what containers can do here"
+            ),
+        ) from error
     if done.returncode != 0:
-        message = f"{' '.join(entered)} failed: {done.stderr.strip() or done.stdout.strip()}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"{' '.join(entered)} failed: {done.stderr.strip() or done.stdout.strip()}",
+            remedy=(
+                "run as root, or leave this fault out; chaosfuzz doctor says what containers can "
+                "do here"
+            ),
+        )
     return done.stdout

@@ -61,8 +61,12 @@ def create_network(engine: Engine, run: str, name: str) -> PrivateNetwork:
             problem = str(error)
             continue
         return PrivateNetwork(identity=identity, name=name, subnet=subnet)
-    message = f"no private network could be made: {problem or f'all of {_POOL} is in use'}"
-    raise InfrastructureError(message)
+    raise InfrastructureError(
+        cause=f"no private network could be made: {problem or f'all of {_POOL} is in use'}",
+        remedy=(
+            "remove networks of dead runs (chaosfuzz clean) or unused ones (docker network prune)"
+        ),
+    )
 
 
 def _routes() -> Iterator[IPv4Network]:

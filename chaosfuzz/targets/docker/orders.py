@@ -93,8 +93,15 @@ class GateLine:
         self._send(program.order())
         answer = self._answer("pid", _ANSWER_TIMEOUT_S)
         if answer is None:
-            message = "the gate of a container did not start its program; see its log"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=(
+                    "the first process of a container did not start its program within "
+                    f"{_ANSWER_TIMEOUT_S:g} s"
+                ),
+                remedy=(
+                    "run fewer lanes (--lanes) if the machine is busy; else see the container's log"
+                ),
+            )
         return answer
 
     def wait_ready(self, timeout_s: float) -> bool:
@@ -127,8 +134,12 @@ class GateLine:
                 (json.dumps({**order, "number": self._number}) + "\n").encode()
             )
         except OSError as error:
-            message = f"the gate of a container takes no orders: {error}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"the first process of a container takes no orders: {error}",
+                remedy=(
+                    "run again; if it recurs, look in the engine's log for why the container ended"
+                ),
+            ) from error
 
     def _answer(self, wanted: str, timeout_s: float) -> int | None:
         """Return what was answered to the last order; answers to former ones are passed over."""

@@ -57,7 +57,6 @@ class DockerSystem(ReferenceSystem):
         users: Users,
         workers: int,
         wire: Wire,
-        serial_seed: int | None = None,
     ) -> None:
         self._rack = rack
         self._suffering = Suffering(rack)
@@ -72,7 +71,6 @@ class DockerSystem(ReferenceSystem):
             users=users,
             workers=workers,
             wire=wire,
-            serial_seed=serial_seed,
             place=_place(rack),
         )
         self._restarts = Restarts("never", first_delay_s=ENGINE_DELAY_S)
@@ -89,8 +87,6 @@ class DockerSystem(ReferenceSystem):
                 self.afterwards()
 
     def _end(self) -> None:
-        if self._wire is not None:
-            self._wire.end()
         with self._lock:
             self._suffering.end()
             for name, child in self._processes().items():
@@ -171,8 +167,16 @@ class DockerSystem(ReferenceSystem):
             self._ordered.add(component)
             self._suffering.exhaust_memory(component)
             if child.wait(EXIT_TIMEOUT_S) is None:
-                message = f"the kernel does not kill {component}, which takes all its memory"
-                raise InfrastructureError(message)
+                raise InfrastructureError(
+                    cause=(
+                        f"the kernel has not killed {component} within {EXIT_TIMEOUT_S:g} s, "
+                        "although it takes all its memory"
+                    ),
+                    remedy=(
+                        "turn swap off for containers, or leave out exhaust_memory; chaosfuzz "
+                        "doctor says what containers can do here"
+                    ),
+                )
             if self._wire is not None:
                 self._wire.cut(component)
             self._collect(component)
@@ -252,7 +256,3 @@ class DockerSystem(ReferenceSystem):
             # Nobody answers at the address of a container that is down, not even to refuse.
             self._rack.container(component).booted()
             self._move(_place(self._rack))
-
-    def _observer_backend(self) -> int | None:
-        inside = self._observer.session
-        return None if inside is None else self._rack.cluster.backend_outside(inside)

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.actions import offered
+from chaosfuzz.domain.abilities import PROCESS_ABILITIES
 from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.domain.wire import Wire
 from chaosfuzz.reference.schema import SCHEMA
@@ -32,10 +33,10 @@ def describe() -> TargetDescription:
         InfrastructureError: no engine answers.
 
     """
-    able = {"", *(ability.name for ability in probed_abilities() if ability.works)}
+    able = {probed.ability for probed in probed_abilities() if probed.works}
     return replace(
         describe_processes(),
-        actions=tuple(action.name for action in CATALOGUE if action.ability in able),
+        actions=offered(PROCESS_ABILITIES | able),
         summary="the bundled job system: HTTP server, workers, PostgreSQL, as containers",
     )
 
@@ -80,17 +81,6 @@ class DockerLane:
 
     def open(self, workers: int) -> DockerSystem:
         """Return a fresh system on a database cloned from the template."""
-        return self._open(workers, self._tuning, None)
-
-    def open_serial(self, workers: int, seed: int) -> DockerSystem:
-        """Return a fresh system whose requests go one at a time, with settings that stand that."""
-        return self._open(workers, replace(self._tuning, serial=True), seed)
-
-    def close(self) -> None:
-        """Remove everything."""
-        self._undo.close()
-
-    def _open(self, workers: int, tuning: Tuning, serial_seed: int | None) -> DockerSystem:
         for name in (SERVER, *(f"worker-{slot}" for slot in range(1, workers + 1))):
             self._rack.container(name).boot_ahead()
         database = f"schedule_{next(self._numbers)}"
@@ -101,14 +91,17 @@ class DockerLane:
             system = DockerSystem(
                 self._rack,
                 database=database,
-                tuning=tuning,
+                tuning=self._tuning,
                 users=self._users,
                 workers=workers,
                 wire=self._wire,
-                serial_seed=serial_seed,
             )
             dropping.result()
         return system
+
+    def close(self) -> None:
+        """Remove everything."""
+        self._undo.close()
 
     def _drop(self, database: str | None) -> None:
         if database is not None:

@@ -81,8 +81,10 @@ class Child:
         """
         ready = self._ready_descriptor
         if ready is None:
-            message = f"process {self.pid} has no ready descriptor: it was started without one"
-            raise UsageError(message)
+            message = (
+                f"process {self.pid} has no ready descriptor, because it was started without one"
+            )
+            raise UsageError(cause=message, remedy="start it with `announces`")
         started = time.monotonic()
         readable = wait_readable([ready, self._pidfd], timeout_s)
         if ready in readable and os.read(ready, 1):
@@ -95,8 +97,13 @@ class Child:
             problem += f", exit code {exit_code}" if exit_code is not None else ", still running"
         else:
             problem = f"was not ready within {timeout_s:g} s"
-        message = f"process {self.pid} {problem}; log {self.log_path}: {log_tail(self.log_path)}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=(
+                f"process {self.pid} {problem}. Its log {self.log_path} ends: "
+                f"{log_tail(self.log_path)}"
+            ),
+            remedy="correct what the log says; if it was only slow, run fewer lanes (--lanes)",
+        )
 
     def signal(self, number: int) -> bool:
         """Send a signal; return False if the process has ended."""

@@ -87,7 +87,7 @@ class Keeper:
         """
         if not all(entry.partition(":")):
             message = f"entry {entry!r} is not of the form module:function"
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="write it as module:function")
         return self._start({"entry": entry, "argument": argument}, log_path, announces=True)
 
     def execute(
@@ -190,8 +190,8 @@ class Keeper:
     ) -> tuple[dict[str, Any], list[int]]:
         with self._lock:
             if self._closed:
-                message = "the keeper has been closed; nothing more can be started"
-                raise InfrastructureError(message)
+                message = "the keeper has been closed, so no process can be started"
+                raise InfrastructureError(cause=message, remedy="open another lane")
             if self._failure is None:
                 try:
                     self._control.settimeout(timeout_s)
@@ -202,24 +202,34 @@ class Keeper:
                 except (BrokenPipeError, ConnectionError):
                     self._failure = "has died"
                 except OSError as error:
-                    message = f"cannot ask the keeper {self.pid}: {error}"
-                    raise InfrastructureError(message) from error
+                    raise InfrastructureError(
+                        cause=f"cannot ask the keeper {self.pid}: {error}",
+                        remedy="check the limit of open files (ulimit -n), and run again",
+                    ) from error
                 else:
                     self._failure = "has died" if received is None else None
             if self._failure is not None or received is None:
-                raise InfrastructureError(self._describe_failure())
+                raise self._failed()
         if "error" in received[0]:
-            message = f"the keeper {self.pid}: {received[0]['error']}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the keeper (pid {self.pid}) refused: {received[0]['error']}",
+                remedy=(
+                    "correct what it says; if memory or processes are short, run fewer lanes "
+                    "(--lanes)"
+                ),
+            )
         return received
 
-    def _describe_failure(self) -> str:
+    def _failed(self) -> InfrastructureError:
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip()[-2000:]
         exit_code = self._process.poll()
-        return (
-            f"the keeper {self.pid} {self._failure} (exit code {exit_code}), and its processes "
-            f"with it; run again. It said: {said or 'nothing'}"
+        return InfrastructureError(
+            cause=(
+                f"the keeper (pid {self.pid}), which runs a lane's processes, {self._failure} "
+                f"(exit code {exit_code}). It said: {said or 'nothing'}"
+            ),
+            remedy="run again; with fewer lanes (--lanes) if memory is short",
         )
 
 
@@ -227,5 +237,5 @@ def _open_log(log_path: Path) -> int:
     try:
         return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        message = f"cannot write the log {log_path}: {error.strerror}; choose another folder"
-        raise UsageError(message) from error
+        message = f"cannot write the log {log_path}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose another folder") from error

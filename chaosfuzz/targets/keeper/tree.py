@@ -96,8 +96,13 @@ class ProcessTree:
                 else:
                     self._child.wait(_POLL_S)
             if time.monotonic() > deadline:
-                message = f"process {pending[0]} of {self.pid} {problem} after {_DEADLINE_S:g} s"
-                raise InfrastructureError(message)
+                raise InfrastructureError(
+                    cause=f"process {pending[0]} of {self.pid} {problem} after {_DEADLINE_S:g} s",
+                    remedy=(
+                        f"look at its state (ps -o stat,wchan {pending[0]}); state D waits for a "
+                        "device, which only a reboot ends"
+                    ),
+                )
 
     def _is_marked(self, pid: int) -> bool:
         try:

@@ -89,8 +89,10 @@ class Administrator:
                 connection.execute(ddl.encode())
         except psycopg.Error as error:
             cause = error.diag.message_primary or str(error)
-            message = f"cannot prepare the database {name}: {cause}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"cannot prepare the database {name}: {cause}",
+                remedy="correct the target's schema, or the PostgreSQL it runs on",
+            ) from error
 
     def await_no_session(self, name: str) -> None:
         """Wait until nobody is connected to a database, so that it can be copied.
@@ -135,8 +137,13 @@ class Administrator:
                 return cursor.fetchall() if cursor.description else []
             except psycopg.Error as error:
                 said = " ".join(f"{error}{self._explain()}".split())
-                message = f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {said}"
-                raise InfrastructureError(message) from error
+                raise InfrastructureError(
+                    cause=f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {said}",
+                    remedy=(
+                        "see the server's log for the cause; if it was killed, free memory or run "
+                        "fewer lanes (--lanes)"
+                    ),
+                ) from error
 
     def disconnect(self) -> None:
         """Drop the connection; the next statement opens a new one."""

@@ -134,8 +134,9 @@ class Cluster:
             taken = any(sign in said for sign in _PORT_TAKEN)
             if not taken or self._port_is_given or self._has_started or attempt == _PORT_ATTEMPTS:
                 cause = f"port {self.port} is taken" if taken else "it ended while starting"
-                message = f"PostgreSQL did not start: {cause}; {self.log_path}: {said}"
-                raise InfrastructureError(message)
+                remedy = "free the port" if taken else "correct what the log says"
+                message = f"PostgreSQL did not start: {cause}. Its log {self.log_path} ends: {said}"
+                raise InfrastructureError(cause=message, remedy=remedy)
             self._reservation.close()
             self._reservation = ReservedPort()
 
@@ -167,11 +168,16 @@ class Cluster:
             ended = server.wait(timeout_s)
             remaining = processes.wait(deadline - time.monotonic())
         if ended is None or remaining:
-            message = (
-                f"PostgreSQL {server.pid} (backends {remaining}) did not stop ({mode}) within "
-                f"{timeout_s:g} s; {self.log_path}: {log_tail(self.log_path)}"
+            raise InfrastructureError(
+                cause=(
+                    f"PostgreSQL {server.pid} (backends {remaining}) did not stop ({mode}) within "
+                    f"{timeout_s:g} s. Its log {self.log_path} ends: {log_tail(self.log_path)}"
+                ),
+                remedy=(
+                    "run fewer lanes (--lanes) if the machine is busy; else the log tells what it "
+                    "waits for"
+                ),
             )
-            raise InfrastructureError(message)
         self._end_orphans(timeout_s)
         self._administrator.disconnect()
         server.close()
@@ -194,8 +200,9 @@ class Cluster:
         except FileNotFoundError:
             return
         except OSError as error:
-            message = f"cannot remove {self.directory}: {error}; remove it by hand"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"cannot remove {self.directory}: {error}", remedy="remove it by hand"
+            ) from error
 
     def retire(self) -> None:
         """Stop the cluster; keep its directory, from which another one can be started.
@@ -238,8 +245,15 @@ class Cluster:
             if time.monotonic() > deadline:
                 said = log_tail(self.log_path)
                 self.stop("kill")
-                message = f"PostgreSQL was not ready within {timeout_s:g} s; {said}"
-                raise InfrastructureError(message)
+                raise InfrastructureError(
+                    cause=(
+                        f"PostgreSQL was not ready within {timeout_s:g} s. Its log "
+                        f"{self.log_path} ends: {said}"
+                    ),
+                    remedy=(
+                        "correct what the log says; if it was only slow, run fewer lanes (--lanes)"
+                    ),
+                )
         return False
 
     def _says_ready(self) -> bool:
@@ -277,8 +291,13 @@ class Cluster:
             orphans.send(signal.SIGKILL)
             remaining = orphans.wait(timeout_s)
         if remaining:
-            message = f"backends {remaining} of {self.data_directory} survive SIGKILL; reboot"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"backends {remaining} of {self.data_directory} survive SIGKILL",
+                remedy=(
+                    "look at their state (ps -o stat,wchan PID); state D waits for a device, "
+                    "which only a reboot ends"
+                ),
+            )
 
     def _clear_locks(self) -> None:
         # All processes are known to be gone, whereas PostgreSQL goes by a pid that may be

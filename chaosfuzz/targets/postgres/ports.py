@@ -40,8 +40,10 @@ class ReservedPort:
                 self._socket = _bind(choice)
                 self.number = int(self._socket.getsockname()[1])
                 return
-        message = f"no free port on 127.0.0.1 in {_ATTEMPTS} attempts; close some servers"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"no free port on 127.0.0.1 in {_ATTEMPTS} attempts",
+            remedy="close some servers or run fewer lanes (--lanes)",
+        )
 
     def close(self) -> None:
         """Give the port back."""
@@ -56,8 +58,8 @@ def _bind(number: int, *, shared: bool = True) -> socket.socket:
         holder.bind(("127.0.0.1", number))
     except OSError as error:
         holder.close()
-        message = f"port {number} on 127.0.0.1 cannot be used: {error.strerror}; choose another"
-        raise InfrastructureError(message) from error
+        message = f"port {number} on 127.0.0.1 cannot be used: {error.strerror}"
+        raise InfrastructureError(cause=message, remedy="choose another port") from error
     return holder
 
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,10 +80,28 @@ def create_runtime_directory(what: str, root: Path | None = None) -> Path:
         if isinstance(error, OSError):
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             remedy = "free space there, or set TMPDIR" if full else "set TMPDIR to another"
-            message = f"cannot create a directory in {root}: {error.strerror}; {remedy}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"cannot create a directory in {root}: {error.strerror}", remedy=remedy
+            ) from error
         raise
     return directory
+
+
+@contextmanager
+def scratch_directory(what: str) -> Iterator[Path]:
+    """Create a runtime directory for the block, and remove it at the end.
+
+    `chaosfuzz clean` finds it if this process is killed.
+
+    Raises:
+        InfrastructureError: it cannot be made.
+
+    """
+    directory = create_runtime_directory(what)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def is_unfinished(directory: Path) -> bool:

@@ -29,12 +29,6 @@ class LastingSession(Generic[Row]):
         self._row_factory = row_factory
         self._connection: psycopg.Connection[Row] | None = None
 
-    @property
-    def backend_pid(self) -> int | None:
-        """The pid of the session's backend, None while there is none."""
-        connection = self._connection
-        return None if connection is None or connection.closed else connection.info.backend_pid
-
     def query(self, statement: str) -> list[Row] | None:
         """Return all rows, None while the database cannot be reached.
 

@@ -33,8 +33,12 @@ class Ledger:
             return ()
         self._offset += len(fresh)
         if self._offset > MAX_LEDGER_BYTES:
-            message = f"{self._path}: ledger is over {MAX_LEDGER_BYTES} bytes; a task runs wild"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{self._path}: the ledger of executions is over {MAX_LEDGER_BYTES} bytes",
+                remedy=(
+                    "look in it for the task that runs over and over; reduce the load if none does"
+                ),
+            )
         *lines, self._rest = (self._rest + fresh).split(b"\n")
         for line in lines:
             self._take(line)
@@ -64,5 +68,9 @@ class Ledger:
                 result=str(record["result"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            message = f"{self._path}: damaged ledger line {line[:200]!r}: {error!r}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"{self._path}: damaged ledger line {line[:200]!r}: {error!r}",
+                remedy=(
+                    "free disk space; if there is enough, look for what else writes to this file"
+                ),
+            ) from error

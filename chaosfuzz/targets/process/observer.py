@@ -36,11 +36,6 @@ class QueueObserver:
         self._breakers: tuple[Breaker, ...] = ()
         self._transitions: tuple[BreakerTransition, ...] = ()
 
-    @property
-    def session(self) -> int | None:
-        """The pid of the session's backend, None while there is none."""
-        return self._session.backend_pid
-
     def tasks(self) -> tuple[TaskState, ...] | None:
         """Return all rows, or None while the database cannot be reached."""
         rows = self._session.query(_TASKS)

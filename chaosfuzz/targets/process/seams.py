@@ -32,11 +32,6 @@ class Database(Protocol):
         ...
 
     @property
-    def pid(self) -> int | None:
-        """The pid of the postmaster on this machine, None while stopped."""
-        ...
-
-    @property
     def socket_path(self) -> Path:
         """The unix socket that the server listens on while it runs."""
         ...

@@ -14,7 +14,6 @@ from chaosfuzz.domain.task import Execution, TaskRequest
 from chaosfuzz.domain.wire import Wire
 from chaosfuzz.targets.components import SERVER, ComponentSystem, Process
 from chaosfuzz.targets.postgres import ReservedPort
-from chaosfuzz.targets.process.activity import components_turns, serves
 from chaosfuzz.targets.process.client import Clients
 from chaosfuzz.targets.process.ledger import Ledger
 from chaosfuzz.targets.process.memory import resident_bytes
@@ -44,7 +43,6 @@ class ReferenceSystem(ComponentSystem):
         users: Users,
         workers: int,
         wire: Wire | None = None,
-        serial_seed: int | None = None,
         place: ServerPlace | None = None,
     ) -> None:
         super().__init__(wire)
@@ -63,9 +61,7 @@ class ReferenceSystem(ComponentSystem):
         self.dsn = cluster.dsn(database, over="unix")
         self._observer = QueueObserver(self.dsn, effects=exactly_once)
         self._clients = Clients(wire, self._place, tuning.contract.request_timeout_ms, users)
-        if wire is not None and serial_seed is not None:
-            wire.begin_serial(serial_seed, self._look)
-        elif wire is not None:
+        if wire is not None:
             wire.begin()
         self.start_components([SERVER, *(f"worker-{slot}" for slot in range(1, workers + 1))])
 
@@ -83,8 +79,7 @@ class ReferenceSystem(ComponentSystem):
         sessions = open_transactions = 0
         if count_sessions and tasks is not None:
             sessions, open_transactions = self._observer.sessions()
-        with self.waiting():
-            health = Health.UNASKED if inquiry is None else inquiry.answer()
+        health = Health.UNASKED if inquiry is None else inquiry.answer()
         return Observation(
             health=health,
             at_ns=time.monotonic_ns(),
@@ -179,19 +174,6 @@ class ReferenceSystem(ComponentSystem):
     def _host_pids(self) -> list[int]:
         """Return the pids of all components on this machine."""
         return [child.pid for child in tuple(self._children.values())]
-
-    def _look(self) -> int | None:
-        """Say whether processes are at work; see Wire.begin_serial."""
-        turns = components_turns(self._host_pids())
-        postmaster = self._cluster.pid
-        if turns is None or postmaster is None:
-            return turns
-        is_serving = serves(postmaster, self._database, self._observer_backend())
-        return None if is_serving else turns
-
-    def _observer_backend(self) -> int | None:
-        """Return the pid on this machine of the backend that serves the observer."""
-        return self._observer.session
 
     def _move(self, place: ServerPlace) -> None:
         """Have everybody look for the server at another place."""

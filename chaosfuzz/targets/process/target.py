@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
-from chaosfuzz.domain.action import PLAIN_ACTIONS
+from chaosfuzz.actions import offered
+from chaosfuzz.domain.abilities import PROCESS_ABILITIES
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.target import Defect, TargetDescription
 from chaosfuzz.domain.wire import Wire
@@ -38,7 +38,7 @@ def describe() -> TargetDescription:
     return TargetDescription(
         name="reference",
         summary="the bundled job system: HTTP server, workers, PostgreSQL, as processes",
-        actions=PLAIN_ACTIONS,
+        actions=offered(PROCESS_ABILITIES),
         contract=CONTRACT,
         defects=known_defects(),
     )
@@ -56,8 +56,9 @@ class ReferenceTarget:
         known = [defect.name for defect in known_defects()]
         for name in defects:
             if name not in known:
-                message = f"unknown defect {name!r}; defects are: {', '.join(known)}"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"unknown defect {name!r}", remedy=f"choose among: {', '.join(known)}"
+                )
         self._tuning = Tuning(defects=tuple(defects), mode=mode)
         self._make_wire = make_wire
         self.description = describe()
@@ -100,13 +101,6 @@ class ProcessLane:
 
     def open(self, workers: int) -> ReferenceSystem:
         """Return a fresh system on a database cloned from the template."""
-        return self._open(workers, self._tuning, None)
-
-    def open_serial(self, workers: int, seed: int) -> ReferenceSystem:
-        """Return a fresh system whose requests go one at a time, with settings that stand that."""
-        return self._open(workers, replace(self._tuning, serial=True), seed)
-
-    def _open(self, workers: int, tuning: Tuning, serial_seed: int | None) -> ReferenceSystem:
         self._trim_logs()
         database = f"schedule_{next(self._numbers)}"
         self._cluster.create_database(database, TEMPLATE)
@@ -119,11 +113,10 @@ class ProcessLane:
                 cluster=self._cluster,
                 database=database,
                 directory=self._logs,
-                tuning=tuning,
+                tuning=self._tuning,
                 users=self._users,
                 workers=workers,
                 wire=self._wire,
-                serial_seed=serial_seed,
             )
             dropping.result()
         return system

@@ -49,25 +49,9 @@ CONTRACT = Contract(
 )
 
 
-# One request at a time takes some milliseconds more for each, and up to hundreds while the
-# harness is at work between two steps: leases and requests have to outlast that.
-SERIAL_LEASE_MS = 3000
-SERIAL_SETTINGS: dict[str, int] = {
-    **SETTINGS,
-    "lease_ms": SERIAL_LEASE_MS,
-    "heartbeat_ms": 400,
-    "poll_ms": 400,
-    "recovery_ms": 400,
-    "request_timeout_ms": 4000,
-}
-SERIAL_CONTRACT = replace(
-    CONTRACT, lease_ms=SERIAL_LEASE_MS, recovery_ms=5000, acknowledgement_grace_ms=2000
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """Defects and mode of a run; `serial` if one request goes at a time.
+    """Defects and mode of a run.
 
     With `port` the server listens there, else on a free one; `handler_scale` multiplies the time
     that handlers take which are not told how long to work.
@@ -75,7 +59,6 @@ class Tuning:
 
     defects: tuple[str, ...] = ()
     mode: str = "at-least-once"
-    serial: bool = False
     port: int | None = None
     breaker: BreakerBounds = BREAKER
     handler_scale: float = 1.0
@@ -83,15 +66,14 @@ class Tuning:
     @property
     def contract(self) -> Contract:
         """What the reference system promises in this mode."""
-        promised = SERIAL_CONTRACT if self.serial else CONTRACT
-        return replace(promised, guarantee=Guarantee(self.mode), breaker=self.breaker)
+        return replace(CONTRACT, guarantee=Guarantee(self.mode), breaker=self.breaker)
 
     def settings(
         self, *, dsn: str, component: str, port: int, ledger_path: Path
     ) -> dict[str, object]:
         """Return the settings of one component as its JSON argument has them."""
         return {
-            **(SERIAL_SETTINGS if self.serial else SETTINGS),
+            **SETTINGS,
             "breaker_failures": self.breaker.failures,
             "breaker_open_ms": self.breaker.open_ms,
             "breaker_successes": self.breaker.successes,

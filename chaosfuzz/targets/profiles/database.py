@@ -181,11 +181,16 @@ class ForeignDatabase:
         """Set up a template, or the given database itself."""
         if not self._may_create:
             if not self._profile.reset_sql:
-                message = (
-                    f"the user {self._given.user} may create no database there; grant CREATEDB, "
-                    "or give database.reset_sql that empties the one it has"
+                raise InfrastructureError(
+                    cause=(
+                        f"the user {self._given.user} may create no database there, and the "
+                        "profile has no database.reset_sql"
+                    ),
+                    remedy=(
+                        "grant CREATEDB, or give database.reset_sql, which empties the database "
+                        "it has"
+                    ),
                 )
-                raise InfrastructureError(message)
             set_up(self._given)
             return
         self._drop_leftovers()
@@ -276,8 +281,10 @@ class ForeignDatabase:
                 return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             said = " ".join(str(error).split())
-            message = f"the server of database.dsn refused or is gone: {said}"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"the server of database.dsn refused a statement or is gone: {said}",
+                remedy="check that the server runs, and see its log for the cause",
+            ) from error
 
     def _run(self, command: tuple[str, ...]) -> None:
         try:
@@ -290,12 +297,16 @@ class ForeignDatabase:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            message = f"cannot run {' '.join(command)}: {error}; correct database.stop and start"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"cannot run {' '.join(command)}: {error}",
+                remedy="correct database.stop and database.start of the profile",
+            ) from error
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()[-400:]
-            message = f"{' '.join(command)} gave exit code {done.returncode}: {said}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{' '.join(command)} gave exit code {done.returncode}: {said}",
+                remedy="correct database.stop or database.start of the profile",
+            )
 
 
 def run_mark(index: int) -> str:
@@ -314,5 +325,6 @@ def run_scripts(address: Address, scripts: tuple[Path, ...]) -> None:
                 connection.execute(path.read_bytes())
         except (psycopg.Error, OSError) as error:
             said = " ".join(str(error).split())
-            message = f"{path} failed: {said}; correct the file"
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"{path} failed: {said}", remedy="correct the file"
+            ) from error

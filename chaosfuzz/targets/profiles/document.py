@@ -22,9 +22,10 @@ class Document:
     value: dict[str, Any]
     text: str
 
-    def refuse(self, problem: str, place: Place = ()) -> UsageError:
+    def refuse(self, cause: str, remedy: str, place: Place = ()) -> UsageError:
         """Return the error for a problem at a place in the document."""
-        return UsageError(f"{self.origin}:{line_of(self.text, place)}: {problem}")
+        where = f"{self.origin}:{line_of(self.text, place)}"
+        return UsageError(cause=f"{where}: {cause}", remedy=remedy)
 
 
 def read(path: Path) -> Document:
@@ -34,24 +35,30 @@ def read(path: Path) -> Document:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or error
-        message = f"{path}: cannot be read: {cause}; give the path of a profile, or {remedy}"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}: cannot be read: {cause}",
+            remedy=f"give the path of a profile, or {remedy}",
+        ) from error
     if len(content) > MAX_BYTES:
-        message = f"{path}:1: not a profile: over {MAX_BYTES} bytes; a profile is a few dozen lines"
-        raise UsageError(message)
+        message = (
+            f"{path}:1: not a profile: over {MAX_BYTES} bytes, but a profile has a few dozen lines"
+        )
+        raise UsageError(cause=message, remedy="give the path of a profile")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        message = f"{path}:{line}: not a profile: it is not text in UTF-8; {remedy}"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}:{line}: not a profile: it is not text in UTF-8", remedy=remedy
+        ) from error
     try:
         return Document(path, tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
-        message = f"{path}:{line}: not TOML: {error}; correct the line"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path}:{line}: not TOML: {error}", remedy="correct the line"
+        ) from error
 
 
 def line_of(text: str, place: Place) -> int:

@@ -42,11 +42,13 @@ def check_python(profile: Profile) -> None:
         try:
             found = metadata.version(name.partition("[")[0].strip())
         except metadata.PackageNotFoundError as error:
-            message = f"{profile.name} needs {wanted}, which is not installed; {remedy}"
-            raise UsageError(message) from error
+            raise UsageError(
+                cause=f"{profile.name} needs {wanted}, which is not installed", remedy=remedy
+            ) from error
         if version and found != version.strip():
-            message = f"{profile.name} needs {wanted}, but {found} is installed; {remedy}"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"{profile.name} needs {wanted}, but {found} is installed", remedy=remedy
+            )
 
 
 def install(profile: Profile) -> Installed:

@@ -78,8 +78,13 @@ class Launcher:
             tree.close()
         if exit_code != 0:
             ending = f"no end within {timeout_s:g} s" if exit_code is None else f"exit {exit_code}"
-            message = f"{' '.join(command)}: {ending}; {tree.log_path}: {log_tail(tree.log_path)}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=(
+                    f"{' '.join(command)}: {ending}. Its log {tree.log_path} ends: "
+                    f"{log_tail(tree.log_path)}"
+                ),
+                remedy="run the command by hand, and correct it in the profile",
+            )
 
     def log_path(self, component: str) -> Path:
         """Return where a component's output goes."""

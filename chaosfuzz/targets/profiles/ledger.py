@@ -62,18 +62,21 @@ class ProfileLedger:
             return
         self._offset += len(fresh)
         if self._offset > MAX_LEDGER_BYTES:
-            message = f"{self._path}: ledger is over {MAX_LEDGER_BYTES} bytes; a task runs wild"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{self._path}: the ledger of executions is over {MAX_LEDGER_BYTES} bytes",
+                remedy=(
+                    "look in it for the task that runs over and over; reduce the load if none does"
+                ),
+            )
         *lines, self._rest = (self._rest + fresh).split(b"\n")
         for line in lines:
             try:
                 self._take(json.loads(line))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                message = (
-                    f"{self._path}: damaged ledger line {line[:200]!r}: {error!r}; handlers write "
-                    f"{_FORMAT}"
-                )
-                raise InfrastructureError(message) from error
+                raise InfrastructureError(
+                    cause=f"{self._path}: damaged ledger line {line[:200]!r}: {error!r}",
+                    remedy=f"have the handlers write {_FORMAT}",
+                ) from error
 
     def _take(self, record: dict[str, Any]) -> None:
         token, pid = str(record["token"]), int(record["pid"])

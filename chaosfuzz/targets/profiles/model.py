@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from chaosfuzz.domain.container_actions import Restart
+from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.task import TaskStatus
 

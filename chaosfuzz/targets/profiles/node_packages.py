@@ -73,11 +73,10 @@ class NodePackages:
                 if not self.is_there():
                     self._install(say)
         except OSError as error:
-            message = (
-                f"cannot install {self.named} into {self._root}: {error}; make room there or set "
-                "CHAOSFUZZ_CACHE to a directory that can be written"
-            )
-            raise InfrastructureError(message) from error
+            raise InfrastructureError(
+                cause=f"cannot install {self.named} into {self._root}: {error}",
+                remedy="make room there or set CHAOSFUZZ_CACHE to a directory that can be written",
+            ) from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -91,11 +90,10 @@ class NodePackages:
     def _install(self, say: Callable[[str], None]) -> None:
         npm = shutil.which("npm")
         if npm is None:
-            message = (
-                f"npm is not on PATH, and {self.named} are not installed yet; install Node.js "
-                "with npm (Debian: apt-get install npm), or put it on PATH"
+            raise InfrastructureError(
+                cause=f"npm is not on PATH, and {self.named} are not installed yet",
+                remedy="install Node.js with npm (Debian: apt-get install npm), or put it on PATH",
             )
-            raise InfrastructureError(message)
         say(
             f"installing {self.named} into {self.directory} with npm; once, about half a "
             f"minute, {self._timeout_s:.0f} s at most"
@@ -133,11 +131,10 @@ class NodePackages:
             if code is None
             else f"failed with exit code {code}"
         )
-        message = (
-            f"npm install of {self.named} {what}: {said or 'it said nothing'}; check that npm "
-            "reaches its registry (npm ping), then try again"
+        raise InfrastructureError(
+            cause=f"npm install of {self.named} {what}: {said or 'it said nothing'}",
+            remedy="check that npm reaches its registry (npm ping), then try again",
         )
-        raise InfrastructureError(message)
 
     def _check(self, partial: Path) -> None:
         """Ask what is there for its version: npm may have been told not to run set-up scripts."""
@@ -148,11 +145,13 @@ class NodePackages:
                 manifest = partial / "node_modules" / name / "package.json"
                 found = json.loads(manifest.read_text())["version"] if manifest.exists() else "none"
             if _is_version(wanted) and not f"{found}.".startswith(f"{wanted}."):
-                message = (
-                    f"npm installed {name} {found} where {wanted} is wanted; see that npm may run "
-                    "install scripts (npm config get ignore-scripts says false), then try again"
+                raise InfrastructureError(
+                    cause=f"npm installed {name} {found} where {wanted} is wanted",
+                    remedy=(
+                        "see that npm may run install scripts (npm config get ignore-scripts says "
+                        "false), then try again"
+                    ),
                 )
-                raise InfrastructureError(message)
 
 
 def cache_root() -> Path:

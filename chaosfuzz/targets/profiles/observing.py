@@ -33,8 +33,9 @@ class ListingObserver:
             return self._session.query(self._listing.query)
         except psycopg.Error as error:
             said = " ".join(str(error).split())
-            message = f"{self._origin}: tasks.query failed: {said}; correct the query"
-            raise UsageError(message) from error
+            raise UsageError(
+                cause=f"{self._origin}: tasks.query failed: {said}", remedy="correct the query"
+            ) from error
 
     def sessions(self) -> tuple[int, int]:
         """Return the number of the target's sessions, and of those idle in a transaction."""
@@ -87,18 +88,18 @@ class Listing:
         if "status" not in row or not ("id" in row or "token" in row):
             there = ", ".join(row)
             message = (
-                f"{self._origin}: tasks.query gives {there}; it has to give status, and token or id"
+                f"{self._origin}: tasks.query gives {there}, but not status and one of token and id"
             )
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="name these columns in the query")
         word = str(row["status"])
         status = self._profile.states.get(word)
         if status is None:
             known = ", ".join(self._profile.states)
             message = (
                 f"{self._origin}: the queue says {word!r}, which tasks.states does not map "
-                f"(it has {known}); add it to a state"
+                f"(it has {known})"
             )
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="add it to a state")
         task_id = str(row["id"]) if row.get("id") is not None else ""
         token = str(row["token"]) if row.get("token") is not None else ""
         if task_id and token:

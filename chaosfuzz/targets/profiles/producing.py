@@ -113,8 +113,10 @@ class Producer:
             log = talk.process.log_path
             self.close()
             if ended and not self._has_answered and self._is_calm():
-                message = f"the producer {answer}; {log}: {log_tail(log)}"
-                raise InfrastructureError(message)
+                raise InfrastructureError(
+                    cause=f"the producer {answer}. Its log {log} ends: {log_tail(log)}",
+                    remedy="correct the producer so that it answers the first request",
+                )
             return f"the producer: {answer}"
         self._has_answered = True
         return answer

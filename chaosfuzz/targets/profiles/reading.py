@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
 from pydantic import ValidationError
 
-from chaosfuzz.domain.action import find_action
+from chaosfuzz.actions import create_tasks
 from chaosfuzz.domain.contract import Contract, Guarantee, Limit, WorkerExit
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.task import TaskStatus
@@ -57,15 +57,14 @@ def load_profile(path: Path) -> Profile:
 def _check_version(document: Document) -> None:
     version = document.value.get("chaosfuzz_profile")
     if version is None:
-        message = f"not a profile: it has no chaosfuzz_profile = {schema.VERSION}; add it"
-        raise document.refuse(message)
+        raise document.refuse("not a profile", f"add chaosfuzz_profile = {schema.VERSION}")
     place = ("chaosfuzz_profile",)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        message = f"chaosfuzz_profile={version!r} is no version; write {schema.VERSION}"
-        raise document.refuse(message, place)
+        raise document.refuse(
+            f"{place[0]}={version!r} is no version", f"write {schema.VERSION}", place
+        )
     if version > schema.VERSION:
-        message = f"made for a newer chaosfuzz (format {version}); upgrade chaosfuzz"
-        raise document.refuse(message, place)
+        raise document.refuse(f"made for a newer format, {version}", "upgrade chaosfuzz", place)
 
 
 def _refusal(error: ValidationError, document: Document) -> UsageError:
@@ -73,12 +72,15 @@ def _refusal(error: ValidationError, document: Document) -> UsageError:
     place = first["loc"]
     where = ".".join(str(part) for part in place)[:_SHOWN]
     if first["type"] == "missing":
-        return document.refuse(f"{where} is missing; add it", place[:-1])
+        return document.refuse(f"{where} is missing", "add it", place[:-1])
     if first["type"] == "extra_forbidden":
-        message = f"unknown key {where}; remove it or upgrade chaosfuzz (chaosfuzz profile schema)"
-        return document.refuse(message, place)
-    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}; correct the value"
-    return document.refuse(problem, place)
+        return document.refuse(
+            f"unknown key {where}",
+            "remove it or upgrade chaosfuzz (chaosfuzz profile schema)",
+            place,
+        )
+    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}"
+    return document.refuse(problem, "correct the value", place)
 
 
 def _brief(value: object) -> str:
@@ -98,13 +100,12 @@ class _Reader:
         """Return the profile; raises UsageError for what cannot be."""
         file = self._file
         if file.name in _RESERVED:
-            raise self._refuse(f"name={file.name!r} is taken; choose another", "name")
+            raise self._refuse(f"name={file.name!r} is taken", "choose another", "name")
         creation = self._creation()
         server = None
         if file.server is not None:
-            server = ServerProfile(
-                **self._component(file.server, "server"), health=file.server.health
-            )
+            parts = self._component(file.server, "server")
+            server = ServerProfile(**parts, health=file.server.health)
         compose = self._compose()
         if compose is not None and file.compose is not None and compose.server is not None:
             health = file.compose.health
@@ -135,8 +136,7 @@ class _Reader:
         if file.compose is not None:
             return ComponentProfile(command=(), ready=None, grace_s=file.compose.grace_s)
         if file.worker is None:
-            problem = "worker is missing: which command runs one? Or name a compose file"
-            raise self._refuse(problem)
+            raise self._refuse("worker is missing", "name the command of one, or a compose file")
         return ComponentProfile(**self._component(file.worker, "worker"))
 
     def _compose(self) -> ComposeProfile | None:
@@ -145,16 +145,16 @@ class _Reader:
             return None
         path = self._directory / file.file
         if not path.is_file():
-            raise self._refuse(f"compose.file: {path} is no file; correct it", "compose", "file")
+            raise self._refuse(f"compose.file: {path} is no file", "correct it", "compose", "file")
         if self._file.worker is not None or self._file.server is not None:
-            problem = "the compose file runs server and workers; remove [server] and [worker]"
-            raise self._refuse(problem, "compose")
+            remedy = "remove [server] and [worker]"
+            raise self._refuse("the compose file runs server and workers", remedy, "compose")
         if self._file.database.dsn is None or not self._file.database.reset_sql:
             problem = (
-                "compose needs database.dsn (user, password and name of the service's database) "
-                "and database.reset_sql, which empties it before each schedule; add them"
+                "compose needs database.dsn (user, password and name of the service's "
+                "database) and database.reset_sql, which empties it before each schedule"
             )
-            raise self._refuse(problem, "database")
+            raise self._refuse(problem, "add them", "database")
         return ComposeProfile(
             file=path,
             worker=file.worker,
@@ -165,16 +165,17 @@ class _Reader:
             up_timeout_s=file.up_timeout_s,
         )
 
-    def _refuse(self, problem: str, *place: str | int) -> UsageError:
-        return self._document.refuse(problem, place)
+    def _refuse(self, cause: str, remedy: str, *place: str | int) -> UsageError:
+        return self._document.refuse(cause, remedy, place)
 
     def _component(self, file: schema.ComponentFile, name: str) -> dict[str, Any]:
         if file.ready is None and name != "producer":
-            problem = (
-                f"{name}.ready is missing: how does one know that it is ready? Write for example "
-                'ready = {line = "started"}, {http = "/health"}, {tcp = true} or {query = "..."}'
+            raise self._refuse(
+                f"{name}.ready is missing, which says how to know that it is ready",
+                'write for example ready = {line = "started"}, {http = "/health"}, {tcp = true} '
+                'or {query = "..."}',
+                name,
             )
-            raise self._refuse(problem, name)
         self._check_words(file.command, PLACES, (name, "command"))
         self._check_words([*file.env.values(), file.cwd], PLACES, (name, "env"))
         return {
@@ -190,8 +191,8 @@ class _Reader:
     def _ready(self, file: schema.ReadyFile, name: str) -> Readiness:
         given = [way for way in ("line", "http", "tcp", "query") if getattr(file, way)]
         if len(given) != 1:
-            problem = f"{name}.ready names {given or 'nothing'}; give one of line, http, tcp, query"
-            raise self._refuse(problem, name, "ready")
+            problem = f"{name}.ready names {given or 'nothing'}"
+            raise self._refuse(problem, "give one of line, http, tcp, query", name, "ready")
         line = None
         if file.line is not None:
             try:
@@ -199,7 +200,7 @@ class _Reader:
                 line = re.compile(file.line, re.MULTILINE)
             except re.error as error:
                 problem = f"{name}.ready.line={_brief(file.line)} is no regular expression: {error}"
-                raise self._refuse(problem, name, "ready") from error
+                raise self._refuse(problem, "correct the expression", name, "ready") from error
         return Readiness(
             timeout_s=file.timeout_s,
             line=line,
@@ -215,15 +216,14 @@ class _Reader:
         paths = [self._directory / name for name in file.setup_sql]
         for path in paths:
             if not path.is_file():
-                problem = f"database.setup_sql: {path} is no file; correct the name"
-                raise self._refuse(problem, "database", "setup_sql")
+                problem = f"database.setup_sql: {path} is no file"
+                raise self._refuse(problem, "correct the name", "database", "setup_sql")
         if file.dsn is not None:
             self._check_dsn(file)
         elif file.stop or file.start or file.reset_sql or file.may_be_broken:
-            problem = "stop, start, reset_sql and may_be_broken go with a dsn; remove them"
-            raise self._refuse(problem, "database")
+            raise self._refuse("stop, start and reset_sql go with a dsn", "remove them", "database")
         if bool(file.stop) != bool(file.start):
-            raise self._refuse("stop and start go together; give both or none", "database")
+            raise self._refuse("stop and start go together", "give both or none", "database")
         return DatabaseProfile(
             setup=tuple(map(tuple, file.setup)),
             setup_sql=tuple(paths),
@@ -237,17 +237,18 @@ class _Reader:
     def _check_dsn(self, file: schema.DatabaseFile) -> None:
         if not file.may_be_broken:
             problem = (
-                "this run cuts connections of the server of dsn, makes and drops databases there: "
-                "write may_be_broken = true if it may, or leave out dsn"
+                "this run cuts connections of the server of dsn, makes and drops databases there, "
+                "and the profile does not allow it"
             )
-            raise self._refuse(problem, "database", "dsn")
+            remedy = "write may_be_broken = true if it may, or leave out dsn"
+            raise self._refuse(problem, remedy, "database", "dsn")
         try:
             parts = conninfo_to_dict(str(file.dsn))
         except ProgrammingError as error:
             problem = f"database.dsn is no connection string: {str(error).strip()}"
-            raise self._refuse(problem, "database", "dsn") from error
+            raise self._refuse(problem, "correct it", "database", "dsn") from error
         if not parts.get("dbname"):
-            raise self._refuse("database.dsn names no database; add it", "database", "dsn")
+            raise self._refuse("database.dsn names no database", "add it", "database", "dsn")
 
     def _creation(self) -> CreationProfile | None:
         file = self._file.create
@@ -262,15 +263,15 @@ class _Reader:
         chosen = [way for way, is_given in ways.items() if is_given]
         if len(chosen) != 1 or file.by not in {None, chosen[0]}:
             given = " and ".join(chosen) or "nothing"
-            problem = f"create names {given}; give one of http, sql, command, or by = 'producer'"
-            raise self._refuse(problem, "create")
+            remedy = "give one of http, sql, command, or by = 'producer'"
+            raise self._refuse(f"create names {given}", remedy, "create")
         if (file.by == "producer") != (self._file.producer is not None):
-            problem = "create.by = 'producer' and [producer] go together; give both or none"
-            raise self._refuse(problem, "create")
+            problem = "create.by = 'producer' and [producer] go together"
+            raise self._refuse(problem, "give both or none", "create")
         compose = self._file.compose
         serves = self._file.server is not None or (compose is not None and compose.server)
         if file.http is not None and not serves:
-            raise self._refuse("create.http needs a [server]; describe it", "create")
+            raise self._refuse("create.http needs a [server]", "describe it", "create")
         self._check_words(file.command, (*PLACES, *REQUEST), ("create", "command"))
         producer = None
         if self._file.producer is not None:
@@ -314,11 +315,11 @@ class _Reader:
         for status in TaskStatus:
             for word in getattr(file.states, status.value):
                 if word in states:
-                    problem = f"{word!r} means both {states[word]} and {status}; choose one"
-                    raise self._refuse(problem, "tasks", "states", status.value)
+                    problem = f"{word!r} means both {states[word]} and {status}"
+                    raise self._refuse(problem, "choose one", "tasks", "states", status.value)
                 states[word] = status
         if not states:
-            raise self._refuse("tasks.states maps nothing; add the queue's words", "tasks")
+            raise self._refuse("tasks.states maps nothing", "add the queue's words", "tasks")
         return ListingProfile(query=file.query, states=states, deleted_means=file.deleted_means)
 
     def _contract(self, creation: CreationProfile | None) -> Contract:
@@ -360,15 +361,15 @@ class _Reader:
         place = ("contract", "limits", index)
         kinds = [kind.value for kind in Kind]
         if limit.kind not in kinds:
-            problem = f"unknown kind {_brief(limit.kind)}; there are: {', '.join(kinds)}"
-            raise self._refuse(problem, *place, "kind")
+            there = f"there are: {', '.join(kinds)}"
+            raise self._refuse(f"unknown kind {_brief(limit.kind)}", there, *place, "kind")
         if limit.status and limit.status not in list(TaskStatus):
-            problem = f"unknown status {_brief(limit.status)}; there are: {', '.join(TaskStatus)}"
-            raise self._refuse(problem, *place, "status")
+            problem = f"unknown status {_brief(limit.status)}"
+            raise self._refuse(problem, f"there are: {', '.join(TaskStatus)}", *place, "status")
         for name in ("says", "source"):
             if not getattr(limit, name).strip():
-                problem = f"a documented limit needs {name}: what is documented, and where"
-                raise self._refuse(problem, *place, name)
+                remedy = f"write {name}: what is documented, and where"
+                raise self._refuse(f"a documented limit has no {name}", remedy, *place, name)
 
     def _check_words(self, texts: list[str], known: tuple[str, ...], place: Place) -> None:
         for text in texts:
@@ -378,10 +379,10 @@ class _Reader:
     def _check_word(self, name: str, known: tuple[str, ...], place: Place) -> None:
         if name not in known:
             there = ", ".join(f"{{{word}}}" for word in known)
-            problem = f"unknown placeholder {{{name}}}; there are: {there} ({{{{ is a brace)"
-            raise self._refuse(problem, *place)
+            problem = f"unknown placeholder {{{name}}}"
+            raise self._refuse(problem, f"there are: {there} ({{{{ is a brace)", *place)
         if name == "port" and self._file.server is None:
-            raise self._refuse("{port} is the port of a [server]; describe it", *place)
+            raise self._refuse("{port} is the port of a [server]", "describe it", *place)
 
 
 def _words_of(body: object) -> Iterator[str]:
@@ -396,4 +397,4 @@ def _words_of(body: object) -> Iterator[str]:
             yield from _words_of(value)
 
 
-assert all(find_action("create_tasks").parameter(name) for name in ARGUMENTS)
+assert all(create_tasks.parameter(name) for name in ARGUMENTS)

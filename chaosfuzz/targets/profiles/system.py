@@ -141,11 +141,14 @@ class ProfileSystem(ComponentSystem):
         for ended in gone:
             if not ended.ordered and self.contract.worker_exit is WorkerExit.HARNESS:
                 log = self._launcher.log_path(ended.component)
-                message = (
-                    f"{ended.component} ended by itself with exit code {ended.exit_code}, which "
-                    f"the profile calls a broken set-up; {log}: {log_tail(log)}"
+                raise InfrastructureError(
+                    cause=(
+                        f"{ended.component} ended by itself with exit code {ended.exit_code}, "
+                        f"which the profile calls a broken set-up. Its log {log} ends: "
+                        f"{log_tail(log)}"
+                    ),
+                    remedy="correct the set-up as the log says",
                 )
-                raise InfrastructureError(message)
         with self._lock:
             self._starting -= {name for name in self._starting if self._has_come_up(name)}
         return gone
@@ -229,8 +232,10 @@ class ProfileSystem(ComponentSystem):
         if problem and not self._is_open:
             log = self._launcher.log_path(component)
             said = log_tail(log, self._log_from.get(component, 0))
-            message = f"{component} {problem}; {log}: {said or 'nothing'}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{component} {problem}. Its log {log} ends: {said or 'nothing'}",
+                remedy="correct its command or its `ready` in the profile",
+            )
 
     def _not_ready(self, component: str, spec: ComponentProfile, process: Process) -> str:
         if spec.ready is None:
@@ -298,5 +303,7 @@ class ProfileSystem(ComponentSystem):
         problem = self._not_ready(CLIENT, spec, process)
         if problem and not self._is_open:
             log = self._launcher.log_path(CLIENT)
-            message = f"the producer {problem}; {log}: {log_tail(log)}"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"the producer {problem}. Its log {log} ends: {log_tail(log)}",
+                remedy="correct its command or its `ready` in the profile",
+            )

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from chaosfuzz.domain.action import PLAIN_ACTIONS
+from chaosfuzz.actions import offered
+from chaosfuzz.domain.abilities import PROCESS_ABILITIES, Ability
 from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.domain.wire import Wire
 from chaosfuzz.targets.keeper import Keeper
@@ -31,24 +32,23 @@ READY_TIMEOUT_S = 15.0
 SETUP = "setup"
 # A log that has grown beyond this is emptied before the next schedule.
 MAX_LOG_BYTES = 4 * 1024 * 1024
-# Of the reference system's API alone.
-_ITS_OWN = frozenset({"cancel_task", "retry_task", "read_api", "ask_badly"})
-_OF_SERVER = frozenset(
-    {"stop_server", "kill_server", "restart_server", "start_server", "cut_server"}
-)
-_OF_DATABASE = frozenset({"stop_database", "start_database"})
-_OF_CREATION = frozenset({"create_tasks", "lose_reply", "reset_request", "delay_reply"})
+
+
+def abilities_of(profile: Profile) -> frozenset[Ability]:
+    """Return what a profile's system can do and suffer."""
+    # Only the API of the reference system takes these.
+    lacking = {Ability.TASK_OPERATIONS, Ability.INQUIRIES}
+    if profile.server is None:
+        lacking.add(Ability.SERVER)
+    if not profile.database.stoppable:
+        lacking.add(Ability.DATABASE)
+    if profile.creation is None:
+        lacking.add(Ability.TASKS)
+    return PROCESS_ABILITIES - lacking
 
 
 def describe(profile: Profile) -> TargetDescription:
     """Return what a profile's system is and offers."""
-    lacking = set(_ITS_OWN)
-    if profile.server is None:
-        lacking |= _OF_SERVER
-    if not profile.database.stoppable:
-        lacking |= _OF_DATABASE
-    if profile.creation is None:
-        lacking |= _OF_CREATION
     takes: tuple[str, ...] = ()
     if profile.creation is not None:
         takes = profile.creation.takes
@@ -58,7 +58,7 @@ def describe(profile: Profile) -> TargetDescription:
     return TargetDescription(
         name=profile.name,
         summary=profile.summary,
-        actions=tuple(name for name in PLAIN_ACTIONS if name not in lacking),
+        actions=offered(abilities_of(profile)),
         contract=profile.contract,
         takes=takes,
     )

@@ -30,8 +30,9 @@ class SimulatedRunner:
     ) -> None:
         self.defects = frozenset(defects)
         for name in sorted(self.defects - SIGNATURES.keys()):
-            message = f"unknown defect {name!r}; there are: {', '.join(SIGNATURES)}"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"unknown defect {name!r}", remedy=f"choose among: {', '.join(SIGNATURES)}"
+            )
         self.flakiness = flakiness
         self.runs = 0
         self._random = random.Random(seed)

@@ -1,6 +1,7 @@
 """The simulated target as others see it."""
 
-from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.actions import offered
+from chaosfuzz.domain.abilities import PROCESS_ABILITIES, Ability
 from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.targets.simulated.defects import DEFECTS
@@ -12,14 +13,7 @@ from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS
 DESCRIPTION = TargetDescription(
     name="simulated",
     summary="a job queue in logical time: no processes, thousands of schedules a second",
-    actions=tuple(
-        action.name
-        for action in CATALOGUE
-        if "connection" not in action.name
-        and action.name not in {"cut_server", "read_api", "ask_badly"}
-        and not action.needs_moment
-        and not action.ability
-    ),
+    actions=offered(PROCESS_ABILITIES - {Ability.INQUIRIES, Ability.WIRE, Ability.REPLIES}),
     contract=Contract(
         guarantee=Guarantee.AT_LEAST_ONCE,
         lease_ms=LEASE_MS,

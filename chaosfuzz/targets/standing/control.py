@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.postgres import StopMode
+from chaosfuzz.targets.standing.plan import Refusal
 from chaosfuzz.targets.standing.state import State
 from chaosfuzz.targets.standing.status import Status
 
@@ -32,8 +33,7 @@ class Response:
     """How things are after an order, or why it was not carried out."""
 
     status: Status | None = None
-    error: str = ""
-    is_usage: bool = False
+    refusal: Refusal | None = None
 
 
 _ORDERS = TypeAdapter(Order)
@@ -57,10 +57,11 @@ def give_order(state: State, order: Order) -> Status:
             response = _RESPONSES.validate_json(_read_line(connection))
     except (OSError, ValidationError) as error:
         cause = str(error) or type(error).__name__
-        message = f"the supervisor (pid {state.pid}) does not answer: {cause}; {hint}"
-        raise InfrastructureError(message) from error
-    if response.error:
-        raise (UsageError if response.is_usage else InfrastructureError)(response.error)
+        raise InfrastructureError(
+            cause=f"the supervisor (pid {state.pid}) does not answer: {cause}", remedy=hint
+        ) from error
+    if response.refusal is not None:
+        raise response.refusal.error()
     return response.status or Status(services=())
 
 

@@ -60,16 +60,17 @@ def kept_data(data: Path, postgres_major: int) -> Iterator[KeptData]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = f"--data {data}: another system is up on it; end that with: chaosfuzz down"
-            raise UsageError(message) from error
+            message = f"--data {data}: another system is up on it"
+            raise UsageError(cause=message, remedy="end that with: chaosfuzz down") from error
         found = _read(data) or _write(data, postgres_major)
         if found.postgres_major != postgres_major:
-            message = (
-                f"--data {data}: made by PostgreSQL {found.postgres_major}, which "
-                f"{postgres_major} cannot read; choose another directory or set "
-                "CHAOSFUZZ_POSTGRES_BIN"
+            raise UsageError(
+                cause=(
+                    f"--data {data}: made by PostgreSQL {found.postgres_major}, which "
+                    f"{postgres_major} cannot read"
+                ),
+                remedy="choose another directory or set CHAOSFUZZ_POSTGRES_BIN",
             )
-            raise UsageError(message)
         _await_empty(data)
         yield found
     finally:
@@ -81,14 +82,16 @@ def _make(data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
         names = {entry.name for entry in data.iterdir()}
     except OSError as error:
-        message = f"--data {data}: {error.strerror}; choose another directory"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"--data {data}: {error.strerror}", remedy="choose another directory"
+        ) from error
     if names - {_LOCK} and _MARK not in names:
-        message = f"--data {data}: there is something else in it; choose an empty directory"
-        raise UsageError(message)
+        message = f"--data {data}: there is something else in it"
+        raise UsageError(cause=message, remedy="choose an empty directory")
     if not os.access(data, os.W_OK | os.X_OK):
-        message = f"--data {data}: it cannot be written; choose another directory"
-        raise UsageError(message)
+        raise UsageError(
+            cause=f"--data {data}: it cannot be written", remedy="choose another directory"
+        )
 
 
 def _read(data: Path) -> KeptData | None:
@@ -98,8 +101,9 @@ def _read(data: Path) -> KeptData | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        message = f"{path} is not what `chaosfuzz up --data` wrote; remove the directory"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path} is not what `chaosfuzz up --data` wrote", remedy="remove the directory"
+        ) from error
 
 
 def _write(data: Path, postgres_major: int) -> KeptData:
@@ -118,6 +122,6 @@ def _await_empty(data: Path) -> None:
     deadline = time.monotonic() + _END_TIMEOUT_S
     while pids := processes_in(cluster_directory(data)):
         if time.monotonic() > deadline:
-            message = f"--data {data}: processes {list(pids)} still work in it; end them first"
-            raise InfrastructureError(message)
+            message = f"--data {data}: processes {list(pids)} still work in it"
+            raise InfrastructureError(cause=message, remedy="end them first")
         time.sleep(_POLL_S)

@@ -41,8 +41,8 @@ class Pace:
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.speed <= MAX_SPEED:
-            message = f"speed {self.speed:g} is out of range; choose from 0.1 to {MAX_SPEED:g}"
-            raise UsageError(message)
+            message = f"speed {self.speed:g} is out of range"
+            raise UsageError(cause=message, remedy=f"choose from 0.1 to {MAX_SPEED:g}")
 
     def settings(self) -> dict[str, float | int]:
         """Return the settings that every component has."""

@@ -100,8 +100,8 @@ class Services:
         """
         last = self._processes.get(name)
         if last is not None and self._is_running(last):
-            message = f"{name} is running already; see: chaosfuzz workers status"
-            raise UsageError(message)
+            message = f"{name} is running already"
+            raise UsageError(cause=message, remedy="see what runs with: chaosfuzz workers status")
         child = self._keeper.fork(
             SERVER_ENTRY if name == SERVER else WORKER_ENTRY,
             json.dumps(self._settings(name)),
@@ -131,8 +131,13 @@ class Services:
             process.ending = "killed"
             child.kill_tree()
         if child.wait(_KILL_TIMEOUT_S) is None:
-            message = f"{name} (pid {child.pid}) survives SIGKILL; reboot"
-            raise InfrastructureError(message)
+            raise InfrastructureError(
+                cause=f"{name} (pid {child.pid}) survives SIGKILL",
+                remedy=(
+                    f"look at its state (ps -o stat,wchan {child.pid}); state D waits for a "
+                    "device, which only a reboot ends"
+                ),
+            )
         self._is_running(process)
 
     def stop_database(self, mode: StopMode) -> None:
@@ -144,8 +149,8 @@ class Services:
 
         """
         if not self._cluster.is_running:
-            message = "the database is not running; start it with: chaosfuzz service db-start"
-            raise UsageError(message)
+            message = "the database is not running"
+            raise UsageError(cause=message, remedy="start it with: chaosfuzz service db-start")
         self._cluster.stop(mode)
         self._database_ending = "killed" if mode == "kill" else "stopped"
 
@@ -159,7 +164,7 @@ class Services:
         """
         if self._cluster.is_running:
             message = "the database is running already"
-            raise UsageError(message)
+            raise UsageError(cause=message, remedy="stop it first with: chaosfuzz service db-stop")
         self._cluster.start(_READY_TIMEOUT_S)
         self._database_starts += 1
         self._database_ending = "exited"
@@ -174,8 +179,8 @@ class Services:
         """
         running = set(self.status().running_workers())
         if len(running) + count > MAX_WORKERS:
-            message = f"{len(running) + count} workers are too many; at most {MAX_WORKERS} can run"
-            raise UsageError(message)
+            message = f"{len(running) + count} workers are too many"
+            raise UsageError(cause=message, remedy=f"run {MAX_WORKERS} at most")
         names = (f"worker-{slot}" for slot in range(1, MAX_WORKERS + 1))
         for name in [name for name in names if name not in running][:count]:
             self.start(name)
@@ -272,7 +277,9 @@ class Services:
     def _not_running(self, name: str) -> UsageError:
         names = [s.name for s in self.status().services if s.condition == "running"]
         running = ", ".join(each for each in names if each != DATABASE) or "none"
-        return UsageError(f"{name} is not running; running are: {running}")
+        return UsageError(
+            cause=f"{name} is not running", remedy=f"choose among what runs: {running}"
+        )
 
 
 def _by_number(names: Iterable[str]) -> list[str]:

@@ -56,8 +56,8 @@ def start_supervisor(plan: Plan) -> State:
                 raise
     state = find_state(plan.out)
     if state is None:
-        message = f"the supervisor left no state in {state_path(plan.out)}; see {log_path}"
-        raise InfrastructureError(message)
+        message = f"the supervisor left no state in {state_path(plan.out)}"
+        raise InfrastructureError(cause=message, remedy=f"see its log {log_path}")
     # It is meant to outlive this process, which has nothing to wait for.
     process.returncode = 0
     return state
@@ -79,32 +79,38 @@ def _await_ready(process: subprocess.Popen[bytes], plan: Plan, ready: int, log_p
     with contextlib.suppress(BrokenPipeError), process.stdin:
         process.stdin.write(PLANS.dump_json(plan))
     if not wait_readable([ready], START_TIMEOUT_S):
-        message = f"the system was not ready within {START_TIMEOUT_S:g} s; see {log_path}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=f"the system was not ready within {START_TIMEOUT_S:g} s",
+            remedy=f"see the supervisor's log {log_path}, and free memory if the machine is busy",
+        )
     said = os.read(ready, 65536)
     if not said:
-        message = f"the supervisor died while starting; {log_path}: {log_tail(log_path)}"
-        raise InfrastructureError(message)
+        raise InfrastructureError(
+            cause=(
+                f"the supervisor died while starting. Its log {log_path} ends: {log_tail(log_path)}"
+            ),
+            remedy=(
+                "correct what the log says; if it names no cause, look in the kernel's log for a "
+                "lack of memory"
+            ),
+        )
     started = STARTED.validate_json(said)
-    if started.error:
-        raise (UsageError if started.is_usage else InfrastructureError)(started.error)
+    if started.refusal is not None:
+        raise started.refusal.error()
 
 
 def _refuse_second(state: State) -> None:
     if state.is_alive:
-        message = (
-            f"it is up already at {state.base_url} (supervisor {state.pid}); "
-            "end it with: chaosfuzz down"
-        )
-        raise UsageError(message)
+        message = f"it is up already at {state.base_url} (supervisor {state.pid})"
+        raise UsageError(cause=message, remedy="end it with: chaosfuzz down")
 
 
 def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror}; choose another directory with --out"
-        raise UsageError(message) from error
+        message = f"cannot write {path}: {error.strerror}"
+        raise UsageError(cause=message, remedy="choose another directory with --out") from error
 
 
 @contextlib.contextmanager

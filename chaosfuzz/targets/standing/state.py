@@ -72,8 +72,10 @@ def find_state(out: Path) -> State | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        message = f"{path} is no state of `chaosfuzz up`: {error}; remove it"
-        raise UsageError(message) from error
+        raise UsageError(
+            cause=f"{path} is no state of `chaosfuzz up`: {error}",
+            remedy="remove the file, and what is left of the system with: chaosfuzz clean",
+        ) from error
 
 
 def forget_state(out: Path) -> None:

@@ -9,13 +9,13 @@ import socket
 import sys
 from pathlib import Path
 
-from chaosfuzz.domain.errors import ChaosfuzzError, UsageError
+from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
 from chaosfuzz.targets.keeper.process_tree import start_time_ticks
 from chaosfuzz.targets.postgres import create_runtime_directory, locate_postgres
 from chaosfuzz.targets.standing.control import Order, Response, read_order, respond
 from chaosfuzz.targets.standing.kept_data import cluster_directory, kept_data, new_password
 from chaosfuzz.targets.standing.pace import Pace
-from chaosfuzz.targets.standing.plan import PLANS, STARTED, Plan, Started
+from chaosfuzz.targets.standing.plan import PLANS, STARTED, Plan, Refusal, Started
 from chaosfuzz.targets.standing.services import Services
 from chaosfuzz.targets.standing.state import State, forget_state, state_path, write_state
 from chaosfuzz.targets.standing.status import ALL_WORKERS, SERVER, Status
@@ -35,8 +35,10 @@ def supervise(ready: int) -> int:
         try:
             supervisor = _Supervisor(plan, undo)
         except (ChaosfuzzError, OSError) as error:
-            started = Started(error=str(error), is_usage=isinstance(error, UsageError))
-            telling.write(STARTED.dump_json(started))
+            if isinstance(error, OSError):
+                remedy = f"see the supervisor's log in {state_path(plan.out).parent}"
+                error = InfrastructureError(cause=str(error), remedy=remedy)
+            telling.write(STARTED.dump_json(Started(refusal=Refusal.of(error))))
             forget_state(plan.out)
             return 3
         telling.write(STARTED.dump_json(Started()))
@@ -122,7 +124,7 @@ class _Supervisor:
             else:
                 response = Response(status=self._carry_out(order))
         except ChaosfuzzError as error:
-            response = Response(error=str(error), is_usage=isinstance(error, UsageError))
+            response = Response(refusal=Refusal.of(error))
         # Whoever gave the order may have been interrupted.
         with contextlib.suppress(OSError):
             respond(connection, response)
@@ -154,12 +156,15 @@ class _Supervisor:
             chosen = [s.name for s in workers if (s.condition == "running") is running]
             if not chosen:
                 what = "runs" if running else "has ended"
-                message = f"no worker {what}; see: chaosfuzz workers status"
-                raise UsageError(message)
+                raise UsageError(
+                    cause=f"no worker {what}", remedy="see what runs with: chaosfuzz workers status"
+                )
             return tuple(chosen)
         if service not in known:
-            message = f"no service {service!r}; there are: {', '.join([*known, ALL_WORKERS])}"
-            raise UsageError(message)
+            raise UsageError(
+                cause=f"no service {service!r}",
+                remedy=f"choose among: {', '.join([*known, ALL_WORKERS])}",
+            )
         return (service,)
 
 

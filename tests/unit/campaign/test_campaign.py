@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.campaign.events import CaseSaved, FailureFound, ScheduleDone
+from chaosfuzz.campaign.failures import RUNS, Sighting, look_again
 from chaosfuzz.campaign.fuzz import UNDECIDED_RERUNS, FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.sighting import RUNS, Sighting, look_again
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.fault import Journal
-from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.shrinking import Budget

@@ -6,8 +6,8 @@ from pathlib import Path
 from unit.campaign.test_campaign import FakeJournal, FakeRunner, FakeSetup
 
 from chaosfuzz.campaign.events import CaseSaved, FailureFound, LimitKnown
+from chaosfuzz.campaign.failures import LimitAsFailure, as_failure
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
-from chaosfuzz.campaign.limits import LimitAsFailure, as_failure
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.cases import CaseStore

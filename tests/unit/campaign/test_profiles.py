@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from chaosfuzz.campaign.profilewriting import WAYS, Answers, write_profile
 from chaosfuzz.campaign.replay import setup_for
 from chaosfuzz.campaign.targets import ready_profiles
 from chaosfuzz.campaign.wiring import Setup
@@ -14,6 +13,7 @@ from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.planning import schedules
+from chaosfuzz.profile_tools.writing import WAYS, Answers, write_profile
 from chaosfuzz.targets.profiles import describe, load_profile
 
 CASE = Path(__file__).parents[3] / "shrunk_cases/reference/stuck-no-lease-recovery.yaml"
@@ -34,7 +34,7 @@ def profile(tmp_path: Path) -> Path:
 
 def test_a_case_of_a_profile_asks_for_it(profile: Path):
     mine = case("mine", "mine.toml")
-    with pytest.raises(UsageError, match=r"whose profile 'mine.toml' was not given.*--profile"):
+    with pytest.raises(UsageError, match=r"whose profile 'mine.toml' was not given\n.*--profile"):
         setup_for(mine)
     setup = setup_for(mine, profiles=[profile])
     assert setup.named.name == "mine"
@@ -48,7 +48,7 @@ def test_a_profile_of_another_name_does_not_do(profile: Path):
 
 @pytest.mark.parametrize("name", ["/etc/evil.toml", "evil.toml", "../evil"])
 def test_a_case_never_names_a_file_to_be_run(name: str):
-    with pytest.raises(UsageError, match="is no name; a case never names a file"):
+    with pytest.raises(UsageError, match="path of a file; a case never names a file"):
         setup_for(case(name))
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from chaosfuzz.domain.contract import Contract, Guarantee
-from chaosfuzz.domain.fault import Judgement, Performed
-from chaosfuzz.domain.history import FaultKind, Health, History, InquiryKind, Observation
+from chaosfuzz.domain.fault import Judgement
+from chaosfuzz.domain.history import Health, InquiryKind, Observation
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import Exit, RunResult, System
@@ -38,6 +38,32 @@ class FakeSystem:
         self.asked: list[TaskRequest] = []
         self.exited: list[Exit] = []
         self.workers = ["worker-1"]
+        self.error: Exception | None = None
+
+    def kill(self, component: str, *, graceful: bool) -> bool:
+        self._log(f"kill {component}")
+        self.workers.remove(component)
+        return True
+
+    def start(self, component: str) -> bool:
+        if component.startswith("worker") and component not in self.workers:
+            self.log.append("heal")
+            self.workers.append(component)
+            return True
+        return False
+
+    def pause(self, component: str) -> bool:
+        self._log(f"pause {component}")
+        return True
+
+    def resume(self, component: str) -> bool:
+        return False
+
+    def _log(self, line: str) -> None:
+        """Log what is asked for; break the harness if told to."""
+        self.log.append(line)
+        if self.error is not None:
+            raise self.error
 
     def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
         health = Health.WELL if ask_health else Health.UNASKED
@@ -115,27 +141,6 @@ class FakeLane:
         self.log.append("close lane")
 
 
-class FakeInjector:
-    """Logs what it is asked for; breaks the harness if told to."""
-
-    actions = ("kill_worker", "pause_worker")
-
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-        self.error: Exception | None = None
-
-    def perform(self, step: Step, system: System, history: History) -> Performed:
-        self.log.append(f"perform {step}")
-        if self.error is not None:
-            raise self.error
-        history.begin_fault(FaultKind.KILLED, "worker-1", 1)
-        return Performed(applied=True)
-
-    def heal(self, system: System, history: History) -> None:
-        self.log.append("heal")
-        history.end_fault(FaultKind.KILLED, "worker-1", 2)
-
-
 class FakeJudge:
     """Judges by a function of view and step, and remembers the views."""
 
@@ -168,13 +173,11 @@ class Stage:
     def __init__(self) -> None:
         self.log: list[str] = []
         self.system = FakeSystem(self.log)
-        self.injector = FakeInjector(self.log)
         self.judge = FakeJudge()
         self.stop = threading.Event()
         self.lane = FakeLane(self.system, self.log)
         self.runner = ScheduleRunner(
             self.lane,
-            lambda _workers: (self.injector,),
             self.judge,
             FakeJournal(self.log),
             self.stop,

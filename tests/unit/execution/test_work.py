@@ -2,14 +2,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chaosfuzz.actions import ActionContext, Performed, Step, make_step, perform
 from chaosfuzz.domain import InquiryKind, OperationKind, Outcome
 from chaosfuzz.domain.history import History
 from chaosfuzz.domain.outcome import Reception, Reply
-from chaosfuzz.domain.schedule import make_step
-from chaosfuzz.execution.work import perform_work
 
 if TYPE_CHECKING:
     from tests.unit.execution.conftest import Stage
+
+
+def perform_work(step: Step, system: object, history: History) -> Performed:
+    watch = lambda *_, **__: False  # noqa: E731
+    return perform(step, ActionContext(system=system, history=history, watch=watch))  # type: ignore[arg-type]
+
 
 LOST = make_step("create_tasks", count=1, lost_reply=1)
 NEVER = Reply(reception=Reception.NEVER_SENT)

@@ -1,8 +1,7 @@
 from itertools import islice
 
-from chaosfuzz.domain.action import CATALOGUE
+from chaosfuzz.actions import all_actions, repaired
 from chaosfuzz.domain.moment import Alphabet, EventClass
-from chaosfuzz.domain.plan import repaired
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import Moments, Pinning, schedules
 from chaosfuzz.planning.enumeration import (
@@ -134,7 +133,7 @@ def test_background_is_not_struck():
 
 
 def drawn(moments: Moments, max_steps: int = 12) -> list[Schedule]:
-    actions = tuple(action.name for action in CATALOGUE)
+    actions = tuple(action.name for action in all_actions())
     pinning = Pinning(alphabet=ALPHABET, moments=moments)
     return list(islice(schedules(actions, max_steps, 3, pinning), 20))
 
@@ -150,7 +149,7 @@ def test_every_second_schedule_of_a_search_is_a_single_fault():
 
 
 def test_with_long_leases_a_search_begins_with_workers_that_are_killed_at_work():
-    actions = tuple(action.name for action in CATALOGUE)
+    actions = tuple(action.name for action in all_actions())
     pinning = Pinning(alphabet=ALPHABET, moments=Moments.BOTH)
     found = schedules(actions, 12, 3, pinning, lease_ms=SHORT_LEASE_MS + 1)
     kills = list(killed_at_work(ALPHABET, 3))

@@ -2,13 +2,12 @@ from itertools import islice
 
 import pytest
 
-from chaosfuzz.domain.action import CATALOGUE, find_action
+from chaosfuzz.actions import PlanModel, all_actions, apply, make_step
 from chaosfuzz.domain.moment import Alphabet, EventClass, Side
-from chaosfuzz.domain.plan import PlanModel
-from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import Moments, Pinning, schedules
 
-ACTIONS = tuple(action.name for action in CATALOGUE)
+ACTIONS = tuple(action.name for action in all_actions())
 CLAIM = EventClass(role="worker", event="UPDATE claim", polled=True)
 DONE = EventClass(role="worker", event="UPDATE done")
 GIVEN_UP = EventClass(role="worker", event="UPDATE failed", failing=True)
@@ -30,9 +29,9 @@ def faults(planned: list[Schedule]) -> list[bool]:
         model = PlanModel.of(schedule.workers)
         for step in schedule.steps:
             asks = model.database_up and model.workers_up - model.workers_paused
-            if find_action(step.action).pinnable and asks:
+            if step.kind.pinnable and asks:
                 pinned.append(step.at is not None)
-            model.apply(step)
+            apply(step, model)
     return pinned
 
 
@@ -109,5 +108,5 @@ def test_what_is_polled_is_struck_after_it_had_an_effect(number: int):
 def test_nothing_is_pinned_to_requests_to_a_database_that_is_down():
     pinning = Pinning(alphabet=ALPHABET, moments=Moments.LOGICAL)
     model = PlanModel.of(1)
-    model.apply(make_step("stop_database", mode=0))
+    apply(make_step("stop_database", mode=0), model)
     assert all(pinning.pinned(KILL, model, number, failing=False) == KILL for number in range(50))

@@ -2,15 +2,15 @@ from itertools import islice
 
 import pytest
 
-from chaosfuzz.domain.action import CATALOGUE, Role, find_action
-from chaosfuzz.domain.plan import PlanModel, repaired
+from chaosfuzz.actions import PlanModel, all_actions, apply, repaired
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import schedules
 from chaosfuzz.planning.everyday import CRASHES, EVERYDAY
 from chaosfuzz.planning.machine import draw_batch
 from chaosfuzz.planning.search import BATCH
 
-ACTIONS = tuple(action.name for action in CATALOGUE)
+ACTIONS = tuple(action.name for action in all_actions())
 MAX_STEPS = 12
 
 
@@ -45,7 +45,7 @@ def test_crashes_come_first_then_what_happens_every_day_without_a_fault():
     assert first != list(islice(schedules(ACTIONS, MAX_STEPS, 43), both))
     deploys = {"restart_worker", "restart_server", "scale_workers"}
     for step in (step for schedule in EVERYDAY for step in schedule.steps):
-        assert step.action in deploys or find_action(step.action).role is not Role.FAULT
+        assert step.action in deploys or step.kind.role is not Role.FAULT
 
 
 def test_no_schedule_is_longer_than_asked_for(drawn: list[Schedule]):
@@ -60,7 +60,7 @@ def test_few_steps_are_enough():
 def test_every_schedule_has_work_and_comes_once(drawn: list[Schedule]):
     assert len(set(drawn)) == len(drawn)
     for schedule in drawn:
-        assert any(find_action(s.action).role is Role.LOAD for s in schedule.steps)
+        assert any(s.kind.role is Role.LOAD for s in schedule.steps)
 
 
 def test_most_of_what_there_is_is_drawn(drawn: list[Schedule]):
@@ -84,5 +84,5 @@ def test_faults_do_not_pile_up(drawn: list[Schedule]):
     for schedule in drawn:
         model = PlanModel.of(schedule.workers)
         for step in schedule.steps:
-            model.apply(step)
+            apply(step, model)
             assert model.faults_in_force() <= 3

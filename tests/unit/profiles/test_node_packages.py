@@ -94,7 +94,7 @@ def test_what_a_killed_installer_left_is_removed_and_made_anew(tmp_path: Path):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("fail", "exit code 7: E404 no such package; check that npm reaches its registry"),
+        ("fail", "exit code 7: E404 no such package\ncheck that npm reaches its registry"),
         ("hang", "took longer than 0 s"),
         ("wrong", "@some/queue 0.0.1 where 1.2.3 is wanted"),
     ],
@@ -111,7 +111,7 @@ def test_an_npm_that_fails_is_quoted_and_leaves_nothing(
 
 def test_a_missing_npm_is_said_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InfrastructureError, match=r"npm is not on PATH.*; install Node.js"):
+    with pytest.raises(InfrastructureError, match=r"npm is not on PATH.*\ninstall Node.js"):
         packages(tmp_path).ensure(lambda _: None)
 
 

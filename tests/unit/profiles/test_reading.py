@@ -19,7 +19,7 @@ Files = Callable[[], ProfileFiles]
 def refusal(files: ProfileFiles) -> str:
     with pytest.raises(UsageError) as raised:
         files.load()
-    return str(raised.value)
+    return raised.value.text
 
 
 def test_the_least_profile_says_what_can_be_done(files: Files):
@@ -81,9 +81,9 @@ def test_what_a_statement_names_is_what_creation_heeds(files: Files):
         ('name = "mine"', 'name = "Mine!"', "name =", "name='Mine!'"),
         ('name = "mine"', 'name = "reference"', "name =", "taken"),
         ('name = "mine"', 'name = "mine"\ncolour = 1', "colour", "unknown key colour"),
-        ("{dsn}", "{dns}", "command", "unknown placeholder {dns}; there are: {dsn}"),
+        ("{dsn}", "{dns}", "command", "unknown placeholder {dns}\nthere are: {dsn}"),
         ("{dsn}", "{port}", "command", "describe it"),
-        ('ready = {line = "up"}', "", "[worker]", "how does one know"),
+        ('ready = {line = "up"}', "", "[worker]", "says how to know"),
         ('line = "up"', 'line = "("', "ready", "no regular expression"),
         ('line = "up"', 'line = "up", tcp = true', "ready", "give one of"),
         ('["new"]', '["done"]', "completed", "means both pending and completed"),
@@ -98,7 +98,7 @@ def test_what_cannot_be_is_refused_with_line_value_and_remedy(
     message = refusal(changed)
     assert message.startswith(f"{changed.path}:{changed.line(at)}: "), message
     assert told in message
-    assert ";" in message or "," in message
+    assert "\n" in message
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_cannot_be_is_refused_with_line_value_and_remedy(
         ('[database]\nstop = ["x"]\n', "go with a dsn"),
         ('[database]\nsetup_sql = ["none.sql"]\n', "no file"),
         ('[[contract.limits]]\nkind = "NO"\nsays="s"\nsource="s"\nafter=[]\n', "unknown kind 'NO'"),
-        ('[[contract.limits]]\nkind="STUCK"\nsays="s"\nsource=" "\nafter=[]\n', "needs source"),
+        ('[[contract.limits]]\nkind="STUCK"\nsays="s"\nsource=" "\nafter=[]\n', "has no source"),
         ('[producer]\ncommand = ["p"]\n', "go together"),
     ],
 )

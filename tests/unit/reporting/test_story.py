@@ -1,6 +1,6 @@
+from chaosfuzz.actions import make_step
 from chaosfuzz.domain import Execution, FaultKind, Outcome, TaskStatus
 from chaosfuzz.domain.history import Creation, History, Observation, ProcessExit, StepRecord
-from chaosfuzz.domain.schedule import make_step
 from chaosfuzz.domain.task import TaskRequest, TaskState
 from chaosfuzz.domain.verdict import Failure, Signature
 from chaosfuzz.reporting.story import MAX_LINES, tell

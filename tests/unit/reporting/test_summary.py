@@ -84,5 +84,5 @@ def test_a_file_is_written(tmp_path: Path):
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path):
-    with pytest.raises(UsageError, match="Is a directory; choose a file that can be written"):
+    with pytest.raises(UsageError, match="Is a directory\nchoose a file that can be written"):
         write_json(SUMMARY, str(tmp_path))

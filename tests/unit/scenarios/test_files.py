@@ -51,22 +51,28 @@ def test_what_a_file_says_is_kept(tmp_path: Path):
     ("text", "told"),
     [
         ("summary = ", "cannot be read as TOML"),
-        ("[[phases]]\ndo = 'wait'\nfor_s = 1", "summary is missing; give it a value"),
+        ("[[phases]]\ndo = 'wait'\nfor_s = 1", "summary is missing\ngive it a value"),
         ("summary = 'x'\nphases = []", "phases is empty; give at least one"),
         ("summary = 1\n" + MINIMAL[14:], "summary = 1: "),
-        ("speed = 3\n" + MINIMAL, "speed is unknown; a scenario takes: summary, phases, workers"),
+        (
+            "speed = 3\n" + MINIMAL,
+            "speed is unknown\nuse the keys of a scenario: summary, phases, workers",
+        ),
         ("workers = 9\n" + MINIMAL, "workers is 9; use 1 to 5"),
         ("completion = 1.5\n" + MINIMAL, "completion is 1.5; use 0 to 1"),
-        (MINIMAL + "[[phases]]\n", r"phases[1].do is None; use one of create, "),
-        (MINIMAL + "[[phases]]\ndo = 'explode'", r"phases[1].do is 'explode'; use one of"),
-        (MINIMAL + "count = 0", r"phases[0].count is 0; use 1 to 1000"),
-        (MINIMAL + "count = 'many'", r"phases[0].count = 'many': "),
-        (MINIMAL + "colour = 'red'", r"phases[0].colour = 'red' is unknown to create; it takes"),
-        (MINIMAL + "task_type = 'tea'", r"phases[0].task_type is 'tea'; use one of probe"),
-        (MINIMAL + "[[phases]]\ndo = 'wait'", r"phases[1].for_s is missing; give it a value"),
+        (MINIMAL + "[[phases]]\n", "phases[1].do is None\nuse one of create, "),
+        (MINIMAL + "[[phases]]\ndo = 'explode'", "phases[1].do is 'explode'\nuse one of"),
+        (MINIMAL + "count = 0", "phases[0].count is 0; use 1 to 1000"),
+        (MINIMAL + "count = 'many'", "phases[0].count = 'many': "),
+        (
+            MINIMAL + "colour = 'red'",
+            "phases[0].colour = 'red' is unknown to create\nuse what it takes",
+        ),
+        (MINIMAL + "task_type = 'tea'", "phases[0].task_type is 'tea'; use one of probe"),
+        (MINIMAL + "[[phases]]\ndo = 'wait'", "phases[1].for_s is missing\ngive it a value"),
         (
             MINIMAL + "[[phases]]\ndo = 'chaos'\ninterval_s = [2, 1]",
-            r"phases[1].interval_s[1] is 1; use 2 to 3600",
+            "phases[1].interval_s[1] is 1; use 2 to 3600",
         ),
     ],
 )
@@ -76,7 +82,7 @@ def test_a_file_that_makes_no_sense_is_told_with_file_key_value_and_remedy(
     path = toml(tmp_path, text)
     with pytest.raises(UsageError, match=re.escape(told)) as raised:
         load_file(path)
-    assert str(raised.value).startswith(f"{path}: ")
+    assert raised.value.text.startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize(
@@ -99,12 +105,12 @@ def test_a_python_plan_that_fails_is_told_with_its_file(tmp_path: Path, body: st
     path = toml(tmp_path, f"def plan(level):\n    {body}\n", "mine.py")
     with pytest.raises(UsageError, match=told) as raised:
         planned(load_file(path), LEVELS[1])
-    assert str(path) in str(raised.value)
+    assert str(path) in raised.value.text
 
 
 @pytest.mark.parametrize("name", ["Mine.toml", "my scenario.toml", "-x.toml"])
 def test_a_file_whose_name_is_no_scenario_name_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(UsageError, match="is no name; use lower case"):
+    with pytest.raises(UsageError, match="is no name\nuse lower case"):
         load_file(toml(tmp_path, MINIMAL, name))
 
 
@@ -119,7 +125,7 @@ def test_files_join_the_built_in_ones(tmp_path: Path):
 @pytest.mark.parametrize("name", ["baseline.toml", "all.toml"])
 def test_a_file_cannot_take_a_name_that_is_taken(tmp_path: Path, name: str):
     toml(tmp_path, MINIMAL, name)
-    with pytest.raises(UsageError, match=r"is there already .* rename the file"):
+    with pytest.raises(UsageError, match=r"is there already .*\nrename the file"):
         known_scenarios(tmp_path)
 
 
@@ -130,7 +136,7 @@ def test_scenarios_are_chosen_once_each_in_the_order_named():
 
 
 def test_an_unknown_scenario_is_told_with_the_nearest_and_all_there_are():
-    with pytest.raises(UsageError, match=r"unknown scenario 'basline'; did you mean baseline\?"):
+    with pytest.raises(UsageError, match=r"unknown scenario 'basline'\ndid you mean baseline\?"):
         choose(["basline"], SCENARIOS)
-    with pytest.raises(UsageError, match=r"there are: baseline, db-failure, .*, and all"):
+    with pytest.raises(UsageError, match=r"choose among: baseline, db-failure, .*, and all"):
         choose(["zzz"], SCENARIOS)

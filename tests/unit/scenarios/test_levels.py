@@ -53,7 +53,7 @@ def test_worker_chaos_and_scaling_have_the_figures_of_the_guide():
 
 @pytest.mark.parametrize("number", [0, 7, -1])
 def test_a_level_that_does_not_exist_is_refused_with_those_that_do(number: int):
-    with pytest.raises(UsageError, match=f"level {number} does not exist; use 1 .* to 6"):
+    with pytest.raises(UsageError, match=f"level {number} does not exist\nuse 1 .* to 6"):
         find_level(number)
 
 

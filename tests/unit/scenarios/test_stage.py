@@ -1,22 +1,21 @@
 """A stage over a system whose every look is scripted."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from chaosfuzz.domain.contract import Contract, Guarantee
-from chaosfuzz.domain.fault import Judgement, Performed
-from chaosfuzz.domain.history import FaultKind, Health, History, Observation
+from chaosfuzz.domain.fault import Judgement
+from chaosfuzz.domain.history import Health, Observation
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.scenario import Count, Mark
-from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.target import Exit, System
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
 from chaosfuzz.domain.task_counts import TaskCounts
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.domain.view import View
+from chaosfuzz.execution.observer import ViolationSeenError
 from chaosfuzz.scenarios import (
     ApiCheck,
     AwaitTasks,
@@ -29,7 +28,6 @@ from chaosfuzz.scenarios import (
 )
 from chaosfuzz.scenarios.killing import kill_workers
 from chaosfuzz.scenarios.perform import perform
-from chaosfuzz.scenarios.sight import BrokenPromiseError
 from chaosfuzz.scenarios.stage import Stage
 
 CONTRACT = Contract(
@@ -65,6 +63,7 @@ class ScriptedSystem:
         self.running: dict[str, Execution] = {}
         self.gone: list[Exit] = []
         self.now_ns = 0
+        self.done: list[str] = []
 
     def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
         health = Health.WELL if ask_health else Health.UNASKED
@@ -109,6 +108,18 @@ class ScriptedSystem:
     def close(self) -> None:
         pass
 
+    def start(self, component: str) -> bool:
+        if not component.startswith("worker") or component in self.workers:
+            return False
+        self.done.append(f"start {component}")
+        self.workers = sorted([*self.workers, component])
+        return True
+
+    def kill(self, component: str, *, graceful: bool) -> bool:
+        self.done.append(f"kill {component}")
+        self.die(component)
+        return True
+
     def die(self, worker: str) -> None:
         self.workers.remove(worker)
         pid = int(worker[-1])
@@ -122,27 +133,6 @@ class ScriptedSystem:
                 status = TaskStatus.COMPLETED if self.late else TaskStatus.RETRYING
                 self.rows[token] = TaskState(**{**vars(self.rows[token]), "status": status})
         self.late = max(0, self.late - 1)
-
-
-class Kills:
-    actions = ("kill_worker", "start_worker")
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    def perform(self, step: Step, system: System, history: History) -> Performed:
-        assert isinstance(system, ScriptedSystem)
-        worker = f"worker-{step['worker']}"
-        self.done.append(f"{step.action} {worker}")
-        if step.action == "start_worker":
-            system.workers = sorted([*system.workers, worker])
-        else:
-            history.begin_fault(FaultKind.KILLED, worker, time.monotonic_ns())
-            system.die(worker)
-        return Performed(applied=True)
-
-    def heal(self, system: System, history: History) -> None:
-        pass
 
 
 class Judging:
@@ -179,13 +169,11 @@ class Lane:
 
 def stage_over(
     system: ScriptedSystem,
-    kills: Kills,
     judge: Judging | None = None,
     counted: TaskCounts = TaskCounts(),  # noqa: B008 - frozen
 ) -> Stage:
     seams = Seams(
         lane=Lane(),
-        injectors=lambda _workers: (kills,),
         judge=judge or Judging(),
         journal=Quiet(),
         stalls=Quiet(),
@@ -202,25 +190,25 @@ def stage_over(
 
 
 def test_a_kill_counts_with_the_tasks_that_were_at_work():
-    kills = Kills()
-    stage = stage_over(ScriptedSystem(late=0), kills)
+    system = ScriptedSystem(late=0)
+    stage = stage_over(system)
     stage.create(Create(count=4))
     kill_workers(stage, KillWorker(times=1, down_s=0.0))
     (strike,) = stage.strikes
     expected = {"worker-1": (1, 3), "worker-2": (2, 4)}
     assert strike.tasks == expected[strike.component]
-    assert kills.done == [f"kill_worker {strike.component}", f"start_worker {strike.component}"]
+    assert system.done == [f"kill {strike.component}", f"start {strike.component}"]
     assert stage.undecided == {}
     (recovered,) = stage.recoveries
     assert recovered.seconds is not None
 
 
 def test_a_kill_that_struck_nobody_at_work_is_said_and_repeated_on_one_who_is():
-    kills = Kills()
-    stage = stage_over(ScriptedSystem(late=1), kills)
+    system = ScriptedSystem(late=1)
+    stage = stage_over(system)
     stage.create(Create(count=4))
     kill_workers(stage, KillWorker(times=1, down_s=0.0))
-    first, again, second, _ = kills.done
+    first, again, second, _ = system.done
     assert (first[:4], again[:5], second[:4]) == ("kill", "start", "kill")
     assert first != second
     assert any("had nothing in its hands; again" in note for note in stage.notes)
@@ -229,8 +217,7 @@ def test_a_kill_that_struck_nobody_at_work_is_said_and_repeated_on_one_who_is():
 
 
 def test_kills_that_never_strike_work_leave_the_scenario_undecided():
-    kills = Kills()
-    stage = stage_over(ScriptedSystem(late=9), kills)
+    stage = stage_over(ScriptedSystem(late=9))
     stage.create(Create(count=2))
     kill_workers(stage, KillWorker(times=1, down_s=0.0))
     assert stage.strikes == []
@@ -238,7 +225,7 @@ def test_kills_that_never_strike_work_leave_the_scenario_undecided():
 
 
 def test_waiting_is_given_up_when_nothing_moves():
-    stage = stage_over(ScriptedSystem(late=0), Kills())
+    stage = stage_over(ScriptedSystem(late=0))
     stage.create(Create(count=1))
     assert stage.wait(lambda: False, None) is False
     assert stage.stuck
@@ -246,20 +233,20 @@ def test_waiting_is_given_up_when_nothing_moves():
 
 
 def test_waiting_ends_as_soon_as_the_condition_holds():
-    stage = stage_over(ScriptedSystem(late=0), Kills())
+    stage = stage_over(ScriptedSystem(late=0))
     assert stage.wait(lambda: True, None) is True
     assert not stage.stuck
 
 
 def test_a_broken_promise_ends_the_scenario_at_once():
     judge = Judging(lambda view: bool(view.history.executions))
-    stage = stage_over(ScriptedSystem(late=0), Kills(), judge)
-    with pytest.raises(BrokenPromiseError, match="task 1 is stuck"):
+    stage = stage_over(ScriptedSystem(late=0), judge)
+    with pytest.raises(ViolationSeenError, match="task 1 is stuck"):
         stage.create(Create(count=1))
 
 
 def test_a_stop_ends_waiting():
-    stage = stage_over(ScriptedSystem(late=0), Kills())
+    stage = stage_over(ScriptedSystem(late=0))
     stage.seams.stop.set()
     with pytest.raises(KeyboardInterrupt):
         stage.wait(lambda: False, None)
@@ -277,7 +264,7 @@ def test_a_stop_ends_waiting():
 def test_what_an_administrator_counts_is_held_against_what_was_created(
     counted: TaskCounts, mark: Mark
 ):
-    stage = stage_over(ScriptedSystem(late=0), Kills(), counted=counted)
+    stage = stage_over(ScriptedSystem(late=0), counted=counted)
     stage.create(Create(count=2, tag="mine"))
     stage.create(Create(count=1, tag="other"))
     perform(CheckAdmin(tag="mine"), stage)
@@ -286,7 +273,7 @@ def test_what_an_administrator_counts_is_held_against_what_was_created(
 
 
 def test_work_that_outlasts_every_bound_puts_the_deadline_off():
-    stage = stage_over(ScriptedSystem(late=0), Kills())
+    stage = stage_over(ScriptedSystem(late=0))
     plain = stage.deadline_s()
     stage.create(Create(count=1))
     assert stage.deadline_s() == plain

@@ -2,8 +2,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from chaosfuzz.domain.plan import repaired
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.actions import make_step, repaired
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.shrinking.arguments import least, quick, simpler
 from chaosfuzz.shrinking.candidates import (
     fewer_workers,

@@ -1,7 +1,8 @@
 import pytest
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.domain.case import Rate
-from chaosfuzz.domain.schedule import Schedule, make_step
+from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.shrinking.evidence import CERTAIN_RATE, AssumedRate, Evidence, passes_needed
 
 SCHEDULE = Schedule(

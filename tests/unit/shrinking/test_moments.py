@@ -1,5 +1,6 @@
+from chaosfuzz.actions import make_step, strand_session
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment, Side
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.shrinking import Budget, Reducer
@@ -66,7 +67,7 @@ def test_what_strikes_on_one_side_stays_there():
 
 
 def test_what_needs_a_moment_keeps_it():
-    strand = Step(action="strand_session", arguments=(("worker", 1),), at=at())
+    strand = Step(kind=strand_session, arguments=(("worker", 1),), at=at())
     assert list(unpinned(plan(CREATE, strand), 1)) == []
     assert list(unpinned(plan(CREATE, KILL.pinned(at())), 1)) == [plan(CREATE, KILL)]
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from chaosfuzz.actions import make_step
 from chaosfuzz.domain.case import Rate
-from chaosfuzz.domain.schedule import Schedule, Step, make_step
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Kind, Signature, Verdict
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress

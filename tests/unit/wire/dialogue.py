@@ -62,8 +62,8 @@ def continued(body: bytes) -> Exchange:
 
 
 def unusual() -> Exchange:
-    """Empty lines before a request, another coding, a folded field, a length said twice."""
-    asked = b"\r\n\nPATCH /c HTTP/1.1\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n0\r\n\r\n"
+    """Empty lines before a request, a folded field, a length said twice."""
+    asked = b"\r\n\nPATCH /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"
     answered = b"HTTP/1.1 200\r\nContent-Length: 1\r\ncontent-length:1\r\n\r\nx"
     return Exchange(steps=((True, asked), (False, answered)), end=("PATCH /c", "200"))
 

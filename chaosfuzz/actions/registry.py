@@ -1,0 +1,112 @@
+"""The actions that there are: the bundled ones, and those of the person who runs chaosfuzz."""
+
+from collections.abc import Collection, Iterator
+from typing import TypeVar
+
+from chaosfuzz.actions.action import Action
+from chaosfuzz.actions.context import ActionContext
+from chaosfuzz.actions.plan import PlanModel
+from chaosfuzz.domain.abilities import Ability
+from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.fault import Performed
+from chaosfuzz.domain.schedule import Schedule, Step
+
+_ACTIONS: dict[str, Action] = {}
+SomeAction = TypeVar("SomeAction", bound=Action)
+
+
+def register(action: SomeAction) -> SomeAction:
+    """Add an action to those that can be drawn, read from files and listed; return it.
+
+    Raises UsageError if another action has its name.
+    """
+    if action.name in _ACTIONS:
+        raise UsageError(
+            cause=f"there are two actions named {action.name!r}", remedy="give one another name"
+        )
+    _ACTIONS[action.name] = action
+    return action
+
+
+def all_actions() -> tuple[Action, ...]:
+    """Return all actions in the order in which they were registered."""
+    return tuple(_ACTIONS.values())
+
+
+def find_action(name: str) -> Action:
+    """Return the action of that name; raise UsageError listing those there are."""
+    action = _ACTIONS.get(name)
+    if action is None:
+        raise UsageError(
+            cause=f"unknown action {name!r}", remedy=f"choose among: {', '.join(_ACTIONS)}"
+        )
+    return action
+
+
+def make_step(name: str, **arguments: int) -> Step:
+    """Return a checked step of the action of that name.
+
+    Raises UsageError for an unknown action or argument, or a value out of range.
+    """
+    return find_action(name)(**arguments)
+
+
+def offered(abilities: Collection[Ability]) -> tuple[str, ...]:
+    """Return the names of the actions that a target with these abilities offers."""
+    able = frozenset(abilities)
+    return tuple(action.name for action in all_actions() if action.abilities <= able)
+
+
+def action_of(step: Step) -> Action:
+    """Return the action of a step."""
+    assert isinstance(step.kind, Action), step
+    return step.kind
+
+
+def possible(step: Step, model: PlanModel) -> bool:
+    """Say whether a step does anything in the state that the model describes."""
+    return action_of(step).possible(step, model)
+
+
+def apply(step: Step, model: PlanModel) -> None:
+    """Change the model as a possible step changes the system."""
+    assert possible(step, model), f"{step} is not possible in {model}"
+    action_of(step).apply(step, model)
+    assert model.workers_paused <= model.workers_up
+    assert model.workers_held <= model.workers_up
+
+
+def planned(schedule: Schedule, length: int | None = None) -> PlanModel:
+    """Return the model after the first `length` steps of a schedule, or after all of them."""
+    model = PlanModel.of(schedule.workers)
+    for step in schedule.steps[:length]:
+        if possible(step, model):
+            apply(step, model)
+    return model
+
+
+def repaired(schedule: Schedule) -> Schedule:
+    """Return the schedule without the steps that would do nothing (those that lost a partner)."""
+    model = PlanModel.of(schedule.workers)
+    idle: dict[int, Step | None] = {}
+    for index, step in enumerate(schedule.steps):
+        if possible(step, model):
+            apply(step, model)
+        else:
+            idle[index] = None
+    return schedule.edited(idle) if idle else schedule
+
+
+def perform(step: Step, context: ActionContext) -> Performed:
+    """Do a step on a running system."""
+    return action_of(step).perform(step, context)
+
+
+def heal_all(context: ActionContext) -> None:
+    """Undo every fault that is in force, each kind in its turn: what is frozen first."""
+    for action in _in_healing_order():
+        action.heal(context)
+
+
+def _in_healing_order() -> Iterator[Action]:
+    yield from sorted(all_actions(), key=lambda action: action.healing_turn)

@@ -1,0 +1,204 @@
+"""The driver of schedules: turns a schedule into a history and judges it on the way."""
+
+import threading
+import time
+from dataclasses import replace
+
+from chaosfuzz.domain.action import Role
+from chaosfuzz.domain.fault import Journal, Judge, Judgement, Performed
+from chaosfuzz.domain.history import FaultKind
+from chaosfuzz.domain.progress import all_terminal, effort_ms
+from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.target import Lane, RunResult, System
+from chaosfuzz.domain.verdict import Verdict
+from chaosfuzz.domain.view import View
+from chaosfuzz.domain.wire import Request, Trappable
+from chaosfuzz.execution.loop import Loop, Parts
+from chaosfuzz.execution.stalls import StallMonitor
+from chaosfuzz.execution.strikes import NOT_COME, Strikes
+
+
+class NoJudge:
+    """A judge that checks nothing. Runs that only show what a target does use it."""
+
+    def judge(self, view: View, step: int | None) -> Judgement:
+        """Find nothing."""
+        return Judgement(verdict=Verdict.UNKNOWN)
+
+
+class ScheduleRunner:
+    """Runs schedules one after another in a lane (implements the Runner protocol)."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        judge: Judge,
+        journal: Journal,
+        stop: threading.Event,
+    ) -> None:
+        self.lane = lane
+        self.stalls = StallMonitor()
+        self._parts = Parts(
+            lane=lane,
+            judge=judge,
+            journal=journal,
+            stalls=self.stalls,
+            stop=stop,
+        )
+
+    def run(self, schedule: Schedule) -> RunResult:
+        """Run and judge one schedule on a fresh system."""
+        result, _ = self._run(schedule, self._parts)
+        return result
+
+    def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
+        """Run without judging, and return what components asked their database as well."""
+        return self._run(schedule, replace(self._parts, judge=NoJudge()), traced=True)
+
+    def _run(
+        self, schedule: Schedule, parts: Parts, *, traced: bool = False
+    ) -> tuple[RunResult, tuple[Request, ...]]:
+        requests: tuple[Request, ...] = ()
+        began = time.monotonic()
+        journal = parts.journal
+        journal.write("schedule", workers=schedule.workers, steps=len(schedule.steps))
+        system = self.lane.open(schedule.workers)
+        opened = time.monotonic()
+        try:
+            run = ScheduleLoop(system, parts, schedule)
+            result = run.result()
+            if traced and isinstance(system, Trappable):
+                requests = tuple(system.requests())
+        finally:
+            closing = time.monotonic()
+            system.close()
+        closed = time.monotonic()
+        phases = (("open", opened - began), *result.phases_s, ("close", closed - closing))
+        journal.write("verdict", verdict=result.verdict.value, steps=result.steps_run)
+        return replace(result, phases_s=phases, duration_s=closed - began), requests
+
+    def close(self) -> None:
+        """End the lane."""
+        self.stalls.close()
+        self.lane.close()
+
+
+class ScheduleLoop(Loop):
+    """The run of one schedule."""
+
+    def __init__(self, system: System, parts: Parts, schedule: Schedule) -> None:
+        super().__init__(system, parts, schedule.workers)
+        self.schedule = schedule
+        self.strikes = Strikes(self.context, parts.journal)
+        self._index: int | None = None
+        self._steps_s = self._waits_s = self._settle_s = 0.0
+
+    def result(self) -> RunResult:
+        """Run the schedule and return what became of it."""
+        try:
+            failures = self.run(self.act)
+        finally:
+            self.strikes.disarm()
+        verdict = Verdict.UNKNOWN if self.observer.undecided else Verdict.HOLDS
+        missed = self.strikes.missed()
+        return RunResult(
+            schedule=self.schedule,
+            verdict=Verdict.VIOLATED if failures else verdict,
+            failure=failures[0] if failures else None,
+            also=failures[1:],
+            steps_run=len(self.history.steps),
+            waited_s=self._waits_s + self._settle_s,
+            states_seen=frozenset(self.observer.states_seen),
+            faults=len(self.history.faults),
+            moments=len(self.strikes.armed) - len(missed),
+            missed=missed,
+            undecided=tuple(self.observer.undecided),
+            limits=tuple(self.observer.limits.values()),
+            phases_s=(
+                ("steps", self._steps_s),
+                ("waits", self._waits_s),
+                ("settle", self._settle_s),
+            ),
+            history=self.history,
+            story=tuple(self.simulation.story()) if self.simulation else (),
+        )
+
+    def current_step(self) -> int | None:
+        """Return the step being done, or a later one that has struck: the failure needs it too."""
+        if self._index is None or self.strikes.latest is None:
+            return self._index
+        return max(self._index, self.strikes.latest)
+
+    def act(self) -> None:
+        """Perform every step in order."""
+        self.arm(0)
+        for index, step in enumerate(self.schedule.steps):
+            self._index = index
+            if step.at is None:
+                self.arm(index + 1)
+            self.perform_step(step, index, ask_health=self.health_may_differ(step))
+        self._index = None
+
+    def recover(self) -> None:
+        """Recover, and take the time it took."""
+        began = time.monotonic()
+        try:
+            super().recover()
+        finally:
+            self._settle_s = time.monotonic() - began
+
+    def observe(
+        self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
+    ) -> None:
+        """Raise what went wrong on the thread that strikes; then observe."""
+        self.strikes.check()
+        super().observe(ask_health=ask_health, count_sessions=count_sessions, step_done=step_done)
+
+    def health_may_differ(self, step: Step) -> bool:
+        """Say whether health is worth asking for: something was broken, mended, or is down."""
+        down = (FaultKind.DATABASE_DOWN, FaultKind.SERVER_DOWN)
+        touched = step.kind.role in {Role.FAULT, Role.HEAL}
+        return touched or any(map(self.history.fault_in_force, down))
+
+    def arm(self, index: int) -> None:
+        """Arm the steps with moments that follow one another from here on."""
+        for later in range(index, len(self.schedule.steps)):
+            step = self.schedule.steps[later]
+            if step.at is None:
+                return
+            self.strikes.arm(later, step)
+
+    def dispatch(self, step: Step) -> Performed:
+        """Do a step, or wait for its moment."""
+        began = time.monotonic()
+        try:
+            return super().dispatch(step) if step.at is None else self.wait_moment()
+        finally:
+            if step.kind.role is Role.WAIT:
+                self._waits_s += time.monotonic() - began
+            else:
+                self._steps_s += time.monotonic() - began
+
+    def wait_moment(self) -> Performed:
+        """Wait until a step's moment has come, as long as there is progress."""
+        assert self._index is not None
+        armed = self.strikes.armed[self._index]
+        self.wait_by_progress(lambda: armed.performed is not None, self.contract.patience_ms)
+        return armed.performed or NOT_COME
+
+    def heal(self) -> None:
+        """Undo every fault; moments that have not come by now never will."""
+        self.strikes.disarm()
+        super().heal()
+
+    def settle(self) -> None:
+        """Wait, by progress, until the work is done or nothing moves any more."""
+        now_ns = self.clock.now_ns()
+        due_ms = longest_ms = work_ms = 0.0
+        for creation in self.history.creations:
+            request = creation.request
+            due_ms = max(due_ms, (creation.sent_ns - now_ns) / 1e6 + request.delay_ms)
+            longest_ms = max(longest_ms, request.duration_ms)
+            work_ms += effort_ms(request, self.contract)
+        quiet_ms = self.contract.recovery_ms + due_ms + longest_ms
+        self.wait_by_progress(lambda: all_terminal(self.history), quiet_ms, work_ms)

@@ -1,0 +1,1 @@
+"""Looks at this machine: what it offers for fuzzing, and what dead runs left on it."""
