@@ -31,14 +31,14 @@ class Action(ActionKind):
     instance (`register`). What a method does not say, the defaults here do: it acts on the worker
     its argument names, is possible while that worker runs, and changes nothing in the plan.
 
-    `weight` says how often planning draws it beside other possible actions; 0 is never.
-    `family` groups actions that belong together. `excludes` names the faults (by action) that
+    `weight` says how often planning draws it beside other possible actions, `urgent_weight` how
+    often at most, where `weight_after` makes it more likely. `excludes` names the faults (by action) that
     must not be in force on the same component; `lasts` says that the fault stays until it is
     healed. `healing_turn` orders healing: what is frozen first (0), the workers last (9).
     """
 
     weight: ClassVar[int]
-    family: ClassVar[str] = ""
+    urgent_weight: ClassVar[int] = 0
     lasts: ClassVar[bool] = False
     excludes: ClassVar[tuple[str, ...]] = ()
     healing_turn: ClassVar[int] = 5
@@ -98,8 +98,12 @@ class Action(ActionKind):
         }
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Return the weight as the next step after `before`."""
+        """Return the weight as the next step after `before`, `urgent_weight` at most."""
         return self.weight
+
+    def moderate(self, step: Step, model: PlanModel) -> Step:
+        """Return a drawn step with arguments that go together."""
+        return step
 
     # What reduction asks.
 

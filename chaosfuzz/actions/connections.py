@@ -47,8 +47,7 @@ class CutConnection(CutAction):
 
     name = "cut_connection"
     summary = "cut a worker off from the database for an instant; it lives on"
-    weight = 3
-    family = "connections"
+    weight = 1
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -64,7 +63,6 @@ class CutServer(CutAction):
     name = "cut_server"
     summary = "cut the HTTP server off from the database for an instant; it lives on"
     weight = 1
-    family = "server"
     abilities = frozenset({Ability.SERVER, Ability.WIRE})
     strikes = ComponentRole.SERVER
 
@@ -79,7 +77,6 @@ class HoldConnection(Action):
     summary = "let nothing pass between a worker and the database for a while"
     role = Role.FAULT
     weight = 1
-    family = "connections"
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
     parameters = (
@@ -150,8 +147,7 @@ class ReleaseConnection(Action):
     name = "release_connection"
     summary = "let pass again what a worker and the database have to say"
     role = Role.HEAL
-    weight = 4
-    family = "connections"
+    weight = 2
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -187,7 +183,6 @@ class StrandSession(RequestFault):
     summary = "cut a worker off in a request; the database keeps the session and hears nothing"
     role = Role.FAULT
     weight = 1
-    family = "connections"
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)

@@ -21,8 +21,7 @@ class StopDatabase(Action):
     name = "stop_database"
     summary = "stop PostgreSQL"
     role = Role.FAULT
-    weight = 4
-    family = "database"
+    weight = 2
     abilities = frozenset({Ability.DATABASE})
     strikes = ComponentRole.DATABASE
     parameters = (
@@ -70,8 +69,7 @@ class StartDatabase(Action):
     name = "start_database"
     summary = "start PostgreSQL"
     role = Role.HEAL
-    weight = 12
-    family = "database"
+    weight = 3
     abilities = frozenset({Ability.DATABASE})
     strikes = ComponentRole.DATABASE
     heals = (StopDatabase.name,)
@@ -97,8 +95,7 @@ class TerminateBackend(WorkerFault):
     name = "terminate_backend"
     summary = "end a database session of one worker, or all it has"
     role = Role.FAULT
-    weight = 3
-    family = "database"
+    weight = 1
     abilities = frozenset({Ability.SESSIONS})
     parameters = (
         WORKER,

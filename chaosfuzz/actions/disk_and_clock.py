@@ -20,7 +20,6 @@ class FillDisk(Action):
     summary = "fill the database's disk"
     role = Role.FAULT
     weight = 1
-    family = "server-network"
     abilities = frozenset({Ability.DISK})
     strikes = ComponentRole.DATABASE
     lasts = True
@@ -43,8 +42,7 @@ class FreeDisk(Action):
     name = "free_disk"
     summary = "free the database's disk"
     role = Role.HEAL
-    weight = 12
-    family = "server-network"
+    weight = 3
     abilities = frozenset({Ability.DISK})
     strikes = ComponentRole.DATABASE
     heals = (FillDisk.name,)
@@ -62,8 +60,7 @@ class SkewClock(WorkerFault):
     name = "skew_clock"
     summary = "set a worker's wall clock wrong"
     role = Role.FAULT
-    weight = 2
-    family = "clocks"
+    weight = 1
     abilities = frozenset({Ability.CLOCK})
     parameters = (
         WORKER,
@@ -103,8 +100,7 @@ class RightClock(Action):
     name = "right_clock"
     summary = "set its wall clock right"
     role = Role.HEAL
-    weight = 2
-    family = "clocks"
+    weight = 1
     abilities = frozenset({Ability.CLOCK})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)

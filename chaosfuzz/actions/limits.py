@@ -17,7 +17,6 @@ class Limit(WorkerFault):
 
     role = Role.FAULT
     weight = 1
-    family = "limits"
     abilities = frozenset({Ability.LIMITS})
     lasts = True
 
@@ -90,8 +89,7 @@ class LiftLimits(Action):
     name = "lift_limits"
     summary = "give it processor and memory again"
     role = Role.HEAL
-    weight = 3
-    family = "limits"
+    weight = 1
     abilities = frozenset({Ability.LIMITS})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -111,8 +109,7 @@ class ExhaustMemory(WorkerFault):
     name = "exhaust_memory"
     summary = "have the kernel kill a worker for lack of memory"
     role = Role.FAULT
-    weight = 2
-    family = "limits"
+    weight = 1
     abilities = frozenset({Ability.MEMORY})
 
     def apply(self, step: Step, model: PlanModel) -> None:

@@ -20,7 +20,7 @@ class NetworkFault(WorkerFault):
     """A fault of a worker's network that stays until it is healed."""
 
     role = Role.FAULT
-    weight = 2
+    weight = 1
     lasts = True
     excludes = _CUT_THE_NETWORK
 
@@ -30,7 +30,6 @@ class DisconnectWorker(NetworkFault):
 
     name = "disconnect_worker"
     summary = "take a worker's container off its network; nothing says goodbye"
-    family = "network"
     abilities = frozenset({Ability.NETWORK})
     healing_turn = 3
 
@@ -54,8 +53,7 @@ class ConnectWorker(Action):
     name = "connect_worker"
     summary = "put it on the network again, same address"
     role = Role.HEAL
-    weight = 4
-    family = "network"
+    weight = 2
     abilities = frozenset({Ability.NETWORK})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -74,7 +72,6 @@ class PartitionWorker(NetworkFault):
 
     name = "partition_worker"
     summary = "drop every packet between a worker and the database"
-    family = "network"
     abilities = frozenset({Ability.FILTER})
     healing_turn = 4
 
@@ -115,8 +112,7 @@ class RejoinWorker(FilterEnd):
 
     name = "rejoin_worker"
     summary = "let its packets pass again"
-    weight = 4
-    family = "network"
+    weight = 2
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
     heals = (PartitionWorker.name,)
@@ -129,7 +125,6 @@ class PartitionServer(Action):
     summary = "drop every packet between the HTTP server and its database or its clients"
     role = Role.FAULT
     weight = 1
-    family = "server-network"
     abilities = frozenset({Ability.FILTER, Ability.SERVER})
     strikes = ComponentRole.SERVER
     parameters = (
@@ -159,8 +154,7 @@ class RejoinServer(FilterEnd):
 
     name = "rejoin_server"
     summary = "let its packets pass again"
-    weight = 8
-    family = "server-network"
+    weight = 2
     abilities = frozenset({Ability.FILTER, Ability.SERVER})
     strikes = ComponentRole.SERVER
     heals = (PartitionServer.name,)
@@ -172,7 +166,6 @@ class LosePackets(NetworkFault):
     name = "lose_packets"
     summary = "drop so many of a hundred packets that a worker sends and receives"
     weight = 1
-    family = "packets"
     abilities = frozenset({Ability.FILTER})
     parameters = (
         WORKER,
@@ -199,8 +192,7 @@ class RestorePackets(FilterEnd):
 
     name = "restore_packets"
     summary = "lose no more packets"
-    weight = 3
-    family = "packets"
+    weight = 1
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
     heals = (LosePackets.name,)
@@ -212,8 +204,7 @@ class ResetConnections(WorkerFault):
     name = "reset_connections"
     summary = "reset all open connections of a worker's container; it may connect again"
     role = Role.FAULT
-    weight = 2
-    family = "packets"
+    weight = 1
     abilities = frozenset({Ability.RESET})
 
     def possible(self, step: Step, model: PlanModel) -> bool:

@@ -6,6 +6,20 @@ from chaosfuzz.domain.action import MAX_WORKERS
 from chaosfuzz.domain.component import SERVER, Component, ComponentRole, worker
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkStyle:
+    """What the tasks of one schedule are like, so that each schedule dwells on something.
+
+    Tasks with priorities (`ranked`) come in crowds that pile up, others may be `delayed` or
+    `failing`. They work for one of `durations_ms`.
+    """
+
+    ranked: bool = False
+    delayed: bool = False
+    failing: bool = False
+    durations_ms: tuple[int, ...] = (0, 0, 10, 40)
+
+
 @dataclass(kw_only=True)
 class PlanModel:
     """State that follows from the steps of a schedule alone.
@@ -13,7 +27,7 @@ class PlanModel:
     Actions read it to say whether they are possible, and change it when a step is planned.
     `workers_*` hold worker slots. `in_force` holds the faults that last until they are healed,
     each by the name of its action and the component it acts on. `restart_policies` holds the
-    policy's index for each worker slot that has one.
+    policy's index for each worker slot that has one. `style` shapes the tasks that are drawn.
     """
 
     workers_up: set[int]
@@ -24,6 +38,7 @@ class PlanModel:
     tasks_created: int = 0
     in_force: set[tuple[str, Component]] = field(default_factory=set)
     restart_policies: dict[int, int] = field(default_factory=dict)
+    style: WorkStyle = field(default_factory=WorkStyle)
 
     @classmethod
     def of(cls, workers: int) -> "PlanModel":

@@ -20,7 +20,6 @@ class ClientFault(RequestFault):
     """A fault in one of the client's own HTTP requests; the client's next request heals it."""
 
     role = Role.FAULT
-    family = "replies"
     abilities = frozenset({Ability.TASKS, Ability.REPLIES})
     strikes = ComponentRole.CLIENT
     healing_turn = 9
@@ -54,7 +53,7 @@ class LoseReply(ClientFault):
 
     name = "lose_reply"
     summary = "lose the server's reply: the request took effect, the client never hears of it"
-    weight = 2
+    weight = 1
     side = Side.AFTER
 
 

@@ -20,7 +20,6 @@ class ServerEnd(Action):
 
     role = Role.FAULT
     weight = 1
-    family = "server"
     abilities = frozenset({Ability.SERVER})
     strikes = ComponentRole.SERVER
     graceful = True
@@ -88,8 +87,7 @@ class StartServer(Action):
     name = "start_server"
     summary = "start the HTTP server"
     role = Role.HEAL
-    weight = 8
-    family = "server"
+    weight = 3
     abilities = frozenset({Ability.SERVER})
     strikes = ComponentRole.SERVER
     heals = (StopServer.name, KillServer.name)

@@ -23,7 +23,7 @@ class Wait(Action):
     name = "wait"
     summary = "let time pass"
     role = Role.WAIT
-    weight = 3
+    weight = 2
     parameters = (
         Parameter(
             name="ms",
@@ -55,7 +55,7 @@ class WaitIdle(Action):
     name = "wait_idle"
     summary = "wait until nothing is left to do"
     role = Role.WAIT
-    weight = 2
+    weight = 1
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
         """Wait until all tasks are terminal, as long as there is progress and a worker."""
@@ -74,13 +74,14 @@ class WaitLease(Action):
     name = "wait_lease"
     summary = "wait until leases held now have expired"
     role = Role.WAIT
-    weight = 2
+    weight = 1
+    urgent_weight = 4
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer to wait once a worker is frozen or dead, and only once."""
         if before is None or before.kind is not self:
             stopped = before is not None and before.action in _LEAVE_A_LEASE
-            return 10 * self.weight if stopped and model.workers_up else self.weight
+            return self.urgent_weight if stopped and model.workers_up else self.weight
         return 0
 
     def perform(self, step: Step, context: ActionContext) -> Performed:

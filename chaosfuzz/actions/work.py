@@ -33,6 +33,15 @@ REFUSED = 400
 MOST_FAILURES = 2
 # Steps operate on one of the last so many tasks, as these are still in flight.
 RECENT_TASKS = 4
+# Drawn at random, repeated by weight (all chosen by hand): one task to more than two workers hold.
+COUNTS = (1, 1, 2, 3, 4, 6)
+# So many wait that their order shows.
+BACKLOG_COUNTS = (4, 5, 6, 8)
+# Less than a lease of 600 ms, and more.
+DELAYS_MS = (0, 0, 150, 400, 900)
+# None, one, the second last attempt of three, and more than there are.
+FAILURES = (0, 1, 2, 9)
+FAILING_COUNT, FAILING_MS = 4, 40
 
 _TASK = Parameter(
     name="task",
@@ -53,7 +62,7 @@ class CreateTasks(Action):
     name = "create_tasks"
     summary = "create tasks over HTTP"
     role = Role.LOAD
-    weight = 6
+    weight = 7
     abilities = frozenset({Ability.TASKS})
     creates = "count"
     parameters = (
@@ -91,6 +100,31 @@ class CreateTasks(Action):
         """Count the tasks."""
         model.tasks_created += step.created
 
+    def choices(self, model: PlanModel) -> Choices:
+        """Draw tasks in the style of the schedule."""
+        style = model.style
+        return {
+            "count": BACKLOG_COUNTS if style.ranked else COUNTS,
+            "duration_ms": style.durations_ms,
+            "priority": range(len(PRIORITIES)) if style.ranked else (1,),
+            "delay_ms": DELAYS_MS if style.delayed else (0,),
+            "failures": FAILURES if style.failing else (0,),
+            "strategy": range(len(RETRY_STRATEGIES)),
+            # One creation in six loses its reply.
+            "lost_reply": (0, 0, 0, 0, 0, 1),
+            "user": range(len(USERS)),
+            "type": range(len(TASK_TYPES)) if style.failing else (0,),
+        }
+
+    def moderate(self, step: Step, model: PlanModel) -> Step:
+        """Let few and short tasks fail: behind an open circuit breaker they do so one by one."""
+        if not step["failures"]:
+            return self.plain(step)
+        return step.having(
+            count=min(step.created, FAILING_COUNT),
+            duration_ms=min(step["duration_ms"], FAILING_MS),
+        )
+
     def plain(self, step: Step) -> Step:
         """Leave out how to retry a task that does not fail."""
         return (
@@ -124,7 +158,6 @@ class TaskOperation(Action):
     """A client's operation on a task that exists."""
 
     role = Role.LOAD
-    family = "operations"
     abilities = frozenset({Ability.TASK_OPERATIONS})
     parameters = (_TASK,)
     kind: OperationKind
@@ -168,12 +201,13 @@ class CancelTask(TaskOperation):
 
     name = "cancel_task"
     summary = "cancel a task"
-    weight = 3
+    weight = 1
+    urgent_weight = 2
     kind = OperationKind.CANCEL
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer tasks that were created just now, as they are still at work."""
-        return 3 * self.weight if before is not None and before.created else self.weight
+        return self.urgent_weight if before is not None and before.created else self.weight
 
 
 class RetryTask(TaskOperation):
@@ -191,8 +225,7 @@ class ReadApi(Action):
     name = "read_api"
     summary = "ask over HTTP what there is"
     role = Role.LOAD
-    weight = 2
-    family = "questions"
+    weight = 1
     abilities = frozenset({Ability.INQUIRIES})
     parameters = (
         Parameter(
@@ -233,8 +266,7 @@ class AskBadly(Action):
     name = "ask_badly"
     summary = "send requests over HTTP that have to be refused"
     role = Role.LOAD
-    weight = 2
-    family = "questions"
+    weight = 1
     abilities = frozenset({Ability.INQUIRIES})
     parameters = (
         Parameter(

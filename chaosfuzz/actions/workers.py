@@ -39,8 +39,7 @@ class KillWorker(WorkerFault):
     name = "kill_worker"
     summary = "end a worker process"
     role = Role.FAULT
-    weight = 4
-    family = "worker-processes"
+    weight = 2
     abilities = frozenset({Ability.WORKERS})
     parameters = (
         WORKER,
@@ -85,8 +84,8 @@ class RestartWorker(WorkerFault):
     name = "restart_worker"
     summary = "end a worker gracefully and start it again, whatever else is down"
     role = Role.FAULT
-    weight = 2
-    family = "database"
+    weight = 1
+    urgent_weight = 3
     abilities = frozenset({Ability.WORKERS})
 
     def apply(self, step: Step, model: PlanModel) -> None:
@@ -95,7 +94,7 @@ class RestartWorker(WorkerFault):
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer a start in an outage of the database."""
-        return self.weight * weight_of_start(before, model)
+        return self.weight if model.database_up else self.urgent_weight
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
         """Yield the schedule with a kill."""
@@ -115,8 +114,8 @@ class StartWorker(Action):
     name = "start_worker"
     summary = "start a worker that is down"
     role = Role.HEAL
-    weight = 2
-    family = "worker-processes"
+    weight = 1
+    urgent_weight = 3
     abilities = frozenset({Ability.WORKERS})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -136,7 +135,7 @@ class StartWorker(Action):
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer a start in an outage of the database."""
-        return self.weight * weight_of_start(before, model)
+        return self.weight if model.database_up else self.urgent_weight
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
         """Yield the schedule in which the worker runs from the start."""
@@ -163,8 +162,7 @@ class ScaleWorkers(Action):
     name = "scale_workers"
     summary = "run exactly so many workers"
     role = Role.FAULT
-    weight = 3
-    family = "worker-processes"
+    weight = 1
     abilities = frozenset({Ability.WORKERS})
     parameters = (
         Parameter(
@@ -218,8 +216,8 @@ class PauseWorker(WorkerFault):
     name = "pause_worker"
     summary = "freeze a worker"
     role = Role.FAULT
-    weight = 5
-    family = "pauses"
+    weight = 2
+    urgent_weight = 4
     abilities = frozenset({Ability.PAUSES})
     healing_turn = 0
 
@@ -237,7 +235,7 @@ class PauseWorker(WorkerFault):
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer to freeze a worker that has just got work."""
-        return 3 * self.weight if before is not None and before.created else self.weight
+        return self.urgent_weight if before is not None and before.created else self.weight
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
         """Yield the schedule with a kill, and started without the worker."""
@@ -265,8 +263,8 @@ class ResumeWorker(Action):
     name = "resume_worker"
     summary = "let a frozen worker go on"
     role = Role.HEAL
-    weight = 4
-    family = "pauses"
+    weight = 1
+    urgent_weight = 5
     abilities = frozenset({Ability.PAUSES})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
@@ -287,7 +285,7 @@ class ResumeWorker(Action):
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
         """Prefer to resume once leases have run out."""
         waited = before is not None and before.action == "wait_lease"
-        return 8 * self.weight if waited else self.weight
+        return self.urgent_weight if waited else self.weight
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
         """Let the worker go on."""
@@ -304,7 +302,6 @@ class SetRestartPolicy(Action):
     summary = "say whether a worker that ends is started again, killed ones included"
     role = Role.FAULT
     weight = 1
-    family = "limits"
     abilities = frozenset({Ability.RESTART})
     strikes = ComponentRole.WORKER
     parameters = (
@@ -334,13 +331,6 @@ class SetRestartPolicy(Action):
         system = context.able(Restartable, step)
         policy = RESTART_POLICIES[step["policy"]]
         return Performed(applied=system.set_restart_policy(str(worker(step["worker"])), policy))
-
-
-def weight_of_start(before: Step | None, model: PlanModel) -> int:
-    """Return the factor for an action that starts a worker: it waits for the end of an outage."""
-    if model.database_up:
-        return 1
-    return 16 if before is not None and before.action == "stop_database" else 8
 
 
 def killed_instead(schedule: Schedule, index: int) -> Schedule:

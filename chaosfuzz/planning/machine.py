@@ -1,125 +1,239 @@
-"""The Hypothesis state machine that plans schedules; it never touches a system."""
+"""The Hypothesis state machine that plans schedules; it never touches a system.
 
-from collections.abc import Callable
+It has a rule for each action, named as in a case. Rules append steps; their preconditions and the
+strategies of their arguments look at the plan's model alone, so that Hypothesis sees the same
+draws whatever a system does later. Which rules a schedule may use at all is Hypothesis's swarm
+testing (Groce, Zhang, Eide, Chen, Regehr, ISSTA 2012).
+"""
+
+import random
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from chaosfuzz.actions import PlanModel, apply, find_action, possible
+from chaosfuzz.actions import (
+    Action,
+    PlanModel,
+    action_of,
+    apply,
+    create_tasks,
+    find_action,
+    possible,
+)
+from chaosfuzz.actions.plan import WorkStyle
 from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.planning.pinning import Pinning
-from chaosfuzz.planning.weights import Draw, Focus, load_step, next_steps
+from chaosfuzz.planning.pinning import Pin, Pinning, loads, one_of
 
-# One step in so many creates tasks, and one more.
-LOAD_SHARE = 3
-# One draw a step: each costs as much as running it on a simulated system.
-_INTEGER = st.integers(min_value=0, max_value=2**64 - 1)
+SHORTEST = 3
+MAX_FAULTS_IN_FORCE = 3
+# The first creation of tasks has so many steps before it, at most.
+LATEST_OPENING = 2
+# How long tasks work in one schedule: long enough to pile up if they have priorities.
+DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900), (10, 40, 40, 1600))
+# One schedule in so many has no faults: what breaks then needs none. Order often does not.
+QUIET, QUIET_IF_RANKED = 8, 2
 
-
-def machine_type(
-    actions: tuple[str, ...],
-    max_steps: int,
-    finished: Callable[[Schedule], None],
-    pinning: Pinning,
-) -> type[RuleBasedStateMachine]:
-    """Return a machine class whose rules plan steps and whose teardown hands over the schedule.
-
-    Rules are total and their arguments plain integers: what they mean follows from the plan's
-    model alone, so that Hypothesis sees the same draws whatever a system does later.
-    """
-    drawn = tuple(name for name in actions if pinning.may_draw(find_action(name)))
-
-    class ScheduleMachine(RuleBasedStateMachine):
-        """Plans one schedule."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.workers = 2
-            self.length = max_steps
-            self.steps: list[Step] = []
-            self.model = PlanModel.of(self.workers)
-            self.focus = Focus()
-            self.loads = 0
-
-        @initialize(workers=st.integers(1, 3), length=_INTEGER, swarm=_INTEGER, tempo=_INTEGER)
-        def begin(self, workers: int, length: int, swarm: int, tempo: int) -> None:
-            """Choose how many workers start, how long the schedule is, what it dwells on."""
-            self.focus = Focus(swarm=swarm, tempo=tempo)
-            self.workers = workers
-            self.length = min(max_steps, 3 + length % max(1, max_steps - 2))
-            self.model = PlanModel.of(workers)
-
-        def add(self, step: Step) -> None:
-            """Append a step if there is room and it does something."""
-            if len(self.steps) >= self.length or not possible(step, self.model):
-                return
-            apply(step, self.model)
-            self.steps.append(step)
-
-        def pick(self, draw: Draw, roles: frozenset[Role]) -> None:
-            """Append a weighted choice among what is possible."""
-            before = self.steps[-1] if self.steps else None
-            for step in next_steps(self.model, draw, drawn, roles, self.focus, before, pinning):
-                self.add(step)
-
-        @rule(n=_INTEGER)
-        def work(self, n: int) -> None:
-            """Create tasks."""
-            draw = Draw.of(n)
-            if self.loads > self.length // LOAD_SHARE:
-                self.pick(draw, frozenset(Role))
-                return
-            self.loads += 1
-            self.add(load_step(draw, self.focus))
-
-        @rule(n=_INTEGER)
-        def break_something(self, n: int) -> None:
-            """Inject a fault."""
-            self.pick(Draw.of(n), frozenset({Role.FAULT}))
-
-        @rule(n=_INTEGER)
-        def go_on(self, n: int) -> None:
-            """Wait, heal, or operate on a task."""
-            self.pick(Draw.of(n), frozenset({Role.HEAL, Role.WAIT, Role.LOAD}))
-
-        @rule(n=_INTEGER)
-        def mend(self, n: int) -> None:
-            """Heal something, or wait."""
-            self.pick(Draw.of(n), frozenset({Role.HEAL, Role.WAIT}))
-
-        @rule(n=_INTEGER)
-        def anything(self, n: int) -> None:
-            """Do whatever the weights say."""
-            self.pick(Draw.of(n), frozenset(Role))
-
-        def teardown(self) -> None:
-            """Hand over the finished plan; `finished` ignores it if the draw was cut short."""
-            finished(Schedule(workers=self.workers, steps=tuple(self.steps)))
-
-    return ScheduleMachine
+Machine = TypeVar("Machine", bound="PlanningMachine")
 
 
-def draw_batch(
-    actions: tuple[str, ...],
-    max_steps: int,
-    batch_seed: int,
-    examples: int,
-    pinning: Pinning = Pinning(),  # noqa: B008 - frozen
-) -> list[Schedule]:
-    """Draw a batch of schedules; the same seed gives the same batch."""
-    drawn: list[Schedule] = []
-    machine = machine_type(actions, max_steps, drawn.append, pinning)
-    chosen = settings(
-        max_examples=examples,
-        # Rules that find no room or nothing to do leave no step, hence more rules than steps.
-        stateful_step_count=max_steps + max_steps // 2 + 1,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        print_blob=False,
-        suppress_health_check=list(HealthCheck),
+def _one_in(many: int) -> st.SearchStrategy[bool]:
+    return st.integers(1, many).map(lambda number: number == many)
+
+
+@st.composite
+def _styles(draw: st.DrawFn) -> WorkStyle:
+    ranked = draw(_one_in(3))
+    return WorkStyle(
+        ranked=ranked,
+        delayed=draw(st.sampled_from((False, False, False, True, True))),
+        failing=draw(st.sampled_from((False, False, False, False, True, True, True))),
+        durations_ms=draw(st.sampled_from(DURATIONS_MS[1:] if ranked else DURATIONS_MS)),
     )
-    run_state_machine_as_test(seed(batch_seed)(machine), settings=chosen)
-    return drawn
+
+
+class PlanningMachine(RuleBasedStateMachine):
+    """Plans one schedule. `with_rules` gives a subclass the rules of a target's actions."""
+
+    actions: tuple[Action, ...] = ()
+    pinning = Pinning()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.workers = 2
+        self.steps: list[Step] = []
+        self.model = PlanModel.of(self.workers)
+        self.quiet = False
+        self._opening: tuple[int, Step] | None = None
+        self._weights: dict[Action, int] | None = None
+
+    @initialize(workers=st.integers(1, 3), style=_styles(), data=st.data())
+    def begin(self, workers: int, style: WorkStyle, data: st.DataObject) -> None:
+        """Choose how many workers start, what the work is like, and the first work."""
+        self.workers = workers
+        self.model = PlanModel.of(workers)
+        self.model.style = style
+        self.quiet = data.draw(_one_in(QUIET_IF_RANKED if style.ranked else QUIET))
+        if create_tasks in self.actions:
+            self._opening = (
+                data.draw(st.integers(0, LATEST_OPENING)),
+                data.draw(loads(self.model)),
+            )
+            self._open()
+
+    def add(self, step: Step) -> None:
+        """Append a step if it does something."""
+        if not possible(step, self.model):
+            return
+        apply(step, self.model)
+        self.steps.append(step)
+        self._weights = None
+        self._open()
+
+    def plan(self, step: Step, pin: Pin | None) -> None:
+        """Append a step, with a moment that a pin gives it and the work that brings the moment."""
+        if pin is not None:
+            before = self.steps[-1] if self.steps else None
+            if not (before and pin.is_brought_by(before, len(self.model.workers_up))):
+                self.add(pin.load)
+            step = step.pinned(pin.moment)
+        self.add(action_of(step).moderate(step, self.model))
+
+    def weight(self, action: Action) -> int:
+        """Return how likely an action is to come next, 0 if it is not possible."""
+        if self._weights is None:
+            self._weights = {each: self._weigh(each) for each in self.actions}
+        return self._weights[action]
+
+    def planned(self) -> Schedule:
+        """Return the schedule that was planned."""
+        return Schedule(workers=self.workers, steps=tuple(self.steps))
+
+    def _open(self) -> None:
+        if self._opening is not None and len(self.steps) >= self._opening[0]:
+            step, self._opening = self._opening[1], None
+            self.add(step)
+
+    def _weigh(self, action: Action) -> int:
+        if action.role is Role.FAULT and (
+            self.quiet or self.model.faults_in_force() >= MAX_FAULTS_IN_FORCE
+        ):
+            return 0
+        if action.needs_moment and not self.pinning.can_pin(action, self.model):
+            return 0
+        if not _is_drawable(action, self.model):
+            return 0
+        return action.weight_after(self.steps[-1] if self.steps else None, self.model)
+
+
+def with_rules(base: type[Machine], actions: Collection[str], pinning: Pinning) -> type[Machine]:
+    """Return a subclass of a machine that has a rule for each action.
+
+    An action of weight 3 has its rule three times, the copies numbered from 2.
+    """
+    drawn = tuple(a for a in map(find_action, actions) if a.weight and pinning.may_draw(a))
+    rules = {
+        action.name if copy == 1 else f"{action.name}_{copy}": _rule_of(action, copy)
+        for action in drawn
+        for copy in range(1, max(action.weight, action.urgent_weight) + 1)
+    }
+    body = {"actions": drawn, "pinning": pinning, "rest": _REST, **rules}
+    return type(base.__name__, (base,), body)
+
+
+def _rule_of(action: Action, copy: int) -> Callable[..., None]:
+    def plan(machine: PlanningMachine, at: Pin | None = None, **arguments: int) -> None:
+        machine.plan(action(**arguments), at)
+
+    plan.__name__ = action.name
+    plan.__doc__ = action.summary
+
+    # Hypothesis describes each function it calls, which is slow for lambdas and partials.
+    def pins(machine: PlanningMachine) -> st.SearchStrategy[Pin | None]:
+        return machine.pinning.pins(action, machine.model)
+
+    def is_likely(machine: PlanningMachine) -> bool:
+        return machine.weight(action) >= copy
+
+    arguments: dict[str, st.SearchStrategy[Any]] = {
+        parameter.name: _argument(action, parameter.name) for parameter in action.parameters
+    }
+    if action.pinnable:
+        arguments["at"] = st.runner().flatmap(pins)
+    return precondition(is_likely)(rule(**arguments)(plan))
+
+
+def _argument(action: Action, name: str) -> st.SearchStrategy[int]:
+    def values(machine: PlanningMachine) -> st.SearchStrategy[int]:
+        return one_of(tuple(action.choices(machine.model)[name]))
+
+    return st.runner().flatmap(values)
+
+
+def _rest(machine: PlanningMachine) -> None:
+    """Plan nothing: always possible, so that the simplest schedule is the shortest."""
+
+
+_REST = rule()(_rest)
+
+
+def _is_drawable(action: Action, model: PlanModel) -> bool:
+    """Say whether one of the values of its first argument makes the action possible."""
+    choices = action.choices(model)
+    if not all(choices.values()):
+        return False
+    first, *rest = [(name, values) for name, values in choices.items()] or [("", (0,))]
+    others = {name: values[0] for name, values in rest}
+    steps: Iterable[Step] = (
+        action(**{first[0]: value}, **others) if choices else action()
+        for value in dict.fromkeys(first[1])
+    )
+    return any(action.possible(step, model) for step in steps)
+
+
+class Drawing:
+    """Draws schedules of some actions in batches; a batch follows from its seed."""
+
+    def __init__(
+        self,
+        actions: Collection[str],
+        max_steps: int,
+        pinning: Pinning = Pinning(),  # noqa: B008 - frozen
+    ) -> None:
+        self._max_steps = max_steps
+        self._drawn: list[Schedule] = []
+
+        class Collecting(PlanningMachine):
+            """Hands over what it planned; a draw that Hypothesis broke off is a schedule too."""
+
+            def teardown(machine) -> None:  # noqa: N805 - `self` is the drawing
+                self._drawn.append(machine.planned().prefix(max_steps))
+
+        self._machine = with_rules(Collecting, actions, pinning)
+
+    def batch(self, batch_seed: int, examples: int) -> list[Schedule]:
+        """Draw so many schedules, of about the same number of steps: SHORTEST to `max_steps`."""
+        self._drawn.clear()
+        length = random.Random(batch_seed).randint(min(SHORTEST, self._max_steps), self._max_steps)
+        chosen = settings(
+            max_examples=examples,
+            stateful_step_count=length,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        )
+        # A class of its own for each batch: a seed stays with the class it was given to.
+        machine = seed(batch_seed)(type(self._machine.__name__, (self._machine,), {}))
+        run_state_machine_as_test(machine, settings=chosen)
+        return list(self._drawn)

@@ -12,7 +12,7 @@ from chaosfuzz.planning.enumeration import (
     single_faults,
 )
 from chaosfuzz.planning.everyday import crashes, everyday
-from chaosfuzz.planning.machine import draw_batch
+from chaosfuzz.planning.machine import Drawing
 from chaosfuzz.planning.pinning import Moments, Pinning
 
 # Hypothesis varies what it has drawn once its health check is over, after ten examples; most
@@ -74,11 +74,12 @@ def _drawn(
     actions: tuple[str, ...], max_steps: int, seed: int, pinning: Pinning
 ) -> Iterator[Schedule]:
     """Yield what Hypothesis draws, in batches with seeds that follow from `seed`."""
+    drawing = Drawing(actions, max_steps, pinning)
     seen: set[Schedule] = set()
     batch = empty = 0
     while empty < MAX_EMPTY_BATCHES:
         fresh = 0
-        for schedule in draw_batch(actions, max_steps, seed * 1_000_003 + batch, BATCH, pinning):
+        for schedule in drawing.batch(seed * 1_000_003 + batch, BATCH):
             loads = any(s.kind.role is Role.LOAD for s in schedule.steps)
             if schedule in seen or not loads:
                 continue

@@ -1,11 +1,21 @@
 from itertools import islice
 
-import pytest
+from hypothesis import Phase, given, seed, settings
 
-from chaosfuzz.actions import PlanModel, all_actions, apply, make_step
+from chaosfuzz.actions import (
+    Action,
+    PlanModel,
+    all_actions,
+    apply,
+    kill_worker,
+    make_step,
+    stop_database,
+)
+from chaosfuzz.actions.plan import WorkStyle
 from chaosfuzz.domain.moment import Alphabet, EventClass, Side
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import Moments, Pinning, schedules
+from chaosfuzz.planning.pinning import Pin
 
 ACTIONS = tuple(action.name for action in all_actions())
 CLAIM = EventClass(role="worker", event="UPDATE claim", polled=True)
@@ -14,7 +24,6 @@ GIVEN_UP = EventClass(role="worker", event="UPDATE failed", failing=True)
 POLL = EventClass(role="worker", event="SELECT poll", background=True)
 INSERT = EventClass(role="server", event="INSERT tasks")
 ALPHABET = Alphabet(events=(CLAIM, DONE, GIVEN_UP, POLL, INSERT))
-KILL = make_step("kill_worker", worker=1)
 
 
 def drawn(moments: Moments, count: int = 40) -> list[Schedule]:
@@ -35,12 +44,25 @@ def faults(planned: list[Schedule]) -> list[bool]:
     return pinned
 
 
-def events(moments: Moments, *, failing: bool) -> set[str]:
-    pinning = Pinning(alphabet=ALPHABET, moments=moments)
-    pinned = (
-        pinning.pinned(KILL, PlanModel.of(1), number, failing=failing) for number in range(300)
-    )
-    return {step.at.event for step in pinned if step.at is not None}
+def pins(
+    action: Action, model: PlanModel, *, failing: bool = True, alphabet: Alphabet = ALPHABET
+) -> list[Pin | None]:
+    """Pins that Hypothesis draws for an action, the same ones every time."""
+    model.style = WorkStyle(failing=failing)
+    found: list[Pin | None] = []
+
+    @seed(1)
+    @settings(max_examples=200, phases=[Phase.generate], database=None)
+    @given(Pinning(alphabet=alphabet, moments=Moments.LOGICAL).pins(action, model))
+    def draw(pin: Pin | None) -> None:
+        found.append(pin)
+
+    draw()
+    return found
+
+
+def events(action: Action, model: PlanModel, *, failing: bool) -> list[str]:
+    return [pin.moment.event for pin in pins(action, model, failing=failing) if pin is not None]
 
 
 def test_by_the_clock_nothing_is_pinned():
@@ -78,35 +100,43 @@ def test_a_fault_strikes_at_requests_of_its_own_role():
 
 
 def test_a_fault_of_all_names_the_component_whose_request_it_is():
-    pinning = Pinning(alphabet=ALPHABET, moments=Moments.LOGICAL)
     model = PlanModel(workers_up={2, 3}, workers_paused={3})
-    step = pinning.pinned(make_step("stop_database"), model, 1, failing=False)
-    assert step.at is not None
-    assert step.at.component == "worker-2"
+    drawn_pins = pins(stop_database, model)
+    assert {pin.moment.component for pin in drawn_pins if pin is not None} == {"worker-2"}
+    assert None not in drawn_pins
 
 
 def test_what_only_failing_tasks_bring_is_not_waited_for_without_one():
-    assert GIVEN_UP.event not in events(Moments.LOGICAL, failing=False)
-    assert GIVEN_UP.event in events(Moments.LOGICAL, failing=True)
+    assert GIVEN_UP.event not in events(kill_worker, PlanModel.of(1), failing=False)
+    assert GIVEN_UP.event in events(kill_worker, PlanModel.of(1), failing=True)
+
+
+def test_a_moment_that_only_failing_tasks_bring_comes_with_failing_work():
+    for pin in pins(kill_worker, PlanModel.of(1)):
+        assert pin is not None
+        assert pin.load["failures"] > 0 or pin.moment.event != GIVEN_UP.event
+
+
+def test_the_work_that_brings_a_moment_is_enough_for_every_worker():
+    for pin in pins(kill_worker, PlanModel.of(3)):
+        assert pin is not None
+        assert pin.load.created >= 3
+        assert pin.is_brought_by(pin.load, 3)
+        assert not pin.is_brought_by(pin.load.having(count=2), 3)
 
 
 def test_background_is_drawn_rarely_but_drawn():
-    pinning = Pinning(alphabet=ALPHABET, moments=Moments.LOGICAL)
-    pinned = [pinning.pinned(KILL, PlanModel.of(1), n, failing=True) for n in range(1000)]
-    polls = sum(step.at is not None and step.at.event == POLL.event for step in pinned)
-    assert 0 < polls < 100
+    drawn_events = events(kill_worker, PlanModel.of(1), failing=True)
+    assert 0 < drawn_events.count(POLL.event) < len(drawn_events) / 5
 
 
-@pytest.mark.parametrize("number", range(20))
-def test_what_is_polled_is_struck_after_it_had_an_effect(number: int):
-    only = Pinning(alphabet=Alphabet(events=(CLAIM,)), moments=Moments.LOGICAL)
-    step = only.pinned(KILL, PlanModel.of(1), number, failing=False)
-    assert step.at is not None
-    assert step.at.side is Side.AFTER
+def test_what_is_polled_is_struck_after_it_had_an_effect():
+    for pin in pins(kill_worker, PlanModel.of(1), alphabet=Alphabet(events=(CLAIM,))):
+        assert pin is not None
+        assert pin.moment.side is Side.AFTER
 
 
 def test_nothing_is_pinned_to_requests_to_a_database_that_is_down():
-    pinning = Pinning(alphabet=ALPHABET, moments=Moments.LOGICAL)
     model = PlanModel.of(1)
     apply(make_step("stop_database", mode=0), model)
-    assert all(pinning.pinned(KILL, model, number, failing=False) == KILL for number in range(50))
+    assert set(pins(kill_worker, model)) == {None}
