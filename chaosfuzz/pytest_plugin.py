@@ -4,7 +4,6 @@ A case that is expected to hold fails the test when its violation shows again, w
 one that is expected to be violated (a known failure or a planted defect) fails when it does not.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -106,6 +105,7 @@ class CaseItem(pytest.Item):
 
     def _tries(self, case: "Case", setup: "Setup") -> "list[Try]":
         from chaosfuzz.campaign.replay import replay
+        from chaosfuzz.domain.stop import StopSignal
         from chaosfuzz.reporting.eventlog import EventLog
         from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
 
@@ -124,7 +124,7 @@ class CaseItem(pytest.Item):
                     times,
                     logs,
                     journal,
-                    threading.Event(),
+                    StopSignal(),
                     until_violated=until_violated,
                 )
             )

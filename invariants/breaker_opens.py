@@ -5,11 +5,11 @@ from chaosfuzz.domain import TASK_TYPES, Execution, Finding, Kind, OperationKind
 
 @invariant(kind=Kind.BREAKER, at_end=True)
 def breaker_opens(view: View) -> Iterator[Finding]:
-    """Enough failures of a task type in a row, on whatever workers, open its one breaker."""
+    """Enough failures of a task type in a row, on any workers, open its circuit breaker."""
     bounds = view.contract.breaker
     if bounds is None or not view.readable:
         return
-    # The failure of a task that is cancelled meanwhile is nobody's.
+    # A worker need not report the failure of a task that a client cancels meanwhile.
     tasks = [t for t in view.tasks if not t.tried(OperationKind.CANCEL)]
     for index, name in enumerate(TASK_TYPES):
         runs = [e for t in tasks if t.request.task_type == index for e in t.executions]
@@ -19,15 +19,16 @@ def breaker_opens(view: View) -> Iterator[Finding]:
                 f"{failures} executions of type {name} failed in a row, and its circuit breaker "
                 "never opened"
             )
-            stalled = view.stalled(view.history.began_ns, view.now_ns)
+            stalled = view.machine_stalled(view.history.began_ns, view.now_ns)
             yield Finding(message=message, certain=not stalled)
 
 
 def _in_a_row(view: View, runs: list[Execution]) -> int:
-    """Return the most failures in a row that certainly reached the queue in that order.
+    """Return the longest row of failures that certainly reached the queue in that order.
 
-    Results are written a little after the ledger has them, so those near a success do not
-    count, nor those whose writing a fault may have prevented.
+    A worker writes a result to the queue a little after the ledger has it. So a failure within the
+    acknowledgement grace of a success does not count. Neither does one that a fault may have kept
+    from the queue.
     """
     grace_ns = view.contract.acknowledgement_grace_ms * 10**6
     ended = sorted(

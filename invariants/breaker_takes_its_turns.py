@@ -8,7 +8,7 @@ TURNS = {(CLOSED, OPEN), (OPEN, HALF_OPEN), (HALF_OPEN, OPEN), (HALF_OPEN, CLOSE
 
 @invariant(kind=Kind.BREAKER)
 def breaker_takes_its_turns(view: View) -> Iterator[Finding]:
-    """A breaker closes by way of half-open only, and stays open as long as it is to."""
+    """A breaker closes only from half-open, and stays open for at least the promised time."""
     bounds, seen = view.contract.breaker, view.latest
     if bounds is None or seen is None:
         return
@@ -21,7 +21,10 @@ def breaker_takes_its_turns(view: View) -> Iterator[Finding]:
             opened_ms[turn.task_type] = turn.at_ms
         elif turn.after is HALF_OPEN and turn.task_type in opened_ms:
             stayed_ms = turn.at_ms - opened_ms[turn.task_type]
-            # The database's clock may be set while it runs; a millisecond is its rounding.
+            # A negative stay: the database's clock was set back. Its times are rounded to 1 ms.
             if 0 <= stayed_ms < bounds.open_ms - 1:
-                message = f"the breaker of {turn.task_type} was open for {stayed_ms:.0f} ms only"
+                message = (
+                    f"the breaker of {turn.task_type} was open for {stayed_ms:.0f} ms; "
+                    f"the contract promises {bounds.open_ms} ms"
+                )
                 yield Finding(message=message)

@@ -5,22 +5,29 @@ from chaosfuzz.domain import Finding, Kind, TaskStatus, TaskView, View, invarian
 
 @invariant(kind=Kind.GAVE_UP)
 def buried_tasks_have_run(view: View) -> Iterator[Finding]:
-    """A task that no fault touched is not buried without ever having been run."""
+    """A task does not fail for good without one execution, unless a fault was in force."""
     for task in view.tasks:
         state = task.state
         if state is None or state.status is not TaskStatus.FAILED or task.executions:
             continue
         buried_ns = _buried_ns(view, task)
-        if not view.faults(task.creation.sent_ns, buried_ns):
+        excuse = view.disturbed(
+            task.creation.sent_ns,
+            buried_ns,
+            began="the creation of the task",
+            ended="the task had failed for good",
+        )
+        if not excuse:
             message = (
-                f"task {task.number} was buried after {state.attempts} attempts in which nobody "
-                f"ran it: {state.last_error}"
+                f"task {task.number} failed for good after {state.attempts} attempts, without one "
+                f"execution: {state.last_error}{excuse.note}"
             )
-            stalled = view.stalled(task.creation.sent_ns, buried_ns)
+            stalled = view.machine_stalled(task.creation.sent_ns, buried_ns)
             yield Finding(message=message, tasks=(task.number,), certain=not stalled)
 
 
 def _buried_ns(view: View, task: TaskView) -> int:
+    """Return when an observation first showed a task as failed for good."""
     for seen in view.history.observations:
         for state in seen.tasks or ():
             if state.token == task.request.token and state.status is TaskStatus.FAILED:

@@ -5,7 +5,7 @@ from chaosfuzz.domain import Finding, Kind, TaskStatus, View, invariant
 
 @invariant(kind=Kind.RERUN)
 def effect_happens_once(view: View) -> Iterator[Finding]:
-    """Where effects commit with completion, a completed task has exactly one, others none."""
+    """A completed task has exactly one effect, another none, if effects commit with completion."""
     for task in view.tasks:
         for state in task.states:
             wanted = 1 if state.status is TaskStatus.COMPLETED else 0

@@ -5,7 +5,7 @@ from chaosfuzz.domain import Finding, Kind, View, invariant
 
 @invariant(kind=Kind.FINISHED_UNACKED, at_end=True)
 def finished_is_acknowledged(view: View) -> Iterator[Finding]:
-    """Work that the ledger says is finished does not stay open in the queue."""
+    """A task that finished by the ledger reaches a terminal state in the queue."""
     bound_ns = view.contract.recovery_ms * 10**6
     last_ns = max((view.end_ns(e) for e in view.history.executions), default=view.now_ns)
     healed_ns = view.history.healed_ns or view.now_ns
@@ -15,5 +15,5 @@ def finished_is_acknowledged(view: View) -> Iterator[Finding]:
         is_open = task.finished and state and not state.status.terminal
         if is_open and state and not view.may_lose(task):
             message = f"task {task.number} finished by the ledger, the queue says {state.status}"
-            certain = waited and not view.stalled(healed_ns, view.now_ns)
+            certain = waited and not view.machine_stalled(healed_ns, view.now_ns)
             yield Finding(message=message, tasks=(task.number,), certain=certain)

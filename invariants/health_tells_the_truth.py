@@ -5,7 +5,7 @@ from chaosfuzz.domain import FaultKind, Finding, Health, Kind, View, invariant
 
 @invariant(kind=Kind.UNHEALTHY)
 def health_tells_the_truth(view: View) -> Iterator[Finding]:
-    """Health does not say well while the database is down."""
+    """The health endpoint does not answer "well" while the database is down."""
     seen = view.latest
     if seen is None or seen.health is not Health.WELL:
         return

@@ -5,8 +5,8 @@ from chaosfuzz.domain import Finding, Guarantee, Kind, TaskStatus, View, invaria
 
 @invariant(kind=Kind.FALSE_COMPLETION)
 def no_false_completion(view: View) -> Iterator[Finding]:
-    """A task is called completed only by the worker that holds it and has finished it."""
-    # Whoever promises at most one run may call it done before it has begun.
+    """A task is completed only by the worker that holds its lease and finished it."""
+    # A target that promises at most one execution may acknowledge a task before it starts it.
     early = view.contract.guarantee is Guarantee.AT_MOST_ONCE and not view.final
     for task in view.tasks if not early else ():
         if view.may_lose(task):

@@ -2,22 +2,24 @@ from collections.abc import Iterator
 
 from chaosfuzz.domain import Finding, Kind, View, invariant
 
+# Chosen by hand.
 SESSIONS_PER_COMPONENT = 16
 
 
 @invariant(kind=Kind.LEAK, at_end=True)
 def no_leak(view: View) -> Iterator[Finding]:
-    """Restarts and outages leave no database sessions or open transactions behind."""
+    """After healing, no database sessions or open transactions are left behind."""
     seen = view.latest
     if seen is None:
         return
-    stalled = view.stalled(view.history.healed_ns or view.now_ns, view.now_ns)
+    stalled = view.machine_stalled(view.history.healed_ns or view.now_ns, view.now_ns)
     bound = SESSIONS_PER_COMPONENT * max(1, len(seen.components_up))
     if seen.database_sessions > bound:
         message = (
-            f"{seen.database_sessions} database sessions for {len(seen.components_up)} components"
+            f"{seen.database_sessions} database sessions for {len(seen.components_up)} components; "
+            f"the bound is {bound}"
         )
         yield Finding(message=message, role="database", certain=not stalled)
     if seen.open_transactions:
-        message = f"{seen.open_transactions} transactions stay open with nothing to do"
+        message = f"{seen.open_transactions} database sessions are idle in an open transaction"
         yield Finding(message=message, role="database", certain=not stalled)

@@ -6,7 +6,7 @@ from chaosfuzz.domain import Finding, Kind, OperationKind, View, invariant
 
 @invariant(kind=Kind.STATE_REGRESSION)
 def no_state_regression(view: View) -> Iterator[Finding]:
-    """Terminal states stay, attempts and leases never go back, nothing passes its limit or goes."""
+    """Terminal states stay, attempts and leases never fall, no attempt is above the limit."""
     for task in view.tasks:
         if task.tried(OperationKind.RETRY):
             continue
@@ -28,7 +28,7 @@ def no_state_regression(view: View) -> Iterator[Finding]:
                 )
                 yield Finding(message=message, tasks=(task.number,))
         limit = task.request.max_attempts
-        # What a fault cut short need not count as an attempt.
+        # The queue need not count an execution that a fault cut short as an attempt.
         ran = sum(not view.excused(e) for e in task.executions)
         tries = max((s.attempts for s in task.seen), default=0)
         if len({e.task_id for e in task.executions}) > 1:

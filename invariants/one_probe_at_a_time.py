@@ -5,7 +5,7 @@ from chaosfuzz.domain import BreakerState, Finding, Kind, View, invariant
 
 @invariant(kind=Kind.BREAKER)
 def one_probe_at_a_time(view: View) -> Iterator[Finding]:
-    """A half-open breaker lets one task through at a time, however many workers there are."""
+    """A half-open circuit breaker lets one task through at a time, with any number of workers."""
     for breaker in view.latest.breakers if view.latest is not None else ():
         if breaker.state is BreakerState.HALF_OPEN and breaker.let_through > 1:
             message = (

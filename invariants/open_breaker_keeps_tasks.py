@@ -5,7 +5,7 @@ from chaosfuzz.domain import BreakerState, Finding, Kind, View, invariant
 
 @invariant(kind=Kind.BREAKER)
 def open_breaker_keeps_tasks(view: View) -> Iterator[Finding]:
-    """While the breaker of a task type is open, no worker takes a task of that type."""
+    """While the circuit breaker of a task type is open, no worker claims a task of that type."""
     for breaker in view.latest.breakers if view.latest is not None else ():
         if breaker.state is BreakerState.OPEN and breaker.let_through:
             message = (

@@ -16,11 +16,11 @@ from chaosfuzz.domain import (
 
 @invariant(kind=Kind.HIDDEN)
 def pages_hold_ones_own(view: View) -> Iterator[Finding]:
-    """A list holds as many of the asker's own tasks as there were, and nobody else's."""
+    """A list that a user asks for holds all of the user's own tasks, up to its limit, no others."""
     for asked in view.history.inquiries:
         if asked.outcome is not Outcome.OK or asked.kind is InquiryKind.NONSENSE:
             continue
-        there = _there(view, asked)
+        there = _certainly_listed(view, asked)
         if asked.kind is InquiryKind.STATS:
             if asked.total is not None and asked.total < len(there):
                 message = f"stats count {asked.total} tasks where there were {len(there)}"
@@ -37,12 +37,16 @@ def pages_hold_ones_own(view: View) -> Iterator[Finding]:
         others = [t for t in view.tasks if t.request.user != asked.user]
         shown = [t for t in others if set(t.creation.task_ids) & set(asked.task_ids)]
         for task in shown:
-            message = f"user {asked.user + 1} was shown task {task.number} of somebody else"
+            message = f"user {asked.user + 1} was shown task {task.number} of another user"
             yield Finding(message=message, tasks=(task.number,), role="server")
 
 
-def _there(view: View, asked: Inquiry) -> list[TaskView]:
-    """Return the tasks that were certainly to be found when it was asked for them."""
+def _certainly_listed(view: View, asked: Inquiry) -> list[TaskView]:
+    """Return the tasks that the queue certainly held when the user asked.
+
+    They are those of the last readable observation before. Dead letters that a client may have
+    queued again since do not count.
+    """
     before = next(
         (
             seen
@@ -59,12 +63,12 @@ def _there(view: View, asked: Inquiry) -> list[TaskView]:
     tokens = {row.token for row in before.tasks or () if row.status in wanted}
     there = [task for task in view.tasks if task.request.token in tokens]
     if asked.kind is InquiryKind.DEAD_LETTERS:
-        return [task for task in there if not _taken_away(task, before.at_ns)]
+        return [task for task in there if not _may_be_queued_again(task, before.at_ns)]
     return there
 
 
-def _taken_away(task: TaskView, seen_ns: int) -> bool:
-    """Say whether a retry since then, or one of unknown effect, may have queued it again."""
+def _may_be_queued_again(task: TaskView, seen_ns: int) -> bool:
+    """Say whether a retry since `seen_ns`, or one without an answer, may have queued a task."""
     return any(
         o.kind is OperationKind.RETRY
         and (o.outcome is Outcome.UNKNOWN or (o.outcome is Outcome.OK and o.ended_ns >= seen_ns))

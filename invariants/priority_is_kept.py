@@ -1,19 +1,21 @@
 from collections.abc import Iterator
 from itertools import permutations
 
-from chaosfuzz.domain import FaultKind, Finding, Kind, TaskStatus, View, invariant
+from chaosfuzz.domain import Finding, Kind, TaskStatus, View, invariant
 
+# Longer than a claim takes. Chosen by hand.
 CLAIM_MS = 100
 
 
 @invariant(kind=Kind.ORDER)
 def priority_is_kept(view: View) -> Iterator[Finding]:
-    """One worker does not start a lower task while a higher one waits beside it.
+    """A worker does not start a task while a ready one of higher priority waits.
 
-    Only first executions by the same process are compared, without faults in between: claims
-    of one worker are in order, those of two are not. Both tasks must have been seen waiting for
-    longer than a claim takes, which may have begun before the higher one was there, and then the
-    higher one alone: what a worker claims with one statement it may start in any order.
+    Compares first executions by the same process alone, because two workers may start tasks in
+    another order than they claimed them. Observations must have shown both tasks waiting for longer
+    than a claim takes, because a claim may have begun before the task of higher priority was there.
+    Then they must have shown that task waiting alone, because a worker may start the tasks of one
+    claim in any order.
     """
     plain = [t for t in view.tasks if t.acknowledged and not t.request.delay_ms and t.executions]
     for high, low in permutations(plain if view.contract.priorities else (), 2):
@@ -21,15 +23,12 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
         other = min(low.executions, key=lambda e: e.start_ns)
         if (
             high.request.priority > low.request.priority
-            # Those of another type may have to wait for their circuit breaker.
+            # A task of another type may wait for its circuit breaker.
             and high.request.task_type == low.request.task_type
             and high.creation.ended_ns < other.start_ns < first.start_ns
             and first.attempt == other.attempt == 1
             and first.pid == other.pid
-            and not any(
-                f.kind is FaultKind.DATABASE_DOWN or f.component == first.component
-                for f in view.faults(high.creation.sent_ns, first.start_ns)
-            )
+            and not view.held_up(high, first)
             and _was_overtaken(view, high.request.token, low.request.token, first.start_ns)
         ):
             message = (
@@ -40,6 +39,7 @@ def priority_is_kept(view: View) -> Iterator[Finding]:
 
 
 def _was_overtaken(view: View, high: str, low: str, started_ns: int) -> bool:
+    """Say whether both tokens were seen waiting for longer than a claim, then `high` alone."""
     together_ns: int | None = None
     for seen in view.history.observations:
         if seen.tasks is None:

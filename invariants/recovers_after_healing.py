@@ -5,9 +5,9 @@ from chaosfuzz.domain import Finding, Health, Kind, Outcome, View, invariant
 
 @invariant(kind=Kind.UNHEALTHY, at_end=True)
 def recovers_after_healing(view: View) -> Iterator[Finding]:
-    """After healing, health is well and the API takes tasks within the bound."""
+    """Within the health bound after healing, health is well and the API accepts tasks."""
     healed_ns = view.history.healed_ns or view.now_ns
-    stalled = view.stalled(healed_ns, view.now_ns)
+    stalled = view.machine_stalled(healed_ns, view.now_ns)
     seen = view.latest
     if seen is not None and seen.health not in {Health.WELL, Health.UNASKED}:
         message = f"health is {seen.health} {view.contract.health_ms} ms after healing"

@@ -1,17 +1,21 @@
 from collections.abc import Iterator
 
-from chaosfuzz.domain import CLIENT, Finding, Health, Kind, Outcome, View, invariant
+from chaosfuzz.domain import Finding, Health, Kind, Outcome, View, invariant
 
 
 @invariant(kind=Kind.UNHEALTHY)
 def requests_are_answered(view: View) -> Iterator[Finding]:
-    """No request hangs past its deadline, unless it was kept from the client."""
+    """Every request is answered in time, unless a fault held the client's connection."""
     bound_ms, seen = view.contract.request_timeout_ms, view.latest
     if not view.contract.serves_requests:
         return
     timed_out = seen is not None and seen.health is Health.TIMED_OUT
-    if seen is not None and timed_out and not kept_back(view, seen.health_asked_ns, seen.at_ns):
-        stalled = view.stalled(seen.health_asked_ns, view.now_ns)
+    if (
+        seen is not None
+        and timed_out
+        and not view.answer_held_back(seen.health_asked_ns, seen.at_ns)
+    ):
+        stalled = view.machine_stalled(seen.health_asked_ns, view.now_ns)
         message = f"a health request got no answer within {bound_ms} ms"
         yield Finding(message=message, role="server", certain=not stalled)
     creations, operations = view.history.creations, view.history.operations
@@ -20,12 +24,7 @@ def requests_are_answered(view: View) -> Iterator[Finding]:
     asked += [(i.outcome, i.sent_ns, i.ended_ns) for i in view.history.inquiries]
     for outcome, sent_ns, ended_ns in asked:
         late = outcome is Outcome.UNKNOWN and ended_ns - sent_ns >= bound_ms * 10**6
-        if late and not kept_back(view, sent_ns, ended_ns):
+        if late and not view.answer_held_back(sent_ns, ended_ns):
             message = f"a request got no answer within {bound_ms} ms"
-            certain = not view.stalled(sent_ns, ended_ns)
+            certain = not view.machine_stalled(sent_ns, ended_ns)
             yield Finding(message=message, role="server", certain=certain)
-
-
-def kept_back(view: View, sent_ns: int, ended_ns: int) -> bool:
-    """Say whether a fault of the client's own connection was in force in the interval."""
-    return any(fault.component == CLIENT for fault in view.faults(sent_ns, ended_ns))

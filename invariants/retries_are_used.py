@@ -2,12 +2,13 @@ from collections.abc import Iterator
 
 from chaosfuzz.domain import Finding, Kind, TaskStatus, View, invariant
 
+# The index of the strategy that asks for no retry (`strategy` of create_tasks).
 NO_RETRY = 3
 
 
 @invariant(kind=Kind.GAVE_UP)
 def retries_are_used(view: View) -> Iterator[Finding]:
-    """A task fails for good only after all the attempts it was promised."""
+    """A task fails for good only after all of its attempts."""
     for task in view.tasks:
         state, limit = task.state, task.request.max_attempts
         if state is None or state.status is not TaskStatus.FAILED:

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 from chaosfuzz.domain import Finding, Kind, View, invariant
 
-# Wall clocks are set while they run; the times in the ledger are monotonic.
+# Schedules follow the wall clock, which is adjusted while it runs; the ledger has monotonic times.
+# Chosen by hand.
 CLOCK_SLACK_NS = 50_000_000
 
 

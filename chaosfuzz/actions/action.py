@@ -9,7 +9,7 @@ from chaosfuzz.domain.action import MAX_WORKERS, ActionKind, Parameter
 from chaosfuzz.domain.component import Component, ComponentRole, worker
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.wire import Grip, Trap
+from chaosfuzz.domain.wire import Intervention, Trap
 
 WORKER = Parameter(
     name="worker",
@@ -32,9 +32,10 @@ class Action(ActionKind):
     its argument names, is possible while that worker runs, and changes nothing in the plan.
 
     `weight` says how often planning draws it beside other possible actions, `urgent_weight` how
-    often at most, where `weight_after` makes it more likely. `excludes` names the faults (by action) that
-    must not be in force on the same component; `lasts` says that the fault stays until it is
-    healed. `healing_turn` orders healing: what is frozen first (0), the workers last (9).
+    often at most, where `weight_after` makes it more likely. `lasts` says that the fault stays
+    until another action heals it, `excludes` which faults (names of actions) must not be in force
+    on the same component. `healing_turn` orders healing: what is frozen first (0), the workers
+    last (9).
     """
 
     weight: ClassVar[int]
@@ -135,13 +136,13 @@ class Action(ActionKind):
     def heal(self, context: ActionContext) -> None:
         """Undo whatever of this kind is in force; safe to call when nothing is."""
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Return what the wire does to the connection whose request is the step's moment.
 
         FREEZE keeps the component still while `perform` does the step; with anything else the
         wire commits the fault itself, and `struck` records it.
         """
-        return Grip.FREEZE
+        return Intervention.FREEZE
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
         """Record a fault that the wire has committed since the trap sprang."""

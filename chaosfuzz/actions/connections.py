@@ -13,7 +13,7 @@ from chaosfuzz.domain.component import ComponentRole, worker
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.schedule import Step
-from chaosfuzz.domain.wire import Disconnectable, Grip, Trap
+from chaosfuzz.domain.wire import Disconnectable, Intervention, Trap
 
 
 class CutAction(Action):
@@ -31,9 +31,9 @@ class CutAction(Action):
         context.end(FaultKind.CUT_OFF, target)
         return applied(done=done)
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Break the one connection."""
-        return Grip.CUT
+        return Intervention.CUT
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
         """Record the cut."""
@@ -117,9 +117,9 @@ class HoldConnection(Action):
         self._end_by_itself(step, str(target), context)
         return Performed(applied=True)
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Hold the one request or its reply."""
-        return Grip.HOLD
+        return Intervention.HOLD
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
         """Record that something is held."""
@@ -192,9 +192,9 @@ class StrandSession(RequestFault):
         """The worker runs, and so does the database."""
         return super().possible(step, model) and model.database_up
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Drop the client, keep the session."""
-        return Grip.STRAND
+        return Intervention.STRAND
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
         """Record that the session is stranded."""

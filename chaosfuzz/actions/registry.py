@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from chaosfuzz.actions.action import Action
 from chaosfuzz.actions.context import ActionContext
+from chaosfuzz.actions.loading import import_own_actions
 from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.errors import UsageError
@@ -12,14 +13,23 @@ from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.schedule import Schedule, Step
 
 _ACTIONS: dict[str, Action] = {}
+_OWN_IMPORTED: list[bool] = []
+_REQUIRED = ("name", "summary", "role", "weight")
 SomeAction = TypeVar("SomeAction", bound=Action)
 
 
 def register(action: SomeAction) -> SomeAction:
     """Add an action to those that can be drawn, read from files and listed; return it.
 
-    Raises UsageError if another action has its name.
+    Raises UsageError if the action lacks an attribute that every action has, or another action
+    has its name.
     """
+    missing = [name for name in _REQUIRED if not hasattr(action, name)]
+    if missing:
+        raise UsageError(
+            cause=f"{type(action).__name__} is an action without {' and '.join(missing)}",
+            remedy="give the class these attributes (docs/actions.md)",
+        )
     if action.name in _ACTIONS:
         raise UsageError(
             cause=f"there are two actions named {action.name!r}", remedy="give one another name"
@@ -29,12 +39,18 @@ def register(action: SomeAction) -> SomeAction:
 
 
 def all_actions() -> tuple[Action, ...]:
-    """Return all actions in the order in which they were registered."""
+    """Return all actions: the bundled ones, then the user's.
+
+    Raises UsageError if a user's file of actions cannot be imported.
+    """
+    _import_own()
     return tuple(_ACTIONS.values())
 
 
 def find_action(name: str) -> Action:
     """Return the action of that name; raise UsageError listing those there are."""
+    if name not in _ACTIONS:
+        _import_own()
     action = _ACTIONS.get(name)
     if action is None:
         raise UsageError(
@@ -106,6 +122,13 @@ def heal_all(context: ActionContext) -> None:
     """Undo every fault that is in force, each kind in its turn: what is frozen first."""
     for action in _in_healing_order():
         action.heal(context)
+
+
+def _import_own() -> None:
+    """Import the user's own actions, once in the life of this process."""
+    if not _OWN_IMPORTED:
+        _OWN_IMPORTED.append(True)
+        import_own_actions()
 
 
 def _in_healing_order() -> Iterator[Action]:

@@ -13,7 +13,7 @@ from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.moment import Side
 from chaosfuzz.domain.schedule import Step
-from chaosfuzz.domain.wire import Grip, Trap
+from chaosfuzz.domain.wire import Intervention, Trap
 
 
 class ClientFault(RequestFault):
@@ -28,9 +28,9 @@ class ClientFault(RequestFault):
         """There is a server to answer."""
         return model.server_up
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Break the one connection."""
-        return Grip.CUT
+        return Intervention.CUT
 
     def late_ms(self, step: Step) -> int:
         """Return for how long the client hears nothing, in milliseconds."""
@@ -86,9 +86,9 @@ class DelayReply(ClientFault):
         ),
     )
 
-    def grip(self, step: Step) -> Grip:
+    def intervention(self, step: Step) -> Intervention:
         """Keep the reply back for a while."""
-        return Grip.HOLD
+        return Intervention.HOLD
 
     def late_ms(self, step: Step) -> int:
         """Return the delay."""

@@ -184,7 +184,7 @@ class TaskOperation(Action):
         call = system.cancel if self.kind is OperationKind.CANCEL else system.retry
         reply = call(creation.task_ids[0], creation.request.user)
         outcome = classify(reply)
-        history.operations.append(
+        history.add(
             Operation(
                 kind=self.kind,
                 number=number,
@@ -305,7 +305,7 @@ ask_badly = register(AskBadly())
 
 def create(request: TaskRequest, system: TaskService, history: History, *, lose: bool) -> Outcome:
     """Create one task; with `lose`, its first reply is lost and the same key is sent again."""
-    history.asked.append(request)
+    history.add(request)
     sent_ns = time.monotonic_ns()
     due_ns = sent_ns + request.delay_ms * 10**6
     replies: list[Reply] = [system.create(request, due_ns)]
@@ -314,7 +314,7 @@ def create(request: TaskRequest, system: TaskService, history: History, *, lose:
     outcome = classify(replies[-1])
     if outcome is Outcome.FAILED and any(classify(r) is not Outcome.FAILED for r in replies):
         outcome = Outcome.UNKNOWN
-    history.creations.append(
+    history.add(
         Creation(
             request=request,
             outcome=outcome,
@@ -348,7 +348,7 @@ def inquire(
         status=reply.status,
         detail=reply.detail,
     )
-    history.inquiries.append(inquiry)
+    history.add(inquiry)
     return inquiry
 
 

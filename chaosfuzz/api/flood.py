@@ -216,7 +216,7 @@ class Flood:
             answer = self._api.create(task)
         except InfrastructureError as error:
             self._unanswered += 1
-            self._first_refusal = self._first_refusal or str(error)
+            self._first_refusal = self._first_refusal or error.cause
             return
         created = answer.text("id") or answer.text("task", "id") or answer.text("task_id")
         if answer.status == 200 and created is not None:

@@ -1,22 +1,20 @@
 """How often narrow defects show: faults by the clock against faults at moments."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 from chaosfuzz.actions import create_tasks, cut_connection, hold_connection, wait
+from chaosfuzz.campaign.lanes import Lanes
 from chaosfuzz.campaign.learning import learn_at_once
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.fault import NoJournal
 from chaosfuzz.domain.moment import Alphabet, Moment
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
-from chaosfuzz.planning.spread import spread
 from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
 
 SCHEMA = "chaosfuzz.moments/1"
@@ -87,7 +85,7 @@ def compose(experiment: Experiment, seed: int, alphabet: Alphabet | None) -> Sch
     Both arms draw when and nothing else: the clock any millisecond of a task's life, the moment
     any side of any request that work brings about.
     """
-    chance = random.Random(spread(seed))
+    chance = random.Random(seed)
     held_ms = experiment.held_ms
     load = create_tasks(  # Enough that worker 1 has some.
         count=4 if held_ms else 1,
@@ -117,7 +115,7 @@ class MomentBench:
     """Runs both arms over each defect, in turns on the same lanes."""
 
     def __init__(
-        self, defects: tuple[str, ...], schedules: int, lanes: int, stop: threading.Event
+        self, defects: tuple[str, ...], schedules: int, lanes: int, stop: StopSignal
     ) -> None:
         self._defects = defects
         self._schedules = schedules
@@ -128,7 +126,7 @@ class MomentBench:
     def run(self) -> Iterator[Sample]:
         """Yield every sample as it is taken.
 
-        Raises InfrastructureError if a lane cannot be started, KeyboardInterrupt if stopped.
+        Raises InfrastructureError if a lane cannot be started, Stopped if it was asked to stop.
         """
         for defect in self._defects:
             for sample in self._of(defect):
@@ -155,33 +153,27 @@ class MomentBench:
     def _of(self, defect: str) -> Iterator[Sample]:
         experiment = NARROW[defect]
         setup = Setup(defects=(defect,))
-        with ExitStack() as stack:
-            logs = stack.enter_context(scratch_directory("bench moments"))
-            free: list[Runner] = []
-            for lane in range(self._lanes):
-                free.append(setup.runner(lane, logs, NoJournal(), self._stop))
-                stack.callback(free[-1].close)
-            if not isinstance(free[0], TracingRunner):
+        with (
+            scratch_directory("bench moments") as logs,
+            Lanes(setup, self._lanes, logs, NoJournal(), self._stop) as lanes,
+        ):
+            first = lanes.first
+            if not isinstance(first, TracingRunner):
                 raise InfrastructureError(
                     cause="the target has no moments, so their cost cannot be measured",
                     remedy="run the benchmark on a target with a wire, such as reference",
                 )
-            alphabet = learn_at_once(free[0], Setup().named.description)
-            pool = stack.enter_context(ThreadPoolExecutor(self._lanes, "lane"))
+            alphabet = learn_at_once(first, Setup().description)
 
-            def take(work: tuple[str, int]) -> Sample:
+            def take(runner: Runner, work: tuple[str, int]) -> Sample:
                 arm, number = work
-                runner = free.pop()
-                try:
-                    drawn_from = None if arm == CLOCK else alphabet
-                    result = runner.run(compose(experiment, number, drawn_from))
-                finally:
-                    free.append(runner)
+                drawn_from = None if arm == CLOCK else alphabet
+                result = runner.run(compose(experiment, number, drawn_from))
                 return _sample(defect, arm, number, result)
 
             numbers = range(1, self._schedules + 1)
             work = [(arm, number) for number in numbers for arm in (CLOCK, MOMENT)]
-            yield from pool.map(take, work)
+            yield from lanes.map(take, work)
 
 
 def document(shown: tuple[Shown, ...]) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """How many schedules a minute a lane runs, warm against cold, and where the time goes."""
 
 import random
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,16 +22,14 @@ from chaosfuzz.actions import (
 )
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.checking import InvariantJudge
-from chaosfuzz.domain.case import DOCKER, PROCESS
+from chaosfuzz.domain.case import PROCESS
 from chaosfuzz.domain.fault import NoJournal
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.target import Lane, RunResult
+from chaosfuzz.domain.stop import StopSignal
+from chaosfuzz.domain.target import RunResult
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner
-from chaosfuzz.targets.docker.cold import ColdDockerLane
 from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
-from chaosfuzz.targets.process.cold import ColdLane
-from chaosfuzz.targets.process.tuning import Tuning
-from chaosfuzz.wire import LaneWire
 
 SCHEMA = "chaosfuzz.throughput/1"
 WORKERS = 2
@@ -118,7 +115,7 @@ class Throughput:
     Not after each one: in use the schedules of a lane follow one another.
     """
 
-    def __init__(self, schedules: int, stop: threading.Event, on: str = PROCESS) -> None:
+    def __init__(self, schedules: int, stop: StopSignal, on: str = PROCESS) -> None:
         self._on = on
         self._schedules = schedules
         self._stop = stop
@@ -130,7 +127,7 @@ class Throughput:
 
         Raises:
             InfrastructureError: a lane cannot be started.
-            KeyboardInterrupt: it was asked to stop; everything is closed then.
+            Stopped: it was asked to stop; everything is closed then.
 
         """
         judge = InvariantJudge(Setup().chosen_invariants())
@@ -141,8 +138,7 @@ class Throughput:
                 for arm in (WARM, COLD)
                 if not self._stop.is_set()
             }
-            if self._stop.is_set():
-                raise KeyboardInterrupt
+            self._stop.check()
             # Caches of the interpreter and of the kernel are filled before anything counts.
             runners[WARM].run(compose(_WARM_UP_SEED))
             for block in range(0, self._schedules, BLOCK):
@@ -170,16 +166,12 @@ class Throughput:
     ) -> ScheduleRunner:
         began = monotonic()
         # The same system in both, every component behind its proxy.
-        lane = Setup(on=self._on).lane(0, logs) if arm == WARM else self._cold(logs)
+        setup = Setup(on=self._on)
+        lane = setup.lane(0, logs) if arm == WARM else setup.cold_lane(0, logs)
         self._lane_start_s[arm] = monotonic() - began
         runner = ScheduleRunner(lane, judge, NoJournal(), self._stop)
         stack.callback(runner.close)
         return runner
-
-    def _cold(self, logs: Path) -> Lane:
-        if self._on == DOCKER:
-            return ColdDockerLane(0, logs, Tuning(), LaneWire)
-        return ColdLane(0, logs, make_wire=LaneWire)
 
     def _arm(self, name: str) -> Arm:
         samples = [sample for sample in self._samples if sample.arm == name]
@@ -203,7 +195,7 @@ def _sample(arm: str, number: int, result: RunResult) -> Sample:
         arm=arm,
         number=number,
         phases_s=tuple((name, phases[name]) for name in PHASES),
-        holds=result.verdict.value == "holds",
+        holds=result.verdict is Verdict.HOLDS,
     )
 
 

@@ -1,11 +1,11 @@
 """Failures on their way to a case: which one of a schedule to shrink, and documented limits."""
 
-import threading
 from collections import Counter
 from dataclasses import dataclass, replace
 
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import Stopped, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 
@@ -28,7 +28,7 @@ class Sighting:
         return self.rate.violations < ENOUGH
 
 
-def look_again(runner: Runner, found: RunResult, stop: threading.Event) -> Sighting:
+def look_again(runner: Runner, found: RunResult, stop: StopSignal) -> Sighting:
     """Run a failing schedule again until one failure has shown often enough, or RUNS are over.
 
     A schedule may break several promises; one that breaks now and then hides behind one that
@@ -53,7 +53,7 @@ def look_again(runner: Runner, found: RunResult, stop: threading.Event) -> Sight
             break
         try:
             result = runner.run(found.schedule)
-        except KeyboardInterrupt:
+        except Stopped:
             break
         runs += 1
         note(result)

@@ -1,12 +1,12 @@
 """Draws schedules, runs them in lanes, and hands the first failure on to reduction."""
 
 import itertools
-import threading
 import time
-from collections.abc import Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from chaosfuzz.actions import find_action
@@ -19,6 +19,7 @@ from chaosfuzz.campaign.events import (
     Waiting,
 )
 from chaosfuzz.campaign.failures import LimitAsFailure, Sighting, as_failure, look_again
+from chaosfuzz.campaign.lanes import Lanes
 from chaosfuzz.campaign.learning import learn_at_once, save
 from chaosfuzz.campaign.reduction import FOUND_ONCE, Reduction, reduce_elsewhere
 from chaosfuzz.campaign.wiring import Setup
@@ -26,6 +27,7 @@ from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import Stopped, StopReason, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult, TargetDescription, TracingRunner
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning import Moments, Pinning, schedules
@@ -40,7 +42,8 @@ MAX_RARE = 3
 class FuzzPlan:
     """What to fuzz and for how long; whichever of examples and time is over first ends it.
 
-    `shrink_on` is what failures are shrunk on, None for what they are found on.
+    `shrink_on` is what failures are shrunk on, None for what they are found on. `schedules` plans
+    them for a target once its requests are known; by default `chaosfuzz.planning` does.
     """
 
     setup: Setup
@@ -53,6 +56,22 @@ class FuzzPlan:
     moments: Moments = Moments.CLOCK
     shrink_on: Setup | None = None
     faults: bool = True
+    schedules: Callable[[TargetDescription, Pinning], Iterator[Schedule]] | None = None
+
+    def drawn(self, description: TargetDescription, pinning: Pinning) -> Iterator[Schedule]:
+        """Return the schedules to run, as many as there may be."""
+        if self.schedules is not None:
+            return self.schedules(description, pinning)
+        drawn = schedules(
+            self.actions(description),
+            self.max_steps,
+            self.setup.seed,
+            pinning,
+            takes=description.takes,
+            lease_ms=description.contract.lease_ms,
+            max_attempts=description.contract.max_attempts,
+        )
+        return drawn if self.examples is None else itertools.islice(drawn, self.examples)
 
     def actions(self, description: TargetDescription) -> tuple[str, ...]:
         """Return what schedules are made of: without faults, of work and waiting alone."""
@@ -66,13 +85,13 @@ class FuzzCampaign:
     def __init__(self, plan: FuzzPlan, journal: Journal) -> None:
         self._plan = plan
         self._journal = journal
-        self._stop = threading.Event()
+        self._stop = StopSignal()
         # The first result that shows each documented limit.
         self._limits: dict[Signature, RunResult] = {}
 
-    def stop(self) -> None:
+    def stop(self, reason: StopReason = StopReason.OVER) -> None:
         """Ask lanes to end after what they are doing."""
-        self._stop.set()
+        self._stop.set(reason)
 
     def run(self) -> Iterator[Event]:
         """Yield events until a failure is dealt with or the limits are reached.
@@ -81,49 +100,30 @@ class FuzzCampaign:
         shrink and replay better.
         """
         description = self._plan.setup.check()
-        with ExitStack() as stack:
-            stack.callback(self.stop)
-            pool = stack.enter_context(ThreadPoolExecutor(self._plan.lanes, "lane"))
-            runners = self._start(pool, stack)
-            pinning = yield from self._learn(runners[0])
-            drawn = schedules(
-                self._plan.actions(description),
-                self._plan.max_steps,
-                self._plan.setup.seed,
-                pinning,
-                takes=description.takes,
-                lease_ms=description.contract.lease_ms,
-                max_attempts=description.contract.max_attempts,
-            )
-            if self._plan.examples is not None:
-                drawn = itertools.islice(drawn, self._plan.examples)
-            yield from self._hunt(pool, runners, drawn, pinning)
-            yield from self._deal_with_limits(runners[0], pinning)
+        logs = self._plan.out / "logs"
+        with Lanes(self._plan.setup, self._plan.lanes, logs, self._journal, self._stop) as lanes:
+            pinning = yield from self._learn(lanes.first)
+            yield from self._hunt(lanes, self._plan.drawn(description, pinning), pinning)
+            yield from self._deal_with_limits(lanes.first, pinning)
 
-    def _hunt(
-        self,
-        pool: ThreadPoolExecutor,
-        runners: list[Runner],
-        drawn: Iterator[Schedule],
-        pinning: Pinning,
-    ) -> Iterator[Event]:
+    def _hunt(self, lanes: Lanes, drawn: Iterator[Schedule], pinning: Pinning) -> Iterator[Event]:
         """Search for a broken promise, and reduce the first that shows again."""
         began = time.monotonic()
         rare: list[Sighting] = []
         while len(rare) < MAX_RARE:
-            found = yield from self._until_failure(pool, runners, drawn, began)
+            found = yield from self._until_failure(lanes, drawn, began)
             if found is None:
                 break
-            sighting = self._look_at(runners[0], found)
+            sighting = self._look_at(lanes.first, found)
             yield _told(sighting)
             if not sighting.rare or not self._plan.reduction.shrink:
-                yield from self._reduce(runners[0], sighting, pinning.alphabet)
+                yield from self._reduce(lanes.first, sighting, pinning.alphabet)
                 return
             yield self._plan.reduction.save_unshrunk(sighting)
             rare.append(sighting)
         # Nothing better came along: as small as a rare failure can be made.
         for sighting in rare[:1]:
-            yield from self._reduce(runners[0], sighting, pinning.alphabet)
+            yield from self._reduce(lanes.first, sighting, pinning.alphabet)
 
     def _reduce(self, runner: Runner, sighting: Sighting, alphabet: Alphabet) -> Iterator[Event]:
         """Reduce a failure where it was found, or on what is quicker."""
@@ -134,7 +134,7 @@ class FuzzCampaign:
         logs = plan.out / "logs"
         with closing(plan.shrink_on.runner(0, logs, self._journal, self._stop)) as quick:
             yield from reduce_elsewhere(
-                plan.reduction, plan.shrink_on, quick, runner, sighting, alphabet, self._stop
+                plan.reduction, plan.shrink_on, quick, runner, sighting, alphabet
             )
 
     def _deal_with_limits(self, runner: Runner, pinning: Pinning) -> Iterator[Event]:
@@ -164,11 +164,9 @@ class FuzzCampaign:
         if clock_only or not isinstance(runner, TracingRunner):
             return Pinning()
         try:
-            alphabet = learn_at_once(runner, self._plan.setup.named.description)
-        except KeyboardInterrupt:
-            if self._stop.is_set():
-                return Pinning()
-            raise
+            alphabet = learn_at_once(runner, self._plan.setup.description)
+        except Stopped:
+            return Pinning()
         save(alphabet, self._plan.out)
         yield Learned(alphabet=alphabet)
         return Pinning(alphabet=alphabet, moments=self._plan.moments)
@@ -179,15 +177,11 @@ class FuzzCampaign:
         return Sighting(result=found, rate=FOUND_ONCE)
 
     def _until_failure(
-        self,
-        pool: ThreadPoolExecutor,
-        runners: list[Runner],
-        drawn: Iterator[Schedule],
-        began: float,
+        self, lanes: Lanes, drawn: Iterator[Schedule], began: float
     ) -> Generator[Event, None, RunResult | None]:
         """Search on; return the first failing result, None if the limits came first."""
         found = None
-        for event in self._search(pool, runners, drawn, began):
+        for event in self._search(lanes, drawn, began):
             yield event
             if not isinstance(event, ScheduleDone):
                 continue
@@ -197,47 +191,26 @@ class FuzzCampaign:
                 found = event.result
         return found
 
-    def _start(self, pool: ThreadPoolExecutor, stack: ExitStack) -> list[Runner]:
-        logs = self._plan.out / "logs"
-        starting = [
-            pool.submit(self._plan.setup.runner, lane, logs, self._journal, self._stop)
-            for lane in range(self._plan.lanes)
-        ]
-        wait(starting)
-        for future in starting:
-            if future.exception() is None:
-                stack.callback(future.result().close)
-        return [future.result() for future in starting]
-
-    def _search(
-        self,
-        pool: ThreadPoolExecutor,
-        runners: list[Runner],
-        drawn: Iterator[Schedule],
-        began: float,
-    ) -> Iterator[Event]:
+    def _search(self, lanes: Lanes, drawn: Iterator[Schedule], began: float) -> Iterator[Event]:
         """Keep every lane busy until a failure, the limits, or the end of the draw."""
-        running: dict[Future[RunResult], Runner] = {}
-        idle = list(runners)
+        running: set[Future[RunResult]] = set()
         exhausted = False
         failed = False
         while True:
             over = self._stop.is_set() or (
                 self._plan.time_s is not None and time.monotonic() - began >= self._plan.time_s
             )
-            while idle and not (over or failed or exhausted):
+            while len(running) < lanes.count and not (over or failed or exhausted):
                 schedule = next(drawn, None)
                 if schedule is None:
                     exhausted = True
                     break
-                runner = idle.pop()
-                running[pool.submit(_run_decided, runner, schedule)] = runner
+                running.add(lanes.submit(partial(_run_decided, schedule=schedule)))
             if not running:
                 return
-            done, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+            done, running = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
             for future in done:
-                idle.append(running.pop(future))
-                if self._stop.is_set() and isinstance(future.exception(), KeyboardInterrupt):
+                if isinstance(future.exception(), Stopped):
                     continue
                 result = future.result()
                 if failed and result.failure is not None:

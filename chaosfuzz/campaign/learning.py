@@ -13,7 +13,7 @@ from chaosfuzz.domain.target import RunResult, TargetDescription, TracingRunner
 from chaosfuzz.domain.wire import Request
 from chaosfuzz.planning.enumeration import GIVEN_UP, SHORT_LEASE_MS, lives_of
 from chaosfuzz.wire import alphabet as wire_alphabet
-from chaosfuzz.wire.alphabet import Letter, Sighting
+from chaosfuzz.wire.alphabet import KeyStatistics, LearnedRequest
 
 SCHEMA = "chaosfuzz.alphabet/1"
 # Long enough to see twice what comes again and again with nothing to do. Who gives leases of
@@ -44,14 +44,14 @@ def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tup
         traces = []
         for _ in range(RUNS):
             result, requests = runner.trace(life(load, idle_of(description)))
-            traces.append(tuple(_sightings(result, requests)))
-        letters = wire_alphabet.learn(traces)
-        events = [_event_class(letter) for letter in letters]
+            traces.append(tuple(_learned_requests(result, requests)))
+        statistics = wire_alphabet.learn(traces)
+        events = [_event_class(entry) for entry in statistics]
         if idle_of(description) == LONG_IDLE:
             # What is seldom done with nothing to do does not come in each run of the same life.
             events = [
-                replace(event, background=event.background or not min(letter.fruitful_counts))
-                for event, letter in zip(events, letters, strict=True)
+                replace(event, background=event.background or not min(entry.effect_counts))
+                for event, entry in zip(events, statistics, strict=True)
             ]
         yield name, Alphabet(events=tuple(events))
 
@@ -61,11 +61,11 @@ def learn_at_once(runner: TracingRunner, description: TargetDescription) -> Alph
     idle, nothing = wait_idle(), idle_of(description)
     every = tuple(step for load in lives(description).values() for step in (load, idle))
     result, requests = runner.trace(Schedule(workers=1, steps=(nothing, *every, nothing)))
-    letters = wire_alphabet.learn([tuple(_sightings(result, requests))])
+    statistics = wire_alphabet.learn([tuple(_learned_requests(result, requests))])
     steps = result.history.steps if result.history is not None else []
     plain_until_ns = next((s.ended_ns for s in steps if s.step == idle), 0)
     plain = {request.event for request in requests if request.at_ns <= plain_until_ns}
-    events = (replace(_event_class(letter), failing=letter.key not in plain) for letter in letters)
+    events = (replace(_event_class(entry), failing=entry.key not in plain) for entry in statistics)
     if nothing == LONG_IDLE:
         done = sum(name != GIVEN_UP for name in lives(description))
         events = (_of_a_task(event, done) for event in events)
@@ -102,7 +102,7 @@ def save(alphabet: Alphabet, directory: Path) -> None:
         ) from error
 
 
-def _sightings(result: RunResult, requests: Sequence[Request]) -> Iterator[Sighting]:
+def _learned_requests(result: RunResult, requests: Sequence[Request]) -> Iterator[LearnedRequest]:
     history = result.history
     steps = history.steps if history is not None else []
     idle = [(s.began_ns, s.ended_ns) for s in steps if s.step in {IDLE, LONG_IDLE}]
@@ -111,7 +111,7 @@ def _sightings(result: RunResult, requests: Sequence[Request]) -> Iterator[Sight
     until_ns = steps[-1].ended_ns if steps else 0
     for request in requests:
         if from_ns <= request.at_ns <= until_ns:
-            yield Sighting(
+            yield LearnedRequest(
                 role=request.component.partition("-")[0],
                 key=request.event,
                 completion=request.completion,
@@ -119,11 +119,11 @@ def _sightings(result: RunResult, requests: Sequence[Request]) -> Iterator[Sight
             )
 
 
-def _event_class(letter: Letter) -> EventClass:
+def _event_class(entry: KeyStatistics) -> EventClass:
     return EventClass(
-        role=letter.role,
-        event=letter.key,
-        background=letter.is_background,
-        polled=max(letter.idle_counts) > 0,
-        most=max(1, *letter.fruitful_counts),
+        role=entry.role,
+        event=entry.key,
+        background=entry.is_background,
+        polled=max(entry.idle_counts) > 0,
+        most=max(1, *entry.effect_counts),
     )

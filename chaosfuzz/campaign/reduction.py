@@ -16,8 +16,9 @@ from chaosfuzz.domain.case import Case, Confirmed, Found, Rate
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import Stopped
 from chaosfuzz.domain.target import Runner, RunResult
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.story import story_of
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
@@ -63,7 +64,7 @@ class Reduction:
         for path in self.store.find():
             with suppress(UsageError):
                 case = self.store.load(path)
-                is_it = case.target == self.setup.named.name and case.signature == signature
+                is_it = case.target == self.setup.description.name and case.signature == signature
                 if is_it and case.documented:
                     return case, path
         return None
@@ -98,7 +99,7 @@ class Reduction:
     def _save(self, shrunk: Shrunk, found: RunResult, story: tuple[str, ...]) -> CaseSaved:
         case = Case(
             title=shrunk.failure.message,
-            target=self.setup.named.name,
+            target=self.setup.description.name,
             defects=self.setup.defects,
             contract=self.setup.contract,
             signature=shrunk.failure.signature,
@@ -111,11 +112,11 @@ class Reduction:
                 steps=self._original_steps(found),
                 executions_to_shrink=shrunk.executions,
             ),
-            expect="violated" if shrunk.failure.documented else self._expect(),
+            expect=Verdict.VIOLATED if shrunk.failure.documented else self._expect(),
             needed=shrunk.needed,
             on=self.setup.on,
             confirmed=self._confirmed(shrunk),
-            profile=self.setup.named.profile_file,
+            profile=self.setup.description.profile,
             documented=shrunk.failure.documented,
         )
         return CaseSaved(
@@ -135,20 +136,19 @@ class Reduction:
         same = self.again is not None and self.again.schedule == shrunk.schedule
         return self.again.confirmed if self.again is not None and same else None
 
-    def _expect(self) -> str:
+    def _expect(self) -> Verdict:
         if self.again is not None:
             return self.again.expect
         # A planted defect is meant to fail, and so is a release that stays as it is; a bug of the
         # user's own system is to hold once fixed.
-        return "violated" if self.setup.defects or self.setup.named.is_ready else "holds"
+        shows = self.setup.defects or self.setup.description.released
+        return Verdict.VIOLATED if shows else Verdict.HOLDS
 
     def _original_steps(self, found: RunResult) -> int:
         return self.again.found.steps if self.again is not None else len(found.schedule.steps)
 
 
-def shows_on(
-    runner: Runner, setup: Setup, sighting: Sighting, stop: threading.Event
-) -> Sighting | None:
+def shows_on(runner: Runner, setup: Setup, sighting: Sighting) -> Sighting | None:
     """Return the same failure of the same schedule as a quicker runner shows it, None if not."""
     assert sighting.result.failure is not None
     wanted = sighting.result.failure.signature
@@ -156,9 +156,10 @@ def shows_on(
     if any(step.action not in offered for step in sighting.result.schedule.steps):
         return None
     for number in range(1, LOOKS + 1):
-        if stop.is_set():
+        try:
+            result = runner.run(sighting.result.schedule).showing(wanted)
+        except Stopped:
             return None
-        result = runner.run(sighting.result.schedule).showing(wanted)
         if result.failure is not None and result.failure.signature == wanted:
             return Sighting(result=result, rate=Rate(violations=1, attempts=number))
     return None
@@ -171,16 +172,18 @@ def reduce_elsewhere(
     slow: Runner,
     sighting: Sighting,
     alphabet: Alphabet | None,
-    stop: threading.Event,
 ) -> Iterator[Event]:
     """Reduce on the quick runner and confirm on the slow one; on that alone if only it fails."""
-    seen = shows_on(quick, setup, sighting, stop)
+    seen = shows_on(quick, setup, sighting)
     if seen is None:
         yield from reduction.reduce(slow, sighting, alphabet)
         return
 
     def confirm(schedule: Schedule, signature: Signature) -> Confirmed | None:
-        runs = [slow.run(schedule) for _ in range(CONFIRMATIONS) if not stop.is_set()]
+        runs: list[RunResult] = []
+        with suppress(Stopped):
+            while len(runs) < CONFIRMATIONS:
+                runs.append(slow.run(schedule))
         failures = [result.showing(signature).failure for result in runs]
         same = sum(f is not None and f.signature == signature for f in failures)
         rate = Rate(violations=same, attempts=len(failures))

@@ -1,6 +1,5 @@
 """Runs saved cases again."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,14 +8,15 @@ from pathlib import Path
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
 from chaosfuzz.campaign.failures import LimitAsFailure, Sighting
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.targets import looks_like_path
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Case, Rate
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
+from chaosfuzz.domain.stop import Stopped, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.targets.profiles import load_profile
+from chaosfuzz.targets.registry import looks_like_path
 
 ATTEMPTS_TO_REPRODUCE = 20
 
@@ -87,27 +87,23 @@ def replay(
     times: int,
     logs: Path,
     journal: Journal,
-    stop: threading.Event,
+    stop: StopSignal,
     *,
     until_violated: bool,
 ) -> Iterator[Try]:
     """Run a case up to so many times on a runner of its own, yielding each try."""
     with closing(setup.runner(0, logs, journal, stop)) as runner:
-        yield from replay_on(runner, case, times, stop, until_violated=until_violated)
+        yield from replay_on(runner, case, times, until_violated=until_violated)
 
 
-def replay_on(
-    runner: Runner, case: Case, times: int, stop: threading.Event, *, until_violated: bool
-) -> Iterator[Try]:
+def replay_on(runner: Runner, case: Case, times: int, *, until_violated: bool) -> Iterator[Try]:
     """Run a case up to so many times, yielding each try; ends early when asked to stop."""
     shown = LimitAsFailure(runner, case.signature) if case.documented else runner
     for number in range(1, times + 1):
         try:
             result = shown.run(case.schedule).showing(case.signature)
-        except KeyboardInterrupt:
-            if stop.is_set():
-                return
-            raise
+        except Stopped:
+            return
         same = result.failure is not None and result.failure.signature == case.signature
         attempt = Try(number=number, result=result, same_signature=same)
         yield attempt
@@ -115,11 +111,9 @@ def replay_on(
             return
 
 
-def shrink_again(
-    case: Case, reduction: Reduction, runner: Runner, stop: threading.Event
-) -> Iterator[Event]:
+def shrink_again(case: Case, reduction: Reduction, runner: Runner) -> Iterator[Event]:
     """Run a case until its failure shows, then reduce it; ends if none of many runs shows it."""
-    for attempt in replay_on(runner, case, ATTEMPTS_TO_REPRODUCE, stop, until_violated=True):
+    for attempt in replay_on(runner, case, ATTEMPTS_TO_REPRODUCE, until_violated=True):
         yield ScheduleDone(result=attempt.result, elapsed_s=attempt.result.duration_s)
         if attempt.violated:
             assert attempt.result.failure is not None

@@ -1,7 +1,6 @@
 """Runs scenarios on the reference system: wires the parts, yields events."""
 
 import queue
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -15,13 +14,14 @@ from chaosfuzz.domain.contract import BreakerBounds
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.scenario import Count, Grade, ScenarioResult
+from chaosfuzz.domain.stop import Stopped, StopReason, StopSignal
 from chaosfuzz.execution.stalls import StallMonitor
 from chaosfuzz.scenarios import ApiCheck, Level, Pace, Scenario, ScenarioRunner, Seams
 from chaosfuzz.scenarios.builtin import foundation
 from chaosfuzz.scenarios.levels import BREAKER_FAILURES, BREAKER_OPEN_S, BREAKER_SUCCESSES
 from chaosfuzz.scenarios.runner import planned
 from chaosfuzz.standing.administration import Administration
-from chaosfuzz.targets.process.target import ProcessLane
+from chaosfuzz.targets.process.lane import ProcessLane
 from chaosfuzz.targets.process.tuning import Tuning
 
 FOUNDATION = Scenario(
@@ -101,12 +101,12 @@ class ScenarioCampaign:
     def __init__(self, plan: ScenarioPlan, journal: Journal) -> None:
         self._plan = plan
         self._journal = journal
-        self._stop = threading.Event()
+        self._stop = StopSignal()
         self._events: queue.SimpleQueue[ScenarioEvent] = queue.SimpleQueue()
 
-    def stop(self) -> None:
+    def stop(self, reason: StopReason = StopReason.OVER) -> None:
         """Ask the scenario that runs to end; none follows."""
-        self._stop.set()
+        self._stop.set(reason)
 
     def run(self) -> Iterator[ScenarioEvent]:
         """Yield events to the end. Ends early, with what finished, when asked to stop.
@@ -132,7 +132,7 @@ class ScenarioCampaign:
         plan = self._plan
         judge = InvariantJudge(plan.setup.chosen_invariants())
         with ExitStack() as stack:
-            lane = ProcessLane(0, plan.out / "logs", plan.tuning, None)
+            lane = ProcessLane(0, plan.out / "logs", plan.tuning)
             stack.callback(lane.close)
             stalls = stack.enter_context(closing(StallMonitor()))
             seams = Seams(
@@ -155,14 +155,12 @@ class ScenarioCampaign:
             self._events.put(Began(scenario=scenario, number=number, of=len(scenarios) - 1))
             try:
                 result = runner.run(scenario, self._plan.level)
-            except KeyboardInterrupt:
-                if self._stop.is_set():
-                    return
-                raise
+            except Stopped:
+                return
             except ChaosfuzzError as error:
                 if scenario is FOUNDATION:
                     raise
-                result = self._not_run(scenario, error.text)
+                result = self._not_run(scenario, f"{error.cause}; {error.remedy}")
             self._events.put(Done(result=result))
             if scenario is FOUNDATION and not result.grade.passed:
                 self._skip_rest(result)

@@ -1,22 +1,22 @@
 """Tries every moment of one task's life: kill and cut, before and after, and hold."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.campaign.failures import as_failure
+from chaosfuzz.campaign.lanes import Lanes
 from chaosfuzz.campaign.learning import learn, lives, merged, save
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import Stopped, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning.enumeration import Point, points_of
+from chaosfuzz.targets.registry import DEFAULT_TARGET
 
 CONFIRMATIONS = 4
 # What is held waits for what another worker happens to do meanwhile: one run in five shows nothing.
@@ -50,40 +50,32 @@ class Sweep:
     """One sweep; call `learn`, then iterate over `run`."""
 
     def __init__(
-        self, setup: Setup, lanes: int, out: Path, journal: Journal, stop: threading.Event
+        self, setup: Setup, lanes: int, out: Path, journal: Journal, stop: StopSignal
     ) -> None:
         self._setup = setup
-        self._lanes = lanes
+        self._lanes = Lanes(setup, lanes, out / "logs", journal, stop)
         self._out = out
-        self._journal = journal
-        self._stop = stop
-        self._stack = ExitStack()
-        self._runners: list[Runner] = []
         self._confirmed: set[tuple[Signature, bool]] = set()
 
     def __enter__(self) -> "Sweep":
-        logs = self._out / "logs"
-        with ExitStack() as undo:
-            for lane in range(self._lanes):
-                runner = self._setup.runner(lane, logs, self._journal, self._stop)
-                undo.callback(runner.close)
-                self._runners.append(runner)
-            self._stack = undo.pop_all()
+        self._lanes.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._lanes.__exit__(kind)
 
     def learn(self) -> tuple[Point, ...]:
         """Return all points, an event's in the first life that has it.
 
         Raises UsageError if the target has no moments, InfrastructureError if it shows none.
         """
-        runner = self._runners[0]
+        runner = self._lanes.first
         if not isinstance(runner, TracingRunner):
             message = f"{self._setup.target} has no moments to sweep"
-            raise UsageError(cause=message, remedy="sweep a target with a wire, such as reference")
-        description = self._setup.named.description
+            raise UsageError(
+                cause=message, remedy=f"sweep a target with a wire, such as {DEFAULT_TARGET}"
+            )
+        description = self._setup.description
         every = lives(description)
         lease_ms = description.contract.lease_ms
         learned = list(learn(runner, description))
@@ -109,27 +101,12 @@ class Sweep:
         return tuple(points)
 
     def _offers(self, point: Point) -> bool:
-        actions = self._setup.named.description.actions
+        actions = self._setup.description.actions
         return all(step.action in actions for step in point.schedule.steps)
 
     def run(self, points: tuple[Point, ...]) -> Iterator[Swept]:
         """Yield what became of each point, in order."""
-        with ThreadPoolExecutor(self._lanes, "lane") as pool:
-            # As many threads as runners, so there is always one free.
-            free = list(self._runners)
-
-            def work(point: Point) -> Swept | None:
-                if self._stop.is_set():
-                    return None
-                runner = free.pop()
-                try:
-                    return self._try(runner, point)
-                finally:
-                    free.append(runner)
-
-            for swept in pool.map(work, points):
-                if swept is not None:
-                    yield swept
+        return filter(None, self._lanes.map(self._try, points))
 
     def _try(self, runner: Runner, point: Point) -> Swept | None:
         try:
@@ -148,10 +125,8 @@ class Sweep:
             identity = result.failure.identity
             runs = 0 if identity in self._confirmed else CONFIRMATIONS
             again = [as_failure(runner.run(point.schedule), signature).failure for _ in range(runs)]
-        except KeyboardInterrupt:
-            if self._stop.is_set():
-                return None
-            raise
+        except Stopped:
+            return None
         same = sum(f is not None and f.identity == identity for f in again)
         if runs and same == runs:
             self._confirmed.add(identity)

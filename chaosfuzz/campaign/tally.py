@@ -7,6 +7,9 @@ from chaosfuzz.domain.errors import ChaosfuzzError
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary
 
+# Excused executions that a summary tells in words; it counts all. Chosen by hand.
+MAX_EXCUSES = 50
+
 Identity = tuple[Signature, bool]
 
 
@@ -30,6 +33,8 @@ class Tally:
     saved: dict[Identity, CaseSaved] = field(default_factory=dict)
     known: dict[Signature, LimitKnown] = field(default_factory=dict)
     limits_fail: bool = False
+    excused_runs: int = 0
+    excuses: list[str] = field(default_factory=list)
 
     def observe(self, event: Event) -> None:
         """Take an event into account."""
@@ -40,6 +45,9 @@ class Tally:
             self.moments_came += event.result.moments
             self.moments_never_came += len(event.result.missed)
             self.states |= event.result.states_seen
+            self.excused_runs += len(event.result.excused)
+            left = MAX_EXCUSES - len(self.excuses)
+            self.excuses += map(str, event.result.excused[:left])
             if event.result.verdict is Verdict.UNKNOWN:
                 self.undecided += 1
                 self.reasons.update(dict.fromkeys(event.result.undecided))
@@ -58,13 +66,13 @@ class Tally:
         return broken or (self.limits_fail and bool(limits or self.known))
 
     @property
-    def verdict(self) -> str:
-        """Return violated, unknown or holds. Nothing run, or something undecided, is unknown."""
-        if self.broken:
-            return Verdict.VIOLATED.value
-        if self.undecided or not self.schedules:
-            return Verdict.UNKNOWN.value
-        return Verdict.HOLDS.value
+    def verdict(self) -> Verdict:
+        """Return the verdict if the harness did not fail. Nothing run is unknown."""
+        return self._verdict(failed=False)
+
+    def _verdict(self, *, failed: bool) -> Verdict:
+        undecided = bool(self.undecided) or not self.schedules
+        return Verdict.conclude(violated=self.broken, failed=failed, undecided=undecided)
 
     def summary(self, duration_s: float, failed: ChaosfuzzError | None = None) -> Summary:
         """Return the summary; an error of the harness makes its verdict infrastructure."""
@@ -72,7 +80,7 @@ class Tally:
             command=self.command,
             target=self.target,
             defects=self.defects,
-            verdict="infrastructure" if failed and not self.broken else self.verdict,
+            verdict=self._verdict(failed=failed is not None),
             seed=self.seed,
             schedules=self.schedules,
             steps=self.steps,
@@ -84,6 +92,8 @@ class Tally:
             faults=self.faults,
             moments_came=self.moments_came,
             moments_never_came=self.moments_never_came,
+            excused_runs=self.excused_runs,
+            excuses=tuple(self.excuses),
             message=failed.text if failed else "; ".join(self.reasons),
         )
 

@@ -11,7 +11,7 @@ from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.verdict import Kind, Signature
+from chaosfuzz.domain.verdict import Kind, Signature, Verdict
 
 VERSION = 1
 AT = "at"
@@ -174,7 +174,7 @@ def _to_case(file: _File, document: Document) -> Case:
         schedule=schedule,
         reproduces=reproduces,
         found=Found(**file.found.model_dump()),
-        expect=file.expect,
+        expect=Verdict(file.expect),
         needed=tuple(needed),
         on=file.target.on,
         confirmed=_confirmed(file.confirmed, document),

@@ -1,4 +1,4 @@
-"""Invariants: finding them, running them safely, merging their verdicts."""
+"""Loads invariants, checks them, and merges their findings into one verdict."""
 
 from chaosfuzz.checking.judge import InvariantJudge
 from chaosfuzz.checking.loading import default_directories, load_invariants

@@ -1,4 +1,4 @@
-"""Runs invariants safely and merges what they find."""
+"""Checks invariants, survives those that crash, and merges their findings."""
 
 import traceback
 from collections.abc import Iterable, Sequence
@@ -10,20 +10,25 @@ from chaosfuzz.domain.fault import Judgement
 from chaosfuzz.domain.verdict import Failure, Finding, Invariant, Kind, Signature, Verdict
 from chaosfuzz.domain.view import View
 
+# So many findings of one invariant in one check are read, and so many characters of a crash are
+# shown. Chosen by hand: an invariant may loop without end, and an error may be of any length.
 MAX_FINDINGS = 1000
 MAX_MESSAGE = 500
 
 
 class InvariantJudge:
-    """Checks a set of invariants (implements the Judge protocol)."""
+    """A judge that checks a set of invariants (implements the Judge protocol)."""
 
     def __init__(self, invariants: Sequence[Invariant]) -> None:
         self._invariants = tuple(invariants)
 
     def judge(self, view: View, step: int | None) -> Judgement:
-        """Check what can be checked now. An invariant that crashes gives UNKNOWN, never HOLDS.
+        """Check every invariant, those with `at_end` only if the view is final.
 
-        Nor does it give VIOLATED: what it found before it crashed is not believed.
+        Certain findings are failures, or documented limits if the contract admits them; the others
+        are reasons in `undecided`. An invariant that crashes is undecided, and its findings do not
+        count. The verdict is VIOLATED with a failure, else UNKNOWN with something undecided, else
+        HOLDS.
         """
         failures: list[Failure] = []
         undecided: list[str] = []
@@ -62,14 +67,18 @@ class InvariantJudge:
 def _findings(
     invariant: Invariant, view: View, step: int | None
 ) -> tuple[list[Failure], list[str]]:
-    """Return the failures an invariant is certain of, and what it left undecided."""
+    """Return an invariant's certain findings as failures, and the others as reasons in words.
+
+    Raises whatever the invariant raises, TypeError if it yields something else than a Finding, and
+    ValueError for an unknown kind.
+    """
     certain: list[Failure] = []
     uncertain: list[str] = []
-    # Users write invariants, so what they give is looked at, whatever the types say.
+    # Users write invariants without type checks, so every value they yield is checked here.
     given: Iterable[object] = invariant.check(view)
     for finding in islice(given, MAX_FINDINGS):
         if not isinstance(finding, Finding):
-            message = f"it gave {finding!r:.80}, which is no Finding"
+            message = f"it yielded {finding!r:.80}; yield Finding(message=...) instead"
             raise TypeError(message)
         message = finding.message
         if not finding.certain:
@@ -84,6 +93,7 @@ def _findings(
 
 
 def _crash(invariant: Invariant, error: BaseException) -> str:
+    """Say which invariant crashed, how, and in which file and line."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else invariant.source
     what = traceback.format_exception_only(error)[-1].strip()[:MAX_MESSAGE]

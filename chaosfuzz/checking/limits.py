@@ -1,4 +1,4 @@
-"""Tells documented limits of a target from promises that it breaks."""
+"""Decides whether a failure is a documented limit of the target or a broken promise."""
 
 import signal
 
@@ -7,12 +7,16 @@ from chaosfuzz.domain.history import Fault, FaultKind
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.domain.view import TaskView, View
 
-# As a process of its own, and as a container's first one.
+# Exit codes of SIGKILL: of a process, and of the first process of a container.
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 def documented(view: View, failure: Failure) -> Limit | None:
-    """Return the limit of the contract that a failure is, None if it breaks a promise."""
+    """Return the limit of the contract that admits a failure; None if it breaks a promise.
+
+    A limit admits only failures of its own kind, after its own faults (see contract.Limit). Another
+    failure with the same signature still breaks a promise.
+    """
     for limit in view.contract.limits:
         if limit.kind == failure.signature.kind and _covers(view, limit, failure):
             return limit
@@ -32,7 +36,7 @@ def _covers(view: View, limit: Limit, failure: Failure) -> bool:
 
 
 def _kind(view: View, fault: Fault) -> FaultKind:
-    """Return what a fault was: who was asked to end, and had to be killed, was killed."""
+    """Return a fault's kind; a stop that ended with SIGKILL counts as a kill."""
     if fault.kind is not FaultKind.STOPPED or fault.ended_ns is None:
         return fault.kind
     killed = any(
@@ -45,12 +49,18 @@ def _kind(view: View, fault: Fault) -> FaultKind:
 
 
 def _touches(view: View, task: TaskView, fault: Fault) -> bool:
-    """Say whether a fault struck who ran a task; of one that nobody ran, whether it came later."""
+    """Say whether a fault may have had a part in what became of a task.
+
+    It did if it was in force after the last execution ended, or if it hit the worker of an
+    execution between its start and its end, with the acknowledgement grace on both sides. An outage
+    of the database did if it was in force after the creation; so did any fault, if the task has no
+    execution.
+    """
     grace_ns = view.contract.acknowledgement_grace_ms * 10**6
     if fault.kind is FaultKind.DATABASE_DOWN or not task.executions:
         return fault.touches(task.creation.sent_ns, view.now_ns)
     ended_ns = max(view.end_ns(e) for e in task.executions)
-    # Whoever took it next may have been struck before it could begin.
+    # The fault may have hit the next worker after it claimed the task and before it started it.
     return fault.touches(ended_ns + 1, view.now_ns) or any(
         fault.component == e.component
         and fault.touches(e.start_ns - grace_ns, view.end_ns(e) + grace_ns)

@@ -1,4 +1,4 @@
-"""Finds invariants: the built-in ones, and files dropped into `invariants/`."""
+"""Loads invariants: the built-in ones, and those in the files of a user's directory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +12,25 @@ OWN_DIRECTORY = Path("invariants")
 
 
 def builtin_directory() -> Path:
-    """Return where the built-in invariants are: in the package, or beside it in a checkout."""
+    """Return the directory of the built-in invariants: in the package, in a checkout beside it."""
     package = Path(chaosfuzz.__file__).parent
     installed = package / "builtin_invariants"
     return installed if installed.is_dir() else package.parent / "invariants"
 
 
 def default_directories(extra: Path | None = None) -> tuple[Path, ...]:
-    """Return the built-in directory and `extra`, or else `invariants/` here if there is one.
+    """Return the directories to load: the built-in one, then the user's.
 
-    Raises UsageError if `extra` is no directory or holds no Python file.
+    The user's is `extra`. If that is None, it is `invariants/` in the working directory, if there
+    is one. Raises UsageError if `extra` is no directory or holds no Python file.
     """
     if extra is None:
         own = Path.cwd() / OWN_DIRECTORY
         return (builtin_directory(), own) if own.is_dir() else (builtin_directory(),)
     if not extra.is_dir():
         raise UsageError(
-            cause=f"{extra}: no such directory of invariants", remedy="give a directory that exists"
+            cause=f"{extra}: there is no such directory of invariants",
+            remedy="name one that exists",
         )
     if not _files(extra):
         message = f"{extra}: holds no invariants"
@@ -37,10 +39,11 @@ def default_directories(extra: Path | None = None) -> tuple[Path, ...]:
 
 
 def load_invariants(directories: Sequence[Path]) -> tuple[Invariant, ...]:
-    """Load every invariant of the directories; a file replaces one of the same name before it.
+    """Load every invariant of the directories.
 
-    Raises UsageError for a file that cannot be imported or defines no invariant, and for two
-    invariants of one name in files named differently: signatures could not tell them apart.
+    A file replaces the file of the same name in an earlier directory. Raises UsageError for a file
+    that cannot be imported or defines no invariant. Raises it also for two invariants of one name
+    in files of different names, because their failures would have the same signature.
     """
     files: dict[str, Path] = {}
     for directory in directories:

@@ -1,4 +1,4 @@
-"""`chaosfuzz admin`: straight at the database, without the API and its rules."""
+"""`chaosfuzz admin`: tasks read and deleted in the database, without the API."""
 
 import json
 from dataclasses import asdict
@@ -6,24 +6,31 @@ from pathlib import Path
 
 import click
 
+from chaosfuzz.cli.help import Group, examples
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option, verbose_option
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.standing.administration import STATUSES, Administration
 from chaosfuzz.standing.lifecycle import require_up
 
 SCHEMA = "chaosfuzz.admin/1"
 dsn_option = click.option(
-    "--dsn", metavar="DSN", help="The database's connection string. Default: that of `up`."
+    "--dsn",
+    metavar="DSN",
+    help="Connection string of the database. Default: that of `chaosfuzz up`.",
 )
 
 
-@click.group(short_help="Look at tasks in the database, clear old ones")
+@click.group(cls=Group, epilog=examples("chaosfuzz admin task-stats --tag storm"))
 def admin() -> None:
-    """Look at tasks straight in the database: it works while the server is down."""
+    """Count, list and delete tasks in the database.
+
+    The commands need no server: they work while it is down.
+    """
 
 
-@admin.command("task-stats")
-@click.option("--tag", help="Only tasks with this metadata.tag.")
+@admin.command("task-stats", epilog=examples("chaosfuzz admin task-stats --tag storm --json -"))
+@click.option("--tag", help="Count only tasks with this metadata.tag.")
 @dsn_option
 @out_option
 @json_option
@@ -39,10 +46,18 @@ def task_stats(tag: str | None, dsn: str | None, out: Path, json_to: str | None)
     return 0
 
 
-@admin.command("list-tasks")
-@click.option("--status", type=click.Choice(STATUSES), help="Only tasks in this status.")
-@click.option("--task-type", metavar="TYPE", help="Only tasks of this type.")
-@click.option("--limit", type=click.IntRange(0, 1_000_000), default=50, show_default=True)
+@admin.command(
+    "list-tasks", epilog=examples("chaosfuzz admin list-tasks --status failed --limit 5")
+)
+@click.option("--status", type=click.Choice(STATUSES), help="List only tasks in this status.")
+@click.option("--task-type", metavar="TYPE", help="List only tasks of this type.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0, 1_000_000),
+    default=50,
+    show_default=True,
+    help="List at most so many tasks.",
+)
 @verbose_option
 @dsn_option
 @out_option
@@ -56,7 +71,7 @@ def list_tasks(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """List tasks, newest first; with --verbose each as JSON."""
+    """List tasks, newest first; with --verbose each task as JSON."""
     administration = _administration(dsn, out)
     rows = administration.list_tasks(status=status, task_type=task_type, limit=limit)
     if json_to != "-":
@@ -70,15 +85,18 @@ def list_tasks(
     return 0
 
 
-@admin.command("clear-completed")
+@admin.command(
+    "clear-completed",
+    epilog=examples("chaosfuzz admin clear-completed --older-than-days 1 --dry-run"),
+)
 @click.option(
     "--older-than-days",
     type=click.FloatRange(0, 36_500),
     default=7,
     show_default=True,
-    help="Completed so long ago.",
+    help="Delete tasks that were completed at least so many days ago.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many.")
+@click.option("--dry-run", is_flag=True, help="Count the tasks and delete none.")
 @dsn_option
 @out_option
 @json_option
@@ -89,10 +107,11 @@ def clear_completed(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Delete tasks that were completed long ago."""
+    """Delete tasks that were completed days ago."""
     administration = _administration(dsn, out)
     number = administration.clear_completed(older_than_days=older_than_days, dry_run=dry_run)
-    click.echo(f"{'would delete' if dry_run else 'deleted'} {number} tasks", err=json_to == "-")
+    verb = "would delete" if dry_run else "deleted"
+    click.echo(f"{verb} {counted(number, 'task')}", err=json_to == "-")
     if json_to is not None:
         write_document({"schema": SCHEMA, "tasks": number, "deleted": not dry_run}, json_to)
     return 0

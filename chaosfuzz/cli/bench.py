@@ -1,53 +1,55 @@
-"""`chaosfuzz bench`: measurements of chaosfuzz itself."""
-
-import threading
+"""`chaosfuzz bench`: how fast chaosfuzz runs schedules, and how often it finds defects."""
 
 import click
 
 from chaosfuzz.bench.moments import NARROW, MomentBench, document
 from chaosfuzz.bench.throughput import PHASES, Arm, Comparison, Sample, Throughput
-from chaosfuzz.cli.fuzz import EXIT_INTERRUPTED
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Group, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import default_lanes, json_option, lanes_option, on_option
 from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.domain.counted import counted
+from chaosfuzz.domain.stop import Stopped, StopSignal
 
 
-@click.group(short_help="Measure chaosfuzz on this machine")
+@click.group(cls=Group, epilog=examples("chaosfuzz bench throughput --schedules 10"))
 def bench() -> None:
     """Measure chaosfuzz itself on this machine."""
 
 
-@bench.command()
+@bench.command(
+    epilog=examples(
+        "chaosfuzz bench throughput --schedules 10 --json -",
+        "chaosfuzz bench throughput --on docker --schedules 10",
+    )
+)
 @click.option(
     "--schedules",
     type=click.IntRange(1, 10_000),
     default=30,
     show_default=True,
-    help="Schedules run in each of both ways.",
+    help="Schedules to run warm, and as many cold.",
 )
 @on_option
 @json_option
 def throughput(schedules: int, on: str, json_to: str | None) -> int:
-    """Schedules a minute of one lane, kept warm against made anew for each schedule.
+    """Measure how many schedules a minute one lane runs, warm and cold.
 
-    Both ways alternate over the same schedules of 15 steps: 2 workers, with a server restart
-    and a database stop. Waiting for the system under test counts apart.
-
-    \b
-    chaosfuzz bench throughput --schedules 10 --json -
-    chaosfuzz bench throughput --on docker --schedules 10
-    """  # noqa: D301 - click reads the escape
+    A warm lane is kept from schedule to schedule; a cold one is made anew for each. Both run the
+    same schedules in turns: 15 steps, 2 workers, one server restart, one database stop. The time
+    that a schedule waits for the system under test is reported apart.
+    """
     console = make_console(to_stderr=json_to == "-")
-    stop = threading.Event()
+    stop = StopSignal()
     measured = Throughput(schedules, stop, on)
     with stopping(stop.set), Progress(console) as progress:
-        console.print(f"{schedules} schedules, each warm and cold")
+        console.print(f"{counted(schedules, 'schedule')}, each warm and cold")
         try:
             for count, sample in enumerate(measured.run(), start=1):
                 progress.update(_line(count, 2 * schedules, sample))
-        except KeyboardInterrupt:
-            progress.say("interrupted; nothing is left running")
+        except Stopped:
+            progress.say("interrupted; no process is left running")
             return EXIT_INTERRUPTED
     comparison = measured.comparison()
     for line in _table(comparison):
@@ -57,47 +59,45 @@ def throughput(schedules: int, on: str, json_to: str | None) -> int:
     return 0
 
 
-@bench.command()
+@bench.command(epilog=examples("chaosfuzz bench moments --schedules 20"))
 @click.option(
     "--schedules",
     type=click.IntRange(1, 10_000),
     default=100,
     show_default=True,
-    help="Schedules of each arm, for each defect.",
+    help="Schedules to run in each arm, for each defect.",
 )
 @click.option(
     "--defect",
     "defects",
     multiple=True,
     type=click.Choice(tuple(NARROW)),
-    help="Measure this one (repeatable). Default: all that are narrow.",
+    help="Measure this defect (repeatable). Default: all narrow ones.",
 )
 @lanes_option
 @json_option
 def moments(
     schedules: int, defects: tuple[str, ...], lanes: int | None, json_to: str | None
 ) -> int:
-    """How often narrow defects show: faults by the clock against faults at a request.
+    """Measure how often narrow defects show: faults at a time against faults at a request.
 
-    Both arms do the same in turns, tasks of 50 to 200 ms and one fault of the kind that the
-    defect needs, and draw only when: any millisecond of a task's life, or either side of any
-    request.
-
-    \b
-    chaosfuzz bench moments --schedules 20
-    """  # noqa: D301 - click reads the escape
+    A narrow defect hurts only in a window of about a millisecond. Both arms run tasks of 50 to
+    200 ms, each with one fault of the kind that the defect needs. One arm draws a millisecond of
+    the task's life for it, the other a database request and the side before or after it.
+    """
     chosen = tuple(dict.fromkeys(defects)) or tuple(NARROW)
     console = make_console(to_stderr=json_to == "-")
-    stop = threading.Event()
+    stop = StopSignal()
     measured = MomentBench(chosen, schedules, lanes or default_lanes(), stop)
     exit_code = 0
     with stopping(stop.set), Progress(console) as progress:
-        console.print(f"{len(chosen)} defects, {schedules} schedules by clock and by moment each")
+        runs = f"{counted(schedules, 'schedule')} by clock and as many by moment"
+        console.print(f"{counted(len(chosen), 'defect')}, {runs} for each")
         try:
             for count, sample in enumerate(measured.run(), start=1):
                 progress.update(f"{count}/{2 * schedules * len(chosen)}: {sample.defect}")
-        except KeyboardInterrupt:
-            progress.say("interrupted; nothing is left running; so far:")
+        except Stopped:
+            progress.say("interrupted; no process is left running; the figures so far:")
             exit_code = EXIT_INTERRUPTED
     console.print(f"{'defect':40}{'by clock':>14}{'by moment':>14}{'ratio':>8}")
     for shown in measured.shown():
@@ -125,11 +125,14 @@ def _table(comparison: Comparison) -> list[str]:
     return [
         f"{'mean of a schedule, ms':28}{'warm':>10}{'cold':>10}",
         *(f"{name:28}{first:10.1f}{second:10.1f}" for name, first, second in (*parts, *rows)),
-        f"warm is {comparison.ratio:.1f} times as fast, waits and settle excluded",
+        f"a warm lane is {comparison.ratio:.1f} times as fast, waits and settling excluded",
         *(_shortfall(arm) for arm in (warm, cold) if arm.held < arm.schedules),
     ]
 
 
 def _shortfall(arm: Arm) -> str:
     missing = arm.schedules - arm.held
-    return f"{missing} of {arm.schedules} {arm.name} schedules did not hold: a loaded machine?"
+    return (
+        f"{missing} of {arm.schedules} {arm.name} schedules did not hold, perhaps because the "
+        "machine is loaded; measure again with less running on it"
+    )

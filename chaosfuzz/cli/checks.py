@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from chaosfuzz.api import Check, check_api
+from chaosfuzz.cli.help import Command, examples
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
     DEFAULT_PORT,
@@ -21,13 +22,21 @@ from chaosfuzz.standing.destination import find_destination
 SCHEMA = "chaosfuzz.check-api/1"
 
 
-@click.command("check-api", short_help="Check 44 requests of the API")
+@click.command(
+    "check-api",
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz check-api",
+        "chaosfuzz check-api --url http://127.0.0.1:8080 --json -",
+    ),
+)
 @url_option
 @server_port_option
 @click.option(
     "--moderator-token",
     metavar="TOKEN",
-    help="Reads the counts of all tasks. Default: the admin's of `up`; elsewhere 403 will do.",
+    help="Token that may read the counts of all tasks. Default: the admin's of `chaosfuzz up`; "
+    "for another server the answer 403 passes too.",
 )
 @verbose_option
 @out_option
@@ -40,22 +49,21 @@ def check_api_command(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Send 44 requests, as the guide's API test does, and check status and envelope of each.
+    """Send 44 requests to the API and check each answer.
 
-    Registers a user and creates a few tasks. Exit code: 0 all passed, 1 some failed, 3 the
-    server is not there.
+    These are the requests of the guide's API test; status and JSON envelope are checked. The
+    command registers a user and creates a few tasks.
 
-    \b
-    chaosfuzz check-api
-    chaosfuzz check-api --url http://127.0.0.1:8080 --json -
-    """  # noqa: D301 - click reads the escape
+    Exit code: 0 all passed, 1 some failed, 3 no server answers.
+    """
     destination = find_destination(url=url, port=port, out=out, default_port=DEFAULT_PORT)
     token = moderator_token or destination.admin_token()
     checks: list[Check] = []
     for check in check_api(destination.base_url, moderator_token=token):
         if not checks and check.status is None:
             raise InfrastructureError(
-                cause=f"{check.detail}", remedy="start it (chaosfuzz up) or name another with --url"
+                cause=check.detail,
+                remedy="start a server (chaosfuzz up) or name another with --url",
             )
         checks.append(check)
         click.echo(_line(check, verbose=verbose), err=json_to == "-")

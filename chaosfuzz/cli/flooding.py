@@ -1,6 +1,5 @@
 """`chaosfuzz flood`: many tasks at once."""
 
-import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,8 @@ import click
 
 from chaosfuzz.api import Api, sign_up
 from chaosfuzz.api.flood import DELAY_TASK, Flood, FloodPlan, FloodProgress, FloodSummary
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
     DEFAULT_PORT,
@@ -21,19 +21,31 @@ from chaosfuzz.cli.options import (
     verbose_option,
 )
 from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing.destination import find_destination
 
 FLOOD_SCHEMA = "chaosfuzz.flood/1"
 PRIORITIES = ("low", "normal", "high", "critical")
-EXIT_INTERRUPTED = 130
 BAR_WIDTH = 30
 
 
-@click.command(short_help="Create many tasks and wait for them")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz flood --count 100 --delay 2 --deadline 300 --tag storm",
+        "chaosfuzz flood --type email --type webhook --failing 0.2 --json -",
+    ),
+)
 @url_option
 @server_port_option
 @token_option
-@click.option("--count", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="Number of tasks.",
+)
 @click.option(
     "--type",
     "task_types",
@@ -41,7 +53,7 @@ BAR_WIDTH = 30
     default=(DELAY_TASK,),
     show_default=True,
     metavar="TYPE",
-    help="Task type (repeatable: they take turns).",
+    help="Type of the tasks (repeatable: the types take turns).",
 )
 @click.option(
     "--delay",
@@ -53,22 +65,26 @@ BAR_WIDTH = 30
 @click.option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True, max=86_400),
-    help="Seconds in which all are to have ended; a delay_task that ends later fails.",
+    help="Seconds by which all tasks must have ended; the server fails a later delay_task.",
 )
-@click.option("--priority", type=click.Choice(PRIORITIES), help="Default: the server's.")
-@click.option("--tag", help="metadata.tag of the tasks, for watch and admin task-stats.")
+@click.option(
+    "--priority",
+    type=click.Choice(PRIORITIES),
+    help="Default: the server's.",
+)
+@click.option("--tag", help="metadata.tag of the tasks, by which watch and admin find them.")
 @click.option(
     "--failing",
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Share of tasks made to fail, from 0 to 1.",
+    help="Share of the tasks that are made to fail, from 0 to 1.",
 )
-@click.option("--no-wait", is_flag=True, help="Create them and return.")
+@click.option("--no-wait", is_flag=True, help="Create the tasks and do not wait for them.")
 @click.option(
     "--stall",
     type=click.FloatRange(1, 86_400),
-    help="Give up after so many seconds in which none ended. Default: 30 and the delay.",
+    help="Give up after so many seconds in which no task ended. Default: 30 plus --delay.",
 )
 @verbose_option
 @out_option
@@ -90,14 +106,13 @@ def flood(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Create tasks, as a user of its own or as --auth, and wait until all have ended.
+    """Create many tasks and wait until all have ended.
 
-    Exit code: 0 all ended as they were to and in time, 1 not so, 3 the server is not there.
+    The tasks belong to a user that is registered for them, or to the user of --auth.
 
-    \b
-    chaosfuzz flood --count 100 --delay 2 --deadline 300 --tag storm
-    chaosfuzz flood --type email --type webhook --failing 0.2 --json -
-    """  # noqa: D301 - click reads the escape
+    Exit code: 0 every task ended as expected and by the deadline, 1 one did not, 3 no server
+    answers.
+    """
     plan = FloodPlan(
         count=count,
         task_types=task_types,
@@ -109,7 +124,7 @@ def flood(
     )
     destination = find_destination(url=url, port=port, out=out, default_port=DEFAULT_PORT)
     console = make_console(to_stderr=json_to == "-")
-    stop = threading.Event()
+    stop = StopSignal()
     with ExitStack() as closing:
         api = closing.enter_context(Api(destination.base_url, token=token))
         if token is None:
@@ -147,15 +162,15 @@ def _told(step: FloodProgress) -> str:
 
 
 def _lines(summary: FloodSummary) -> list[str]:
-    counted = (
+    line = (
         f"{summary.created} of {summary.total} created, {summary.completed} completed, "
-        f"{summary.failed} failed ({summary.to_fail} were to), {summary.cancelled} cancelled, "
+        f"{summary.failed} failed ({summary.to_fail} expected), {summary.cancelled} cancelled, "
         f"{summary.unfinished} unfinished; {summary.duration_s:.1f} s, {summary.ending}"
     )
-    lines = [counted]
+    lines = [line]
     if summary.first_refusal:
         missing = f"{summary.refused} refused, {summary.unanswered} without an answer"
-        lines.append(f"{missing}; the first: {summary.first_refusal}")
+        lines.append(f"not created: {missing}; the first: {summary.first_refusal}")
     if summary.deadline_met is not None:
         lines.append(f"deadline {'met' if summary.deadline_met else 'missed'}")
     return lines

@@ -1,9 +1,10 @@
-"""`chaosfuzz fuzz`: draw, run, check, shrink, save."""
+"""`chaosfuzz fuzz`: search for a schedule that breaks a promise, shrink it and save it."""
 
 import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import click
 
@@ -22,7 +23,8 @@ from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, Sections, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.options import (
     PLACES,
     cases_option,
@@ -39,21 +41,46 @@ from chaosfuzz.cli.options import (
     read_duration,
 )
 from chaosfuzz.cli.progress import Progress, clock, make_console, shrinking_line
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.planning import Moments
 from chaosfuzz.reporting.description import describe_case, describe_schedule
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import write_json
 from chaosfuzz.shrinking import Budget
+from chaosfuzz.targets.registry import DEFAULT_TARGET
 
 DEFAULT_TIME_S = 60.0
-EXIT_CODES = {"holds": 0, "violated": 1, "unknown": 3, "infrastructure": 3}
-EXIT_INTERRUPTED = 130
 
 
-@click.command(short_help="Search, run for real, shrink what breaks")
-@click.argument("target", default="reference")
-@click.option("--examples", type=click.IntRange(min=1), help="Stop after so many schedules.")
+# After a search this long, the next search takes twice as long; after a shorter one, this long.
+# Chosen by hand.
+LONG_SEARCH_S = 600.0
+
+
+class _FuzzCommand(Command):
+    sections: ClassVar[Sections] = {
+        "What to test": ("defects", "contract", "invariants", "only"),
+        "How long": ("time_text", "examples", "steps", "seed"),
+        "Faults": ("no_faults", "moments"),
+        "Where to run": ("on", "shrink_on", "lanes"),
+        "Output": ("cases", "out", "json_to", "no_shrink", "limits_fail"),
+    }
+
+
+@click.command(
+    cls=_FuzzCommand,
+    epilog=examples(
+        "chaosfuzz fuzz --time 10m",
+        "chaosfuzz fuzz --defect claim-without-lock --seed 7",
+        "chaosfuzz fuzz mysystem.toml --no-faults --examples 50",
+        "chaosfuzz fuzz simulated --examples 5000",
+        "chaosfuzz fuzz --on docker --shrink-on process",
+    ),
+)
+@click.argument("target", default=DEFAULT_TARGET)
+@click.option("--examples", type=click.IntRange(min=1), help="Run at most so many schedules.")
 @click.option(
     "--time",
     "time_text",
@@ -65,18 +92,18 @@ EXIT_INTERRUPTED = 130
     type=click.IntRange(1, 200),
     default=15,
     show_default=True,
-    help="Most steps of a schedule.",
+    help="Draw schedules of at most so many steps.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Same seed, same schedules. Default: a fresh one, printed.",
+    help="Draw the same schedules again. Default: a random seed, printed.",
 )
 @on_option
 @click.option(
     "--shrink-on",
     type=click.Choice(PLACES),
-    help="Shrink on this, which is quicker, and confirm what is left where it was found.",
+    help="Shrink so, which is faster, and confirm the result as given by --on.",
 )
 @defects_option
 @contract_option
@@ -86,7 +113,7 @@ EXIT_INTERRUPTED = 130
     type=click.Choice([m.value for m in Moments]),
     default=Moments.BOTH.value,
     show_default=True,
-    help="Pin faults to requests (logical), to the clock, or now one and now the other.",
+    help="Strike at a database request (logical), at a time (clock), or either (both).",
 )
 @invariants_option
 @click.option(
@@ -94,14 +121,18 @@ EXIT_INTERRUPTED = 130
     "only",
     multiple=True,
     metavar="NAME",
-    help="Check this one alone (repeatable). See: chaosfuzz invariants",
+    help="Check only this invariant (repeatable). See: chaosfuzz invariants",
 )
 @cases_option
 @out_option
 @json_option
 @limits_option
-@click.option("--no-faults", is_flag=True, help="Draw work and waiting alone, and break nothing.")
-@click.option("--no-shrink", is_flag=True, help="Save the failing schedule as it was found.")
+@click.option(
+    "--no-faults", is_flag=True, help="Draw only work and waits: a healthy system must pass."
+)
+@click.option(
+    "--no-shrink", is_flag=True, help="Save the failing schedule as it was found, unshrunk."
+)
 def fuzz(
     target: str,
     examples: int | None,
@@ -124,21 +155,18 @@ def fuzz(
     limits_fail: bool,
     no_faults: bool,
 ) -> int:
-    """Draw schedules, run each for real, shrink the first that breaks a promise.
+    """Search for a schedule of work and faults that breaks a promise.
 
-    Schedules are work (create, cancel, retry tasks) and faults (kill, freeze, stop, restart).
-    TARGET is a name that `chaosfuzz targets` lists, or the path of a profile of your own.
+    A schedule creates, cancels and retries tasks; kills, pauses and restarts workers and server;
+    stops the database; cuts connections. Each schedule runs on a real system. The first that
+    breaks a promise is shrunk to the shortest one that still does, and saved as a case.
 
-    Ends at the first failure, or when the time or the examples are over. Exit code: 0 nothing
-    broke, 1 a promise was broken, 2 bad usage, 3 the harness failed or could not decide.
+    TARGET is a name that `chaosfuzz targets` lists, or the path of a profile of your own. Default:
+    reference, the bundled queue.
 
-    \b
-    chaosfuzz fuzz --time 10m
-    chaosfuzz fuzz --defect claim-without-lock --seed 7
-    chaosfuzz fuzz --on docker --shrink-on process
-    chaosfuzz fuzz simulated --examples 5000
-    chaosfuzz fuzz mysystem.toml --no-faults --examples 50
-    """  # noqa: D301 - click reads the escape
+    Exit code: 0 no promise was broken, 1 one was, 2 bad usage, 3 chaosfuzz failed or could not
+    decide.
+    """
     setup = Setup(
         target=target,
         on=on,
@@ -170,8 +198,16 @@ def fuzz(
     return _Session(plan, json_to, limits_fail=limits_fail).run()
 
 
+_MEANING = {
+    Verdict.HOLDS: "no promise was broken;",
+    Verdict.VIOLATED: "a promise was broken;",
+    Verdict.UNKNOWN: "some schedules could not be decided;",
+    Verdict.INFRASTRUCTURE: "chaosfuzz could not go on;",
+}
+
+
 class _Session:
-    """One invocation: the campaign, what is shown of it, and what is written at the end."""
+    """One invocation: run the campaign, show its events, write the results."""
 
     def __init__(self, plan: FuzzPlan, json_to: str | None, *, limits_fail: bool) -> None:
         self.plan = plan
@@ -180,7 +216,7 @@ class _Session:
         setup = plan.setup
         self.tally = Tally(
             command="fuzz",
-            target=setup.named.name,
+            target=setup.description.name,
             defects=setup.defects,
             seed=setup.seed,
             limits_fail=limits_fail,
@@ -193,7 +229,7 @@ class _Session:
         planted = "".join(f" with {name}" for name in setup.defects)
         self.console.print(
             f"fuzzing {setup.place}{planted}, seed {setup.seed}, "
-            f"{self.plan.lanes} lane{'s' if self.plan.lanes > 1 else ''}, {self._limits()}"
+            f"{counted(self.plan.lanes, 'lane')}, {self._limits()}"
         )
         failed: InfrastructureError | None = None
         log = EventLog(self.plan.out / "events.jsonl")
@@ -213,15 +249,14 @@ class _Session:
         if self.plan.time_s is not None:
             limits.append(f"for {clock(self.plan.time_s)}")
         if self.plan.examples is not None:
-            plural = "s" if self.plan.examples != 1 else ""
-            limits.append(f"{self.plan.examples} schedule{plural} at most")
+            limits.append(f"at most {counted(self.plan.examples, 'schedule')}")
         return ", ".join(limits)
 
     def _show(self, event: Event, progress: Progress) -> None:
         if isinstance(event, Learned):
-            kinds = len(event.alphabet.events)
+            kinds = counted(len(event.alphabet.events), "kind")
             background = sum(e.background for e in event.alphabet.events)
-            progress.say(f"learned {kinds} kinds of requests, {background} of them background")
+            progress.say(f"learned {kinds} of database requests, {background} of them background")
         elif isinstance(event, ShrinkingOn):
             progress.update(shrinking_line(event.progress))
         elif isinstance(event, FailureFound):
@@ -238,7 +273,7 @@ class _Session:
 
     def _show_known(self, event: LimitKnown, progress: Progress) -> None:
         kind = event.failure.signature.kind
-        text = f"documented limit {kind}, as {event.path} shows: {event.failure.message}"
+        text = f"documented limit {kind}, already saved as {event.path}: {event.failure.message}"
         progress.say(text, style="yellow")
         progress.say(f"source  {event.failure.documented}")
         for line in describe_schedule(event.case):
@@ -259,14 +294,14 @@ class _Session:
         tally = self.tally
         rate = 60 * tally.schedules / elapsed_s if elapsed_s else 0.0
         parts = [
-            f"{tally.schedules} schedules",
+            counted(tally.schedules, "schedule"),
             f"{rate:.0f}/min",
-            f"{tally.faults} faults",
-            f"{len(tally.states)} states",
+            counted(tally.faults, "fault"),
+            counted(len(tally.states), "state"),
         ]
         if tally.moments_came or tally.moments_never_came:
             waited = tally.moments_came + tally.moments_never_came
-            parts.append(f"{tally.moments_came} of {waited} moments came")
+            parts.append(f"{tally.moments_came} of {counted(waited, 'moment')} came")
         if tally.undecided:
             parts.append(f"{tally.undecided} undecided")
         if self.plan.time_s is not None:
@@ -292,22 +327,40 @@ class _Session:
     def _finish(self, failed: InfrastructureError | None, *, interrupted: bool) -> int:
         summary = self.tally.summary(time.monotonic() - self.began, failed)
         console = self.console
-        console.print(
-            f"{summary.verdict}: {summary.schedules} schedules, {summary.steps} steps, "
-            f"{summary.faults} faults, {summary.states_seen} states in {clock(summary.duration_s)}"
-            + (f", {summary.unknown_schedules} undecided" if summary.unknown_schedules else "")
-            + (", interrupted" if interrupted else "")
-        )
         if summary.message and failed is None:
             console.print(f"undecided because: {summary.message}")
         problem = write_results(self.plan.out, summary, self.tally.saved.values())
         console.print(f"results {self.plan.out}" if not problem else f"results: {problem}")
+        counts = (
+            counted(summary.schedules, "schedule"),
+            counted(summary.steps, "step"),
+            counted(summary.faults, "fault"),
+            counted(summary.states_seen, "state"),
+        )
+        console.print(
+            f"{summary.verdict}: {_MEANING[summary.verdict]} {', '.join(counts)} in "
+            f"{clock(summary.duration_s)}"
+            + (f", {summary.unknown_schedules} undecided" if summary.unknown_schedules else "")
+            + (", interrupted" if interrupted else "")
+        )
+        if summary.verdict is Verdict.HOLDS and not interrupted:
+            console.print(f"next    {self._next_command()}")
         if self.json_to is not None:
             write_json(summary, self.json_to)
         if failed is not None and not self.tally.broken:
             raise failed
         if failed is not None:
-            console.print(f"then the harness failed: {failed.text}")
-        if interrupted and summary.verdict != "violated":
+            console.print(f"chaosfuzz failed afterwards: {failed.text}")
+        if interrupted and summary.verdict is not Verdict.VIOLATED:
             return EXIT_INTERRUPTED
-        return EXIT_CODES[summary.verdict]
+        return summary.verdict.exit_code
+
+    def _next_command(self) -> str:
+        """Return a command line that searches on where this search found nothing."""
+        plan, setup = self.plan, self.plan.setup
+        place = [f"--on {setup.on}"] if setup.on != PLACES[0] else []
+        words = ["chaosfuzz fuzz", setup.target, *place]
+        words += [f"--defect {name}" for name in setup.defects]
+        if not plan.faults or (plan.time_s or 0.0) < LONG_SEARCH_S:
+            return " ".join([*words, f"--time {LONG_SEARCH_S / 60:.0f}m"])
+        return " ".join([*words, f"--time {round(2 * (plan.time_s or 0.0) / 60)}m"])

@@ -1,22 +1,26 @@
-"""`chaosfuzz docker`: the images of containers."""
+"""`chaosfuzz docker`: the image of the bundled system's containers."""
 
 import click
 
+from chaosfuzz.cli.help import Group, examples
 from chaosfuzz.targets.docker.image import build_image
 
 
-@click.group(name="docker", short_help="The image of the bundled system's containers")
+@click.group(name="docker", cls=Group, epilog=examples("chaosfuzz docker build"))
 def docker() -> None:
-    """Look after the image of the bundled system's containers."""
+    """Build the image of the bundled system's containers."""
 
 
-@docker.command()
+@docker.command(epilog=examples("chaosfuzz docker build"))
 def build() -> None:
-    """Build the image from what this machine has, without a registry; print its name.
+    """Build the image from the files of this machine, and print its name.
 
-    `--on docker` does so by itself. The name follows from the content: what is there already is
-    not built again. CHAOSFUZZ_DOCKER_IMAGE names one that you have built from docker/Dockerfile.
-    Images built here hold files of this machine; they are labelled so, and not to be published.
+    No registry is asked. `--on docker` builds the image by itself when it is missing. The name
+    follows from the content, so an image that exists is not built again. To use an image that you
+    built from docker/Dockerfile, name it in CHAOSFUZZ_DOCKER_IMAGE.
+
+    Do not publish an image that was built here: it holds files of this machine, and a label says
+    so.
     """
     name = build_image(lambda text: click.echo(text, err=True))
     click.echo(name)

@@ -1,48 +1,59 @@
-"""What there is: cases, targets, defects, invariants, actions."""
+"""The commands that list cases, targets, defects, invariants and actions."""
 
 from pathlib import Path
 
 import click
 
 from chaosfuzz.actions import all_actions
-from chaosfuzz.campaign.targets import target_names
-from chaosfuzz.campaign.wiring import describe
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.checking import default_directories, load_invariants
+from chaosfuzz.cli.help import Command, examples
 from chaosfuzz.cli.options import DEFAULT_CASES
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Side
+from chaosfuzz.targets.registry import DEFAULT_TARGET, describe, target_names
 
 
-@click.command(short_help="List what can be fuzzed")
+@click.command(cls=Command, epilog=examples("chaosfuzz targets"))
 def targets() -> None:
-    """List the targets that can be fuzzed."""
+    """List the systems that can be fuzzed by name.
+
+    A profile of your own is named by its path: chaosfuzz profile --help.
+    """
     for name in target_names():
         click.echo(f"{name:23} {describe(name).summary}")
 
 
-@click.command(short_help="List the bugs that can be planted")
-@click.argument("target", default="reference")
+@click.command(cls=Command, epilog=examples("chaosfuzz defects", "chaosfuzz defects simulated"))
+@click.argument("target", default=DEFAULT_TARGET)
 def defects(target: str) -> None:
-    """List the defects that can be planted, each with the real bug it mirrors."""
+    """List the defects that can be planted in a target.
+
+    Each is shown with the real bug that it mirrors. Plant one with: chaosfuzz fuzz --defect NAME
+    """
     for defect in describe(target).defects:
         click.echo(f"{defect.name}\n    {defect.summary}\n    mirrors: {defect.mirrors}")
 
 
-@click.command(short_help="List what is checked")
+@click.command(cls=Command, epilog=examples("chaosfuzz invariants"))
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 def invariants(directory: Path | None) -> None:
-    """List the invariants that are checked, built-in ones and yours."""
+    """List the invariants that are checked, built-in ones and yours.
+
+    Yours are the files of DIRECTORY; default: ./invariants, if there is one.
+    """
     for found in load_invariants(default_directories(directory)):
         when = "at the end" if found.at_end else "every step"
         click.echo(f"{found.name:26} {found.kind.value:17} {when:11} {found.summary}")
 
 
-@click.command(short_help="List what schedules are made of")
+@click.command(cls=Command, epilog=examples("chaosfuzz actions"))
 def actions() -> None:
-    """List the actions that schedules are made of, with their arguments.
+    """List the actions that schedules are made of.
 
-    With `at` a step strikes at a request; chaosfuzz sweep shows which there are.
+    Each is shown with its arguments. An action with `at` can be pinned to a database request;
+    `chaosfuzz sweep` lists the requests of a target.
     """
     for action in all_actions():
         click.echo(f"{action.name:18} {action.role.value:6} {action.summary}")
@@ -51,18 +62,22 @@ def actions() -> None:
             click.echo(f"    {p.name}: {allowed} (default {p.show(p.default)}), {p.meaning}")
         if action.pinnable:
             sides = [side for side in Side if action.side in {None, side}]
-            how = "has to be given" if action.needs_moment else "or when its turn comes"
+            how = "required" if action.needs_moment else "optional"
             click.echo(f"    at: {{{'|'.join(sides)}: REQUEST, nth: 1, on: COMPONENT}}, {how}")
 
 
-@click.command(short_help="List saved cases")
+@click.command(cls=Command, epilog=examples("chaosfuzz cases", "chaosfuzz cases shrunk_cases"))
 @click.argument("directory", default=DEFAULT_CASES, type=click.Path(path_type=Path))
 def cases(directory: Path) -> int:
-    """List saved cases: file, steps, rate when saved, what is expected now, title."""
+    """List the saved cases of a directory.
+
+    Each is shown with its steps, how often it failed when it was saved, what a replay is expected
+    to give now, and its title.
+    """
     store = CaseStore(directory)
     paths = store.find()
     if not paths:
-        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves what it finds there")
+        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves the failures it finds there")
         return 0
     broken = 0
     for path in paths:
@@ -72,9 +87,8 @@ def cases(directory: Path) -> int:
             broken += 1
             click.echo(error.text, err=True)
             continue
-        steps = len(case.schedule.steps)
+        steps = counted(len(case.schedule.steps), "step")
         click.echo(
-            f"{path}  {steps} step{'s' if steps != 1 else ''}, fails {case.reproduces}, "
-            f"expected: {case.expect}\n    {case.title}"
+            f"{path}  {steps}, fails {case.reproduces}, expected: {case.expect}\n    {case.title}"
         )
     return 2 if broken else 0

@@ -1,4 +1,4 @@
-"""`chaosfuzz doctor` and `chaosfuzz clean`: the machine, before and after."""
+"""`chaosfuzz doctor` and `chaosfuzz clean`: what the machine lacks, and what runs left on it."""
 
 import json
 import sys
@@ -7,23 +7,27 @@ from pathlib import Path
 
 import click
 
+from chaosfuzz.cli.help import Command, examples
 from chaosfuzz.cli.options import json_option, out_option
+from chaosfuzz.domain.check_result import BROKEN
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.machine import cleaning
 from chaosfuzz.machine.doctor import can_fuzz, document, examine
-from chaosfuzz.machine.surroundings import BROKEN
 from chaosfuzz.standing import lifecycle as standing
 
 EXIT_CANNOT = 3
 
 
-@click.command(short_help="Say what is there and what is missing")
+@click.command(cls=Command, epilog=examples("chaosfuzz doctor"))
 @out_option
 @json_option
 def doctor(out: Path, json_to: str | None) -> int:
-    """Say what is there, what is missing, and the remedy. Exit code: 0 fuzz can run, 3 it cannot.
+    """Check what this machine lacks for chaosfuzz, and say the remedy.
 
     A real PostgreSQL cluster is started and removed again; that takes about a second.
+
+    Exit code: 0 `chaosfuzz fuzz` can run, 3 it cannot.
     """
     findings = []
     for finding in examine(out):
@@ -40,30 +44,32 @@ def doctor(out: Path, json_to: str | None) -> int:
     return 0 if able else EXIT_CANNOT
 
 
-@click.command(short_help="Remove what killed runs left behind")
-@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.command(cls=Command, epilog=examples("chaosfuzz clean --dry-run", "chaosfuzz clean"))
+@click.option("--dry-run", is_flag=True, help="List what would be removed; remove nothing.")
 @click.option(
     "--dir",
     "directories",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Look in this TMPDIR of a former run too (repeatable).",
+    help="Look here too: the TMPDIR of an earlier run (repeatable).",
 )
 @out_option
 def clean(dry_run: bool, directories: tuple[Path, ...], out: Path) -> int:
-    """Remove what dead runs left behind: processes, shared memory, runtime directories.
+    """Remove what killed runs of chaosfuzz left on this machine.
 
-    Containers, networks and volumes too, if a Docker engine answers; only those of dead runs.
-    So too what is left of `chaosfuzz up` when its supervisor was killed.
+    Removed are processes, shared memory and runtime directories; containers, networks and volumes
+    if a Docker engine answers; and the state of `chaosfuzz up` if its supervisor was killed. Runs
+    that are still alive are not touched.
 
-    Runs that are alive are left alone. Exit code: 0 nothing is left, 3 something could not be
-    removed.
+    Exit code: 0 nothing is left, 3 something could not be removed.
     """
     count = problems = 0
     for removal in cleaning.clean_all(cleaning.places(list(directories)), dry_run=dry_run):
         count += 1
-        processes = f", {len(removal.pids)} processes" if removal.pids else ""
+        processes = (
+            f", {counted(len(removal.pids), 'process', 'processes')}" if removal.pids else ""
+        )
         verb = "removed" if removal.removed else "would remove" if dry_run else "cannot remove"
         click.echo(f"{verb} {removal.path} ({removal.what}{processes})")
         if removal.problem:
@@ -81,7 +87,10 @@ def clean(dry_run: bool, directories: tuple[Path, ...], out: Path) -> int:
 
 
 def write_document(content: Mapping[str, object], destination: str) -> None:
-    """Write JSON to a file, or to standard output for '-'; raises UsageError if it cannot."""
+    """Write JSON to the file `destination`, or to standard output if that is '-'.
+
+    Raises UsageError if the file cannot be written.
+    """
     text = json.dumps(content, indent=2) + "\n"
     if destination == "-":
         sys.stdout.write(text)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they are read."""
+"""Options that several commands share, and how their values are read."""
 
 import os
 import re
@@ -18,7 +18,7 @@ PROMISES = ("at-least-once", "exactly-once-effect")
 
 
 def _writable(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    """Refuse a file that cannot be written before the work, whose result would be lost."""
+    """Return the path; raise UsageError, before any work, if it cannot be written."""
     del context, option
     if value is None or value == "-":
         return value
@@ -41,7 +41,7 @@ invariants_option = click.option(
     "--invariants",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Directory of your invariants. Default: ./invariants if there is one.",
+    help="Directory of your own invariants. Default: ./invariants, if there is one.",
 )
 cases_option = click.option(
     "--cases",
@@ -49,7 +49,7 @@ cases_option = click.option(
     default=DEFAULT_CASES,
     show_default=True,
     metavar="DIR",
-    help="Where cases are saved.",
+    help="Directory in which failing schedules are saved as cases.",
 )
 out_option = click.option(
     "--out",
@@ -58,14 +58,14 @@ out_option = click.option(
     show_default=True,
     envvar="OUTPUT_DIR",
     metavar="DIR",
-    help="Where run directories go, and the state of `up`. OUTPUT_DIR says it too.",
+    help="Directory of results and logs, and of the state of `chaosfuzz up` (or OUTPUT_DIR).",
 )
 json_option = click.option(
     "--json",
     "json_to",
     metavar="FILE",
     callback=_writable,
-    help="Write the summary as JSON to a file, - for stdout.",
+    help="Write the summary as JSON to FILE; - is standard output.",
 )
 
 defects_option = click.option(
@@ -80,25 +80,25 @@ contract_option = click.option(
     type=click.Choice(PROMISES),
     default=PROMISES[0],
     show_default=True,
-    help="What the target is asked to promise.",
+    help="The promise to hold the target to.",
 )
 on_option = click.option(
     "--on",
     type=click.Choice(PLACES),
     default=PLACES[0],
     show_default=True,
-    help="What the system under test runs as: processes, or containers of this machine's Docker.",
+    help="Run the target as processes, or in containers of this machine's Docker.",
 )
 lanes_option = click.option(
     "--lanes",
     type=click.IntRange(1, MAX_LANES),
-    help="Copies of the target run side by side. Default: as many as this machine carries.",
+    help="Copies of the target to run side by side. Default: 1 a CPU, at most 2.",
 )
 
 limits_option = click.option(
     "--limits-fail",
     is_flag=True,
-    help="Exit with 1 for limits that the target documents, too.",
+    help="Exit with code 1 also for failures that the target documents as limits.",
 )
 profiles_option = click.option(
     "--profile",
@@ -106,33 +106,36 @@ profiles_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A profile that a case may be of: its commands are run (repeatable).",
+    help="Profile that a case was found with; its commands are run (repeatable).",
 )
 
 url_option = click.option(
     "--url",
     envvar="BASE_URL",
     metavar="URL",
-    help="The server. BASE_URL says it too. Default: what is up here.",
+    help="URL of the server (or BASE_URL). Default: that of `chaosfuzz up`.",
 )
 server_port_option = click.option(
     "--port",
     type=click.IntRange(1, 65535),
     envvar="PORT",
-    help=f"The server's port on 127.0.0.1, if no URL. PORT says it too. Default: {DEFAULT_PORT}.",
+    help=f"Port of the server on 127.0.0.1, without --url (or PORT). Default: {DEFAULT_PORT}.",
 )
 token_option = click.option(
-    "--auth", "token", metavar="TOKEN", help="Whose tasks: a token, as `chaosfuzz auth` prints it."
+    "--auth", "token", metavar="TOKEN", help="Token of the tasks' owner: see chaosfuzz auth."
 )
 verbose_option = click.option(
-    "--verbose", is_flag=True, envvar="VERBOSE", help="Say more. VERBOSE=true says it too."
+    "--verbose", is_flag=True, envvar="VERBOSE", help="Print more details (or VERBOSE=true)."
 )
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def read_duration(text: str, option: str = "--time") -> float:
-    """Return seconds for '90', '60s', '10m', '8h' or '500ms'; raises UsageError otherwise."""
+    """Return the seconds that '90', '60s', '10m', '8h' or '500ms' stand for.
+
+    Raises UsageError, naming `option`, for any other text and for zero.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
     if match is None or float(match[1]) == 0:
         raise UsageError(
@@ -142,12 +145,15 @@ def read_duration(text: str, option: str = "--time") -> float:
 
 
 def pick_seed(seed: int | None) -> int:
-    """Return the seed given, or a fresh one."""
+    """Return `seed`, or a random one if it is None; raise UsageError if it is negative."""
     if seed is not None and seed < 0:
         raise UsageError(cause=f"--seed {seed} is negative", remedy="use a whole number from 0")
     return secrets.randbelow(10**6) if seed is None else seed
 
 
 def default_lanes() -> int:
-    """Return how many lanes this machine carries without making systems late."""
+    """Return the number of lanes: one for each CPU this process may use, at most 2.
+
+    More lanes make each system late, which looks like a broken promise (2 chosen by hand).
+    """
     return max(1, min(2, len(os.sched_getaffinity(0))))

@@ -1,4 +1,4 @@
-"""What a terminal shows while work goes on: a live line there, plain lines elsewhere."""
+"""Progress: one live line on a terminal, a plain line every 10 s elsewhere."""
 
 import time
 from types import TracebackType
@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.shrinking import ShrinkProgress
 
 PLAIN_EVERY_S = 10.0
@@ -19,7 +20,7 @@ def make_console(*, to_stderr: bool) -> Console:
 
 
 class Progress:
-    """One line that changes in place on a terminal, and is repeated now and then elsewhere."""
+    """A line that changes in place on a terminal; elsewhere it is printed every 10 s."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -27,7 +28,7 @@ class Progress:
         self._printed_at = time.monotonic()
 
     def __enter__(self) -> "Progress":
-        """Begin; on a terminal the line appears."""
+        """Show the line, on a terminal."""
         if self._console.is_terminal:
             self._live = Live(
                 Text(""),
@@ -44,12 +45,12 @@ class Progress:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End; the line is wiped."""
+        """Remove the line, on a terminal."""
         if self._live is not None:
             self._live.stop()
 
     def update(self, line: str) -> None:
-        """Show where things stand."""
+        """Show a new state of the work in place of the last one."""
         if self._live is not None:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
         elif time.monotonic() - self._printed_at >= PLAIN_EVERY_S:
@@ -57,15 +58,15 @@ class Progress:
             self._console.print(line)
 
     def say(self, line: str, style: str = "") -> None:
-        """Print a line that stays."""
+        """Print a line that stays, above the live one."""
         self._console.print(Text(line, style=style))
 
 
 def shrinking_line(progress: ShrinkProgress) -> str:
-    """Return how far shrinking is, on a line."""
-    steps = f"{progress.steps} step{'s' if progress.steps != 1 else ''}"
+    """Return how far shrinking, or measuring the failure rate afterwards, has got."""
+    steps = counted(progress.steps, "step")
     what = f"measuring: {steps} left" if progress.measuring else f"shrinking: down to {steps}"
-    return f"{what}, {progress.executions} executions in {clock(progress.taken_s)}"
+    return f"{what}, {counted(progress.executions, 'execution')} in {clock(progress.taken_s)}"
 
 
 def clock(seconds: float) -> str:

@@ -1,6 +1,5 @@
-"""`chaosfuzz replay`: run saved cases again."""
+"""`chaosfuzz replay`: run saved cases again, and tell how often they fail."""
 
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,8 +13,8 @@ from chaosfuzz.campaign.replay import replay as run_again
 from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore, resolve
-from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.options import (
     DEFAULT_CASES,
     PLACES,
@@ -27,7 +26,9 @@ from chaosfuzz.cli.options import (
 )
 from chaosfuzz.cli.progress import make_console
 from chaosfuzz.domain.case import PROCESS, Case
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.description import describe_schedule, rates
 from chaosfuzz.reporting.eventlog import EventLog
@@ -37,24 +38,32 @@ from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
 NO_DEFECT = "none"
 
 
-@click.command(short_help="Run saved cases again, with the story")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20",
+        "chaosfuzz replay shrunk_cases --defect none",
+    ),
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--times",
     type=click.IntRange(1, 10_000),
     default=10,
     show_default=True,
-    help="Runs of each case.",
+    help="How often to run each case.",
 )
 @click.option(
     "--defect",
     "defects",
     multiple=True,
     metavar="NAME",
-    help="Plant this instead of the case's defects (repeatable); none: the correct system.",
+    help="Plant this defect instead of the case's (repeatable); none: plant no defect.",
 )
 @click.option(
-    "--on", type=click.Choice(PLACES), help="Run it as these. Default: what it was saved on."
+    "--on",
+    type=click.Choice(PLACES),
+    help="Run the target so. Default: as when the case was saved.",
 )
 @profiles_option
 @limits_option
@@ -73,15 +82,14 @@ def replay(
     profiles: tuple[Path, ...],
     limits_fail: bool,
 ) -> int:
-    """Run saved cases again: one line a try, how often it failed, and the story of a failure.
+    """Run saved cases again, and tell how often they fail.
 
-    Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 the harness failed
-    or could not decide.
+    PATHS are case files and directories of them. For each case you see every try, how often it
+    failed, and what happened in one failed try, in order of time.
 
-    \b
-    chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20
-    chaosfuzz replay shrunk_cases --defect none
-    """  # noqa: D301 - click reads the escape
+    Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 chaosfuzz failed or
+    could not decide.
+    """
     store = CaseStore(DEFAULT_CASES)
     cases = [(path, store.load(path)) for path in resolve(paths)]
     chosen = _chosen_defects(defects)
@@ -97,7 +105,10 @@ def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
         return None
     if NO_DEFECT in defects:
         if len(defects) > 1:
-            raise UsageError(cause="--defect none stands alone", remedy="drop it or the others")
+            raise UsageError(
+                cause="--defect none plants no defect, so it excludes other --defect options",
+                remedy="leave out either",
+            )
         return ()
     return tuple(dict.fromkeys(defects))
 
@@ -130,7 +141,7 @@ class _Replay:
         self.times = times
         self.tries: list[Try] = []
         self.failures: list[FailureSummary] = []
-        self.stop = threading.Event()
+        self.stop = StopSignal()
 
     def run(
         self,
@@ -156,7 +167,7 @@ class _Replay:
             raise failed
         if interrupts.seen and not self.failures:
             return EXIT_INTERRUPTED
-        return EXIT_CODES[summary.verdict]
+        return summary.verdict.exit_code
 
     def _replay(
         self,
@@ -189,13 +200,13 @@ class _Replay:
         assert broken.result.failure is not None
         others = sum(t.result.failure is not None for t in tries) - rate.violations
         if others:
-            say(f"another failure than the case's showed {others} time{'s' if others != 1 else ''}")
-        say(f"the story of try {broken.number}:")
+            say(f"{counted(others, 'try', 'tries')} failed in another way than the case")
+        say(f"what happened in try {broken.number}:")
         for line in story_of(broken.result):
             say(f"  {line}")
         documented = broken.result.failure.documented
         if documented:
-            say(f"no promise is broken, it is documented: {documented}")
+            say(f"no promise is broken: the target documents this limit: {documented}")
         (self.limits if documented else self.failures).append(
             FailureSummary(
                 signature=broken.result.failure.signature,
@@ -219,13 +230,11 @@ class _Replay:
             and (t.result.verdict is Verdict.UNKNOWN or bool(t.result.missed))
             for t in self.tries
         )
-        verdict = "holds"
-        if self.failures or (self.limits_fail and self.limits):
-            verdict = "violated"
-        elif failed is not None:
-            verdict = "infrastructure"
-        elif undecided or not self.tries:
-            verdict = "unknown"
+        verdict = Verdict.conclude(
+            violated=bool(self.failures or (self.limits_fail and self.limits)),
+            failed=failed is not None,
+            undecided=bool(undecided) or not self.tries,
+        )
         first = cases[0][1]
         planted = {name for _, _, setup in cases for name in setup.defects}
         return Summary(
@@ -253,12 +262,12 @@ def _saved_on(case: Case) -> str:
 def _outcome(attempt: Try) -> str:
     result = attempt.result
     if result.failure is not None:
-        note = "" if attempt.same_signature else " (another failure than the case's)"
+        note = "" if attempt.same_signature else " (not the failure of the case)"
         word = "documented limit" if result.failure.documented else "violated"
         return f"{word}  {result.failure.signature}{note}: {result.failure.message}"
     if result.verdict is Verdict.UNKNOWN:
         return f"unknown   {'; '.join(result.undecided)}"
     if result.missed:
         steps = ", ".join(str(index + 1) for index in result.missed)
-        return f"never came: the moment of step {steps}; the case proves nothing in this try"
+        return f"undecided  the moment of step {steps} never came, so this try shows nothing"
     return "holds"

@@ -1,4 +1,4 @@
-"""`chaosfuzz scenario`: the guide's scenarios, judged."""
+"""`chaosfuzz scenario`: run the guide's scenarios and grade them."""
 
 import json
 import os
@@ -21,7 +21,8 @@ from chaosfuzz.campaign.scenario import (
     ScenarioPlan,
 )
 from chaosfuzz.campaign.wiring import Setup
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.options import (
     DEFAULT_OUT,
     contract_option,
@@ -31,31 +32,47 @@ from chaosfuzz.cli.options import (
     pick_seed,
 )
 from chaosfuzz.cli.progress import Progress, make_console
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import ChaosfuzzError, UsageError
 from chaosfuzz.domain.scenario import Grade, ScenarioResult, ScenarioRun
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.scenarios import rows, to_json, write_reports
 from chaosfuzz.reporting.scenarios.table import row
 from chaosfuzz.scenarios import find_level
 from chaosfuzz.scenarios.catalogue import choose, known_scenarios
 
-EXIT_CODES = {"holds": 0, "violated": 1, "unknown": 3, "infrastructure": 3}
-EXIT_INTERRUPTED = 130
 _STYLES = {Grade.PASS: "green", Grade.LATE: "yellow", Grade.FAIL: "bold red"}
 
 
-@click.command(short_help="Run the guide's scenarios at a level from 1 to 6")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz scenario --list",
+        "chaosfuzz scenario all --level 1 --speed 10",
+        "chaosfuzz scenario db-failure,task-flood --level 3",
+        "chaosfuzz scenario worker-restart --defect no-lease-recovery",
+    ),
+)
 @click.argument("names", nargs=-1, metavar="NAME[,NAME]|all")
-@click.option("--list", "listing", is_flag=True, help="List the scenarios there are, and end.")
-@click.option("--level", type=int, default=1, show_default=True, help="How hard, from 1 to 6.")
+@click.option("--list", "listing", is_flag=True, help="List the scenarios and run none.")
+@click.option(
+    "--level",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Load and faults: 1 (few) to 6 (overload).",
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 100),
     default=1.0,
     show_default=True,
-    help="Divide all times of the guide by this: tasks, deadlines, intervals, breakers.",
+    help="Divide all times of the guide by this: tasks, deadlines, pauses between faults.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same times between kills.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Draw the same victims and times between kills."
+)
 @defects_option
 @contract_option
 @invariants_option
@@ -64,16 +81,16 @@ _STYLES = {Grade.PASS: "green", Grade.LATE: "yellow", Grade.FAIL: "bold red"}
     "directory",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Directory of your scenarios. Default: ./scenarios if there is one.",
+    help="Directory of your own scenarios. Default: ./scenarios, if there is one.",
 )
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     envvar="PORT",
-    help="Where the server listens (or PORT). Default: a free port.",
+    help="Port of the server (or PORT). Default: a free port.",
 )
 @click.option(
-    "--base-url", envvar="BASE_URL", metavar="URL", help="Refused here (or BASE_URL): see below."
+    "--base-url", envvar="BASE_URL", metavar="URL", help="Always refused (or BASE_URL): see above."
 )
 @click.option(
     "--out",
@@ -82,10 +99,12 @@ _STYLES = {Grade.PASS: "green", Grade.LATE: "yellow", Grade.FAIL: "bold red"}
     default=DEFAULT_OUT,
     show_default=True,
     metavar="DIR",
-    help="Where run directories go (or OUTPUT_DIR).",
+    help="Directory of results and logs (or OUTPUT_DIR).",
 )
 @json_option
-@click.option("-v", "--verbose", is_flag=True, envvar="VERBOSE", help="Show each step (VERBOSE).")
+@click.option(
+    "-v", "--verbose", is_flag=True, envvar="VERBOSE", help="Print each step (or VERBOSE=true)."
+)
 def scenario(
     names: tuple[str, ...],
     listing: bool,
@@ -102,36 +121,44 @@ def scenario(
     json_to: str | None,
     verbose: bool,
 ) -> int:
-    """Run scenarios on the bundled system: real processes, really killed.
+    """Run scenarios of the chaos guide and grade them.
 
-    Each is judged by its own criteria and by every invariant: a lost or repeated task fails it
-    at every level. PASS in time, PASS* in full but late, FAIL with why. A foundation check
-    comes first. Your own scenarios are TOML or Python files in ./scenarios.
-
-    Scenarios kill processes and read the database, which cannot be done to a server elsewhere:
-    with BASE_URL set they are refused.
-
-    Exit code: 0 all passed, 1 one failed, 2 bad usage, 3 the harness failed or could not decide.
+    They run on the bundled system, whose server, workers and database are real processes and are
+    killed with SIGKILL. A scenario is held to its criteria and to every invariant: a lost or
+    repeated task fails it at every level. A foundation check comes first. Your own scenarios are
+    TOML or Python files in ./scenarios.
 
     \b
-    chaosfuzz scenario all --level 1 --speed 10
-    chaosfuzz scenario db-failure,task-flood --level 3
-    chaosfuzz scenario worker-restart --defect no-lease-recovery
+    PASS            in time
+    PASS*           in full, but late
+    FAIL            a criterion was missed or a promise broken; the line says which
+    NOT OVERLOADED  at level 6, more than half was completed by the deadline
+    UNKNOWN         could not be decided
+    ERROR           chaosfuzz failed
+
+    A scenario kills processes and reads the database, which it cannot do to a server elsewhere:
+    with BASE_URL set, scenarios are refused.
+
+    Exit code: 0 all passed, 1 one failed, 2 bad usage, 3 chaosfuzz failed or could not decide.
     """  # noqa: D301 - click reads the escape
     known = known_scenarios(directory)
     if listing:
-        for each in known:
+        for each in known.scenarios:
             click.echo(f"{each.name:20} {each.summary} ({each.source})")
+        for error in known.broken.values():
+            click.echo(f"cannot be run: {error.cause}\n  {error.remedy}", err=True)
         return 0
     if base_url:
         message = (
-            f"BASE_URL is {base_url}, but scenarios kill processes and read the database, "
-            "which cannot be done to a server elsewhere"
+            f"BASE_URL is {base_url}, but a scenario kills processes and reads the database, "
+            "which it cannot do to a server elsewhere"
         )
         raise UsageError(cause=message, remedy="unset it to run them on the bundled system")
     if not names:
-        message = "name scenarios, separated by commas, or all"
-        raise UsageError(cause=message, remedy="--list shows which there are")
+        raise UsageError(
+            cause="no scenario is named",
+            remedy="name some, separated by commas, or all; --list shows them",
+        )
     wanted = [part.strip() for each in names for part in each.split(",") if part.strip()]
     plan = ScenarioPlan(
         setup=Setup(
@@ -168,7 +195,7 @@ class _Session:
         self._write_manifest()
         planted = "".join(f" with {name}" for name in plan.setup.defects)
         self.console.print(
-            f"{len(plan.scenarios)} scenarios{planted} at level {plan.level.number} "
+            f"{counted(len(plan.scenarios), 'scenario')}{planted} at level {plan.level.number} "
             f"({plan.level.name}), speed {plan.speed:g}, seed {plan.setup.seed}"
         )
         failed: ChaosfuzzError | None = None
@@ -240,9 +267,9 @@ class _Session:
         self._write_json(run)
         if failed is not None:
             raise failed
-        if interrupted and run.verdict != "violated":
+        if interrupted and run.verdict is not Verdict.VIOLATED:
             return EXIT_INTERRUPTED
-        return EXIT_CODES[run.verdict]
+        return run.verdict.exit_code
 
     def _write_manifest(self) -> None:
         plan = self.plan
@@ -268,4 +295,5 @@ class _Session:
                 Path(self.json_to).write_text(to_json(run), encoding="utf-8")
             except OSError as error:
                 message = f"--json {self.json_to}: {error.strerror}"
-                raise UsageError(cause=message, remedy="choose a file to write to") from error
+                remedy = "choose a file that can be written"
+                raise UsageError(cause=message, remedy=remedy) from error

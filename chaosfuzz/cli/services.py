@@ -1,4 +1,4 @@
-"""`chaosfuzz service`: faults by hand against what `up` left running."""
+"""`chaosfuzz service`: kill, stop, start and restart services of `chaosfuzz up`."""
 
 import threading
 from dataclasses import asdict
@@ -7,75 +7,81 @@ from typing import get_args
 
 import click
 
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Group, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option
+from chaosfuzz.domain.counted import counted
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing import lifecycle as standing
 from chaosfuzz.targets.postgres import StopMode
 from chaosfuzz.targets.standing import Order, ServiceState, Status
 
 SCHEMA = "chaosfuzz.services/1"
-EXIT_INTERRUPTED = 130
 service_option = click.option(
     "--service",
     default="server",
     show_default=True,
     metavar="NAME",
-    help="server, worker-N or all-workers.",
+    help="server, worker-1 (or another number) or all-workers.",
 )
 before_option = click.option(
-    "--delay", type=click.FloatRange(0, 86_400), default=0, help="Seconds to wait before it."
+    "--delay", type=click.FloatRange(0, 86_400), default=0, help="Wait so many seconds first."
 )
 between_option = click.option(
-    "--delay", type=click.FloatRange(0, 86_400), default=0, help="Seconds it stays down."
+    "--delay",
+    type=click.FloatRange(0, 86_400),
+    default=0,
+    help="Keep the service down for so many seconds.",
 )
 
 
-@click.group(short_help="Kill, stop and restart what is up")
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "chaosfuzz service restart --service server --delay 30",
+        "chaosfuzz service kill --service worker-1",
+        "chaosfuzz service db-stop",
+    ),
+)
 def service() -> None:
-    """Kill, stop, start or restart the server, a worker or the database of `chaosfuzz up`.
-
-    \b
-    chaosfuzz service restart --service server --delay 30
-    chaosfuzz service kill --service worker-1
-    chaosfuzz service db-stop && chaosfuzz service db-start
-    """  # noqa: D301 - click reads the escape
+    """Kill, stop or restart a service of `chaosfuzz up`."""
 
 
-@service.command()
+@service.command(epilog=examples("chaosfuzz service kill --service worker-1"))
 @service_option
 @before_option
 @out_option
 @json_option
 def kill(service: str, delay: float, out: Path, json_to: str | None) -> int:
-    """End it by SIGKILL; nothing of it is asked or waited for."""
+    """Kill a service with SIGKILL."""
     return give_after(delay, out, json_to, Order(verb="end", service=service))
 
 
-@service.command()
+@service.command(epilog=examples("chaosfuzz service stop --service worker-1"))
 @service_option
 @before_option
 @out_option
 @json_option
 def stop(service: str, delay: float, out: Path, json_to: str | None) -> int:
-    """End it by SIGTERM, and by SIGKILL after 10 s."""
+    """Stop a service with SIGTERM, and with SIGKILL if it still runs after 10 s."""
     return give_after(delay, out, json_to, Order(verb="end", service=service, graceful=True))
 
 
-@service.command()
+@service.command(epilog=examples("chaosfuzz service start --service worker-1"))
 @service_option
 @before_option
 @out_option
 @json_option
 def start(service: str, delay: float, out: Path, json_to: str | None) -> int:
-    """Start what has ended; returns when it is ready."""
+    """Start a service that has ended, and wait until it is ready."""
     return give_after(delay, out, json_to, Order(verb="start", service=service))
 
 
-@service.command()
+@service.command(epilog=examples("chaosfuzz service restart --service server --delay 30"))
 @service_option
 @between_option
-@click.option("--graceful", is_flag=True, help="End it by SIGTERM rather than SIGKILL.")
+@click.option("--graceful", is_flag=True, help="End it with SIGTERM instead of SIGKILL.")
 @out_option
 @json_option
 def restart(
@@ -85,8 +91,11 @@ def restart(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """End it by SIGKILL and start it again. Ctrl-C meanwhile starts it at once."""
-    stop = threading.Event()
+    """Kill a service with SIGKILL, and start it again after --delay.
+
+    Ctrl-C ends the delay: the service is started at once.
+    """
+    stop = StopSignal()
     status = standing.order(out, Order(verb="status"))
     ended: list[str] = []
     with stopping(stop.set) as interrupts:
@@ -102,34 +111,36 @@ def restart(
     return EXIT_INTERRUPTED if interrupts.seen else 0
 
 
-@service.command("db-stop")
+@service.command("db-stop", epilog=examples("chaosfuzz service db-stop --mode kill"))
 @before_option
 @click.option(
     "--mode",
     type=click.Choice(get_args(StopMode)),
     default="fast",
     show_default=True,
-    help="In order, without a checkpoint, or by SIGKILL.",
+    help="fast: in order; immediate: without a checkpoint; kill: with SIGKILL.",
 )
 @out_option
 @json_option
 def db_stop(delay: float, mode: StopMode, out: Path, json_to: str | None) -> int:
-    """Stop the database."""
+    """Stop PostgreSQL."""
     return give_after(delay, out, json_to, Order(verb="stop-db", mode=mode))
 
 
-@service.command("db-start")
+@service.command("db-start", epilog=examples("chaosfuzz service db-start"))
 @before_option
 @out_option
 @json_option
 def db_start(delay: float, out: Path, json_to: str | None) -> int:
-    """Start the database; returns when it takes connections."""
+    """Start PostgreSQL, and wait until it takes connections."""
     return give_after(delay, out, json_to, Order(verb="start-db"))
 
 
 def give_after(delay: float, out: Path, json_to: str | None, order: Order) -> int:
-    """Give an order after so many seconds and show how things are then."""
-    # Looked at first, so that nobody waits for a system that is not there.
+    """Give an order to the supervisor after `delay` seconds, and show every service.
+
+    Raises UsageError at once, before the delay, if no system is up.
+    """
     standing.require_up(out)
     threading.Event().wait(delay)
     show(standing.order(out, order), json_to)
@@ -143,7 +154,7 @@ def _victims(status: Status, service: str) -> tuple[str, ...]:
 
 
 def show(status: Status, json_to: str | None) -> None:
-    """Print every service, a line each, or write them as JSON."""
+    """Print every service, one a line, and write all as JSON to `json_to` if it is given."""
     if json_to != "-":
         for state in status.services:
             click.echo(_line(state))
@@ -161,5 +172,5 @@ def _line(state: ServiceState) -> str:
     if state.exit_code is not None:
         parts.append(f"exit code {state.exit_code}")
     if state.starts > 1:
-        parts.append(f"started {state.starts} times")
+        parts.append(f"started {counted(state.starts, 'time')}")
     return "  ".join(parts)

@@ -1,6 +1,5 @@
 """`chaosfuzz shrink`: shrink a saved case further."""
 
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from chaosfuzz.campaign.replay import shrink_again
 from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.tally import Tally
 from chaosfuzz.cases import CaseStore, resolve
+from chaosfuzz.cli.help import Command, examples
 from chaosfuzz.cli.interrupts import stopping
 from chaosfuzz.cli.options import (
     DEFAULT_CASES,
@@ -24,29 +24,37 @@ from chaosfuzz.cli.options import (
 )
 from chaosfuzz.cli.progress import Progress, make_console, shrinking_line
 from chaosfuzz.cli.replay import check
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.reporting.description import describe_case
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import write_json
 from chaosfuzz.shrinking import Budget
 
 
-@click.command(short_help="Shrink a saved case further")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz shrink shrunk_cases/reference/lost-respond-before-commit.yaml --budget 600"
+    ),
+)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
     default=300,
     show_default=True,
-    help="Most executions to spend.",
+    help="Run the case and its variants at most so many times.",
 )
 @click.option(
     "--cases",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the result is saved. Default: where the case is.",
+    help="Directory in which the result is saved. Default: that of the case.",
 )
 @click.option(
-    "--on", type=click.Choice(PLACES), help="Run it as these. Default: what it was saved on."
+    "--on",
+    type=click.Choice(PLACES),
+    help="Run the target so. Default: as when the case was saved.",
 )
 @profiles_option
 @invariants_option
@@ -63,9 +71,11 @@ def shrink(
     *,
     profiles: tuple[Path, ...],
 ) -> int:
-    """Shrink a saved case further, measure its rate again, and save the result beside it.
+    """Shrink a saved case further.
 
-    Exit code: 0 done, 2 bad usage or file, 3 the harness failed, or the case did not fail again.
+    Its failure rate is measured again, and the result is saved beside the case.
+
+    Exit code: 0 done, 2 bad usage or file, 3 chaosfuzz failed or the case did not fail again.
     """
     case = CaseStore(DEFAULT_CASES).load(resolve([path])[0])
     setup = check(path, case, None, invariants, profiles, on)
@@ -79,14 +89,14 @@ def shrink(
     console = make_console(to_stderr=json_to == "-")
     directory = create_run_directory(out, "shrink")
     began = time.monotonic()
-    stop = threading.Event()
+    stop = StopSignal()
     with (
         closing(EventLog(directory / "events.jsonl")) as log,
         stopping(stop.set),
         closing(setup.runner(0, directory / "logs", log, stop)) as runner,
         Progress(console) as progress,
     ):
-        for event in shrink_again(case, reduction, runner, stop):
+        for event in shrink_again(case, reduction, runner):
             tally.observe(event)
             _show_shrinking(event, progress)
     summary = tally.summary(time.monotonic() - began)
@@ -95,7 +105,10 @@ def shrink(
     if json_to is not None:
         write_json(summary, json_to)
     if not tally.saved:
-        console.print(f"{path}: {case.signature} did not show again; nothing to shrink")
+        console.print(
+            f"{path}: {case.signature} did not show again, so nothing was shrunk; see how often "
+            f"it shows: chaosfuzz replay {path} --times 20"
+        )
         return 3
     return 0
 

@@ -1,10 +1,11 @@
-"""`chaosfuzz up` and `chaosfuzz down`: the reference system, left running."""
+"""`chaosfuzz up` and `chaosfuzz down`: leave the bundled system running, and end it."""
 
 from pathlib import Path
 
 import click
 
 from chaosfuzz.campaign.wiring import Setup
+from chaosfuzz.cli.help import Command, examples
 from chaosfuzz.cli.interrupts import interruptible
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import DEFAULT_PORT, defects_option, json_option, out_option
@@ -14,34 +15,41 @@ from chaosfuzz.targets.standing import MAX_SPEED, MAX_WORKERS, Plan, State
 SCHEMA = "chaosfuzz.up/1"
 
 
-@click.command(short_help="Leave the reference system running")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz up --workers 3",
+        "chaosfuzz up --port 0 --speed 10 --defect no-lease-recovery",
+        "chaosfuzz up --data ./data",
+    ),
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
     envvar="PORT",
-    help="The server's port on 127.0.0.1; 0 takes one that is free. PORT says it too.",
+    help="Port of the server on 127.0.0.1; 0 takes a free one (or PORT).",
 )
 @click.option(
     "--workers",
     type=click.IntRange(0, MAX_WORKERS),
     default=2,
     show_default=True,
-    help="Workers started at first.",
+    help="Number of workers to start.",
 )
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, MAX_SPEED),
     default=1.0,
     show_default=True,
-    help="Divide all times: handlers, polls, leases, backoffs, the breaker's pause.",
+    help="Divide all times by this: tasks, polls, leases, backoffs, the breaker's pause.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep the database here, and go on with the one that is there.",
+    help="Keep the database in DIR, and go on with the one that DIR holds.",
 )
 @defects_option
 @out_option
@@ -55,18 +63,16 @@ def up(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Start PostgreSQL, server and workers, and leave them running until `chaosfuzz down`.
+    """Start PostgreSQL, server and workers, and leave them running.
 
-    Prints the URL, the admin's password (made anew each time) and the database's connection
-    string. They are kept in OUT/up/state.json, which only you can read; the other commands find
-    the system by it. A service that ends by itself is not started again: see `workers status`.
-    `down` removes the database, unless --data keeps it; the password then stays the same as well.
+    Printed are the URL, the admin's password (a new one each time) and the connection string of
+    the database. OUT/up/state.json holds them too; only you can read it, and the other commands
+    find the system by it. A service that ends by itself is not started again: see `chaosfuzz
+    workers status`.
 
-    \b
-    chaosfuzz up --workers 3
-    chaosfuzz up --port 0 --speed 10 --defect no-lease-recovery
-    chaosfuzz up --data ./data
-    """  # noqa: D301 - click reads the escape
+    `chaosfuzz down` ends all of it and removes the database. With --data the database stays, and
+    the next `up` has the same password.
+    """
     chosen = tuple(dict.fromkeys(defects))
     Setup(defects=chosen).check()
     plan = Plan(
@@ -87,22 +93,25 @@ def up(
         click.echo(f"logs      {state.logs}")
         if state.data is not None:
             click.echo(f"data      {state.data}, kept after down")
-        click.echo("end it with: chaosfuzz down")
+        click.echo("end it    chaosfuzz down")
     if json_to is not None:
         write_document(_document(state, workers), json_to)
     return 0
 
 
-@click.command(short_help="End what `up` left running, and remove it")
+@click.command(cls=Command, epilog=examples("chaosfuzz down"))
 @out_option
 def down(out: Path) -> int:
-    """End the system that `up` left running; logs go with it, the database unless in --data."""
+    """End what `chaosfuzz up` left running.
+
+    Its logs and its database are removed; a database in --data stays.
+    """
     state = standing.take_down(out)
     if state is None:
-        click.echo(f"nothing is up in {out}")
+        click.echo(f"nothing to end: no system is up in {out}")
     else:
-        left = f"all but {state.data}" if state.data is not None else "all of it"
-        click.echo(f"{state.base_url} is down, {left} removed")
+        stays = f"; the database stays in {state.data}" if state.data is not None else ""
+        click.echo(f"{state.base_url} is down, its files are removed{stays}")
     return 0
 
 

@@ -1,6 +1,5 @@
-"""`chaosfuzz sweep`: every moment of one task's life."""
+"""`chaosfuzz sweep`: one fault at every database request of one task's life."""
 
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -15,8 +14,8 @@ from chaosfuzz.campaign.results import create_run_directory, write_results
 from chaosfuzz.campaign.sweep import DOCUMENTED, NEVER_CAME, Sweep, Swept
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
-from chaosfuzz.cli.fuzz import EXIT_CODES, EXIT_INTERRUPTED
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.options import (
     cases_option,
     contract_option,
@@ -30,16 +29,26 @@ from chaosfuzz.cli.options import (
     out_option,
 )
 from chaosfuzz.cli.progress import clock, make_console
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.stop import Stopped, StopSignal
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning.enumeration import HOLD
 from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.reporting.summary import FailureSummary, MomentSummary, Summary, write_json
 from chaosfuzz.shrinking import Budget
+from chaosfuzz.targets.registry import DEFAULT_TARGET
 
 
-@click.command(short_help="Kill, cut and hold at every moment of a task's life")
-@click.argument("target", default="reference")
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "chaosfuzz sweep",
+        "chaosfuzz sweep reference --defect no-lease-recovery",
+        "chaosfuzz sweep mysystem.toml",
+    ),
+)
+@click.argument("target", default=DEFAULT_TARGET)
 @on_option
 @defects_option
 @contract_option
@@ -62,16 +71,15 @@ def sweep(
     *,
     limits_fail: bool,
 ) -> int:
-    """Strike at every moment of one task's life: kill and cut, before and after each request.
+    """Strike once at every database request of one task's life.
 
-    A worker's requests are also held for longer than a lease while another worker goes on. First
-    the requests are learned from undisturbed runs. Exit code: 0 every promise held at every
-    moment, 1 one was broken, 2 bad usage, 3 the harness failed or could not decide.
+    First the requests are learned from runs without faults. Then, before and after each request,
+    the component is killed and its connection is cut, each in a run of its own. A worker's
+    requests are also held for longer than a lease while another worker goes on.
 
-    \b
-    chaosfuzz sweep reference
-    chaosfuzz sweep reference --defect no-lease-recovery
-    """  # noqa: D301 - click reads the escape
+    Exit code: 0 every promise held at every moment, 1 one was broken, 2 bad usage, 3 chaosfuzz
+    failed or could not decide.
+    """
     setup = Setup(
         target=target,
         on=on,
@@ -104,7 +112,7 @@ class _Session:
         self.directory = directory
         self.console = console
         self.swept: list[Swept] = []
-        self.stop = threading.Event()
+        self.stop = StopSignal()
         self.began = time.monotonic()
 
     def run(self, lanes: int, json_to: str | None) -> int:
@@ -114,17 +122,16 @@ class _Session:
         failed: InfrastructureError | None = None
         log = EventLog(self.directory / "events.jsonl")
         with closing(log), stopping(self.stop.set) as interrupts:
-            say(f"sweeping {self.setup.place}{planted}: learning what a task's life is made of")
+            say(f"sweeping {self.setup.place}{planted}: learning the requests of a task's life")
             try:
                 with Sweep(self.setup, lanes, self.directory, log, self.stop) as campaign:
                     points = campaign.learn()
-                    say(f"{len(points)} moments, {lanes} lane{'s' if lanes > 1 else ''}")
+                    say(f"{counted(len(points), 'moment')}, {counted(lanes, 'lane')}")
                     for number, swept in enumerate(campaign.run(points), 1):
                         self.swept.append(swept)
                         say(_row(number, len(points), swept))
-            except KeyboardInterrupt:
-                if not interrupts.seen:
-                    raise
+            except Stopped:
+                pass
             except InfrastructureError as error:
                 failed = error
         return self._finish(failed, json_to, interrupted=interrupts.seen)
@@ -138,7 +145,7 @@ class _Session:
         counts = {v: sum(s.verdict == v for s in self.swept) for v in _ORDER}
         told = [f"{n} {'hold' if v == 'holds' else v}" for v, n in counts.items() if n]
         told += ["interrupted"] if interrupted else []
-        took = f"{len(self.swept)} moments in {clock(summary.duration_s)}"
+        took = f"{counted(len(self.swept), 'moment')} in {clock(summary.duration_s)}"
         say(f"{summary.verdict}: {took}{': ' if told else ''}{', '.join(told)}")
         for case in saved:
             admitted = "documented limit " if case.case.documented else ""
@@ -152,13 +159,13 @@ class _Session:
         say(f"results {self.directory}" if not problem else f"results: {problem}")
         if json_to is not None:
             write_json(summary, json_to)
-        if failed is not None and summary.verdict != "violated":
+        if failed is not None and summary.verdict is not Verdict.VIOLATED:
             raise failed
         if failed is not None:
-            say(f"then the harness failed: {failed.text}")
-        if interrupted and summary.verdict != "violated":
+            say(f"chaosfuzz failed afterwards: {failed.text}")
+        if interrupted and summary.verdict is not Verdict.VIOLATED:
             return EXIT_INTERRUPTED
-        return EXIT_CODES[summary.verdict]
+        return summary.verdict.exit_code
 
     def _save(self) -> list[CaseSaved]:
         """Save a case for each distinct failure: the moment at which it shows most."""
@@ -177,15 +184,12 @@ class _Session:
 
     def _summary(self, saved: list[CaseSaved], failed: InfrastructureError | None) -> Summary:
         came = [s for s in self.swept if s.verdict != NEVER_CAME]
-        undecided = sum(s.verdict == "unknown" for s in self.swept)
-        verdict = "holds"
-        broken = [case for case in saved if self.limits_fail or not case.case.documented]
-        if broken:
-            verdict = "violated"
-        elif failed is not None:
-            verdict = "infrastructure"
-        elif undecided or not came:
-            verdict = "unknown"
+        undecided = sum(s.verdict == Verdict.UNKNOWN for s in self.swept)
+        verdict = Verdict.conclude(
+            violated=any(self.limits_fail or not case.case.documented for case in saved),
+            failed=failed is not None,
+            undecided=bool(undecided) or not came,
+        )
         return Summary(
             command="sweep",
             target=self.setup.target,
@@ -207,7 +211,7 @@ class _Session:
 
 
 _STRUCK_WIDTH = 106
-_ORDER = ("holds", "violated", DOCUMENTED, "unknown", NEVER_CAME)
+_ORDER = (Verdict.HOLDS, Verdict.VIOLATED, DOCUMENTED, Verdict.UNKNOWN, NEVER_CAME)
 
 
 def _row(number: int, total: int, swept: Swept) -> str:
@@ -218,7 +222,7 @@ def _row(number: int, total: int, swept: Swept) -> str:
         verdict = f"{word} {failure.signature.kind} in {swept.rate}"
     elif swept.result.undecided:
         verdict = f"unknown: {swept.result.undecided[0]}"
-    struck = f"nothing: {swept.point.life}"
+    struck = f"no fault: {swept.point.life}"
     if step is not None:
         held = f", {swept.point.work_ms} ms of work" if step.action == HOLD.action else ""
         struck = f"{step.action:15} {step.at}{held}"

@@ -1,7 +1,6 @@
-"""`chaosfuzz auth` and `watch`: a user of a server, and what becomes of tasks."""
+"""`chaosfuzz auth` and `chaosfuzz watch`: register a user, and watch tasks end."""
 
 import json
-import threading
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ import click
 from chaosfuzz.api import Api, sign_up
 from chaosfuzz.api.accounts import DEFAULT_DOMAIN, DEFAULT_PREFIX
 from chaosfuzz.api.watching import STALL_S, Ending, Watch
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Command, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import (
     DEFAULT_PORT,
@@ -23,18 +23,25 @@ from chaosfuzz.cli.options import (
 )
 from chaosfuzz.cli.progress import make_console
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing.destination import find_destination, source_of
 
 WATCH_SCHEMA = "chaosfuzz.watch/1"
-EXIT_INTERRUPTED = 130
 
 
-@click.command(short_help="Register a user and print a token")
+@click.command(
+    cls=Command,
+    epilog=examples("chaosfuzz auth", "chaosfuzz auth --prefix storm --json account.json"),
+)
 @url_option
 @server_port_option
-@click.option("--prefix", default=DEFAULT_PREFIX, show_default=True, help="Of the username.")
-@click.option("--domain", default=DEFAULT_DOMAIN, show_default=True, help="Of the address.")
-@click.option("--password", help="Default: a random one, which nobody learns.")
+@click.option(
+    "--prefix", default=DEFAULT_PREFIX, show_default=True, help="Beginning of the username."
+)
+@click.option(
+    "--domain", default=DEFAULT_DOMAIN, show_default=True, help="Domain of the email address."
+)
+@click.option("--password", help="Default: a random one, which is not printed.")
 @out_option
 @json_option
 def auth(
@@ -46,11 +53,11 @@ def auth(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Register a user, log in, and print token, user_id, username and email as JSON.
+    """Register a user, log in, and print the token as JSON.
 
-    \b
-    TOKEN=$(chaosfuzz auth | jq -r .token)
-    """  # noqa: D301 - click reads the escape
+    The JSON holds token, user_id, username and email. Pass the token to flood and watch with
+    --auth.
+    """
     destination = find_destination(url=url, port=port, out=out, default_port=DEFAULT_PORT)
     with Api(destination.base_url) as api:
         account = sign_up(api, prefix=prefix, domain=domain, password=password)
@@ -67,28 +74,36 @@ def auth(
     return 0
 
 
-@click.command(short_help="Watch the tasks of a tag until they have ended")
+@click.command(
+    cls=Command, epilog=examples("chaosfuzz watch --tag storm --expect 20 --deadline 60")
+)
 @click.option("--tag", required=True, help="metadata.tag of the tasks.")
 @url_option
 @server_port_option
 @token_option
 @click.option(
-    "--deadline", type=click.FloatRange(min=0, min_open=True), help="Seconds to wait at most."
+    "--deadline", type=click.FloatRange(min=0, min_open=True), help="Wait at most so many seconds."
 )
 @click.option(
     "--interval",
     type=click.FloatRange(0.05, 3600),
     default=1.0,
     show_default=True,
-    help="Seconds from one look to the next.",
+    help="Look every so many seconds.",
 )
-@click.option("--expect", type=click.IntRange(1), default=1, help="Wait until so many are there.")
+@click.option(
+    "--expect",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of tasks to wait for.",
+)
 @click.option(
     "--stall",
     type=click.FloatRange(1, 86_400),
     default=STALL_S,
     show_default=True,
-    help="Give up after so many seconds in which none ended.",
+    help="Give up after so many seconds in which no task ended.",
 )
 @out_option
 @json_option
@@ -104,16 +119,17 @@ def watch(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Show the counts of a tag's tasks whenever they change, until all have ended.
+    """Count the tasks of a tag by status until all have ended.
 
-    What `up` left running is watched in its database, also while its server is down; any other
-    server through its API, with the token of the tasks' owner or a moderator (--auth).
+    A line is printed whenever the counts change. The tasks of `chaosfuzz up` are counted in its
+    database, even while its server is down. The tasks of another server are counted through its
+    API, with the token of their owner or of a moderator (--auth).
 
-    Exit code: 0 all were completed, 1 some were not or not in time, 3 nothing could be seen.
+    Exit code: 0 all were completed, 1 some were not, or not by the deadline, 3 no answer came.
     """
     destination = find_destination(url=url, port=port, out=out, default_port=DEFAULT_PORT)
     console = make_console(to_stderr=json_to == "-")
-    stop = threading.Event()
+    stop = StopSignal()
     with ExitStack() as closing:
         api = None
         if token is not None:
@@ -140,7 +156,7 @@ def watch(
     if not sighted and not interrupts.seen:
         raise InfrastructureError(
             cause=f"the {source.name} of {destination.base_url} never answered",
-            remedy="check that it is up (chaosfuzz up), or name another with --url",
+            remedy="start it (chaosfuzz up), or name another with --url",
         )
     counts = watching.counts
     console.print(f"{watching.ending}: {counts.completed} of {counts.total} completed")

@@ -1,17 +1,19 @@
-"""`chaosfuzz workers`: how many of them `up` has running, and killing them at random."""
+"""`chaosfuzz workers`: start, stop, scale and kill the workers of `chaosfuzz up`."""
 
-import threading
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import click
 
-from chaosfuzz.cli.interrupts import stopping
+from chaosfuzz.cli.help import Group, examples
+from chaosfuzz.cli.interrupts import EXIT_INTERRUPTED, stopping
 from chaosfuzz.cli.machine import write_document
 from chaosfuzz.cli.options import json_option, out_option, pick_seed, read_duration
-from chaosfuzz.cli.services import EXIT_INTERRUPTED, give_after
+from chaosfuzz.cli.services import give_after
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing import lifecycle as standing
 from chaosfuzz.standing.worker_chaos import ChaosEvent, ChaosPlan, WorkerChaos
 from chaosfuzz.targets.standing import MAX_WORKERS, Order
@@ -19,52 +21,77 @@ from chaosfuzz.targets.standing import MAX_WORKERS, Order
 CHAOS_SCHEMA = "chaosfuzz.worker-chaos/1"
 
 
-@click.group(short_help="Start, stop, scale and torment workers")
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "chaosfuzz workers scale 4", "chaosfuzz workers chaos --duration 60s --interval 5-10"
+    ),
+)
 def workers() -> None:
-    """Start, stop and scale the workers of `chaosfuzz up`, kill them at random, look at them."""
+    """Start, stop, scale and kill the workers of `chaosfuzz up`."""
 
 
-@workers.command("start")
-@click.option("--count", type=click.IntRange(1, MAX_WORKERS), default=1, show_default=True)
+@workers.command("start", epilog=examples("chaosfuzz workers start --count 2"))
+@click.option(
+    "--count",
+    type=click.IntRange(1, MAX_WORKERS),
+    default=1,
+    show_default=True,
+    help="Number of workers to start.",
+)
 @out_option
 @json_option
 def start_workers(count: int, out: Path, json_to: str | None) -> int:
-    """Start more workers, in the lowest numbers that are free."""
+    """Start more workers; they take the lowest free numbers."""
     return give_after(0, out, json_to, Order(verb="add-workers", count=count))
 
 
-@workers.command("stop")
+@workers.command("stop", epilog=examples("chaosfuzz workers stop worker-1"))
 @click.argument("name", default="all-workers")
 @out_option
 @json_option
 def stop_workers(name: str, out: Path, json_to: str | None) -> int:
-    """Stop a worker, or all of them, by SIGTERM."""
+    """Stop the worker NAME with SIGTERM; without NAME, all workers."""
     if not name.removeprefix("all-").startswith("worker"):
         raise UsageError(
-            cause=f"{name!r} is no worker", remedy="write worker-1, or leave it out for all of them"
+            cause=f"{name!r} is not a worker",
+            remedy="write for example worker-1, or no name for all workers",
         )
     return give_after(0, out, json_to, Order(verb="end", service=name, graceful=True))
 
 
-@workers.command()
+@workers.command(epilog=examples("chaosfuzz workers scale 4"))
 @click.argument("count", type=click.IntRange(0, MAX_WORKERS))
 @out_option
 @json_option
 def scale(count: int, out: Path, json_to: str | None) -> int:
-    """Start workers, or stop the last ones by SIGTERM, until COUNT run."""
+    """Start or stop workers until COUNT of them run.
+
+    The workers with the highest numbers are stopped, with SIGTERM.
+    """
     return give_after(0, out, json_to, Order(verb="scale", count=count))
 
 
-@workers.command("status")
+@workers.command("status", epilog=examples("chaosfuzz workers status"))
 @out_option
 @json_option
 def status_of_workers(out: Path, json_to: str | None) -> int:
-    """Show every service. `exited`: it ended by itself, and nobody starts it again but you."""
+    """Show every service and its state.
+
+    `exited`: the service ended by itself. Start it with: chaosfuzz service start --service NAME
+    """
     return give_after(0, out, json_to, Order(verb="status"))
 
 
-@workers.command()
-@click.option("--duration", default="30s", show_default=True, metavar="TIME", help="How long.")
+@workers.command(
+    epilog=examples(
+        "chaosfuzz workers chaos --duration 60s --interval 5-10",
+        "chaosfuzz workers chaos --seed 1 --down 0.5",
+    )
+)
+@click.option(
+    "--duration", default="30s", show_default=True, metavar="TIME", help="Kill for so long."
+)
 @click.option(
     "--interval",
     default="5-10",
@@ -72,8 +99,19 @@ def status_of_workers(out: Path, json_to: str | None) -> int:
     metavar="LOW-HIGH",
     help="Seconds from one kill to the next.",
 )
-@click.option("--down", "down_s", type=click.FloatRange(0, 3600), default=1.0, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), help="Same seed, same pauses and choices.")
+@click.option(
+    "--down",
+    "down_s",
+    type=click.FloatRange(0, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds from a kill to the start of the same worker.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="Draw the same victims and pauses. Default: a random seed, printed.",
+)
 @out_option
 @json_option
 def chaos(
@@ -84,7 +122,7 @@ def chaos(
     out: Path,
     json_to: str | None,
 ) -> int:
-    """Kill a worker at random (SIGKILL), start it again after --down seconds, and so on."""
+    """Kill workers at random with SIGKILL, and start each again."""
     low_s, high_s = _read_interval(interval)
     plan = ChaosPlan(
         seed=pick_seed(seed),
@@ -95,14 +133,14 @@ def chaos(
     )
     say = partial(click.echo, err=json_to == "-")
     say(f"seed {plan.seed}")
-    stop = threading.Event()
+    stop = StopSignal()
     events: list[ChaosEvent] = []
     with stopping(stop.set) as interrupts:
         for event in WorkerChaos(plan, partial(standing.order, out), stop).run():
             events.append(event)
             say(f"{event.at_s:8.1f} s  {event.worker} {event.what} (pid {event.pid})")
     kills = sum(event.what == "killed" for event in events)
-    say(f"{kills} kills, {len(events) - kills} starts")
+    say(f"{counted(kills, 'kill')}, {counted(len(events) - kills, 'start')}")
     if json_to is not None:
         content = {"schema": CHAOS_SCHEMA, **asdict(plan), "kills": kills}
         write_document({**content, "events": [asdict(event) for event in events]}, json_to)
@@ -117,6 +155,7 @@ def _read_interval(text: str) -> tuple[float, float]:
         found = (0.0, 0.0)
     if not 0 < found[0] <= found[1] <= 86_400:
         raise UsageError(
-            cause=f"--interval {text!r} is no range of seconds", remedy="write for example 5-10"
+            cause=f"--interval {text!r} is not a range of seconds",
+            remedy="write for example 5-10",
         )
     return found

@@ -3,6 +3,8 @@
 from chaosfuzz.domain.action import TASK_TYPES
 from chaosfuzz.domain.breaker import BreakerState
 from chaosfuzz.domain.contract import Guarantee, WorkerExit
+from chaosfuzz.domain.counted import in_attempt
+from chaosfuzz.domain.excuses import Answer, Excuse, NoExcuse
 from chaosfuzz.domain.history import FaultKind, Health, Inquiry, InquiryKind, OperationKind
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
@@ -13,7 +15,9 @@ from chaosfuzz.domain.view import TaskView, View
 __all__ = [
     "CLIENT",
     "TASK_TYPES",
+    "Answer",
     "BreakerState",
+    "Excuse",
     "Execution",
     "FaultKind",
     "Finding",
@@ -22,11 +26,13 @@ __all__ = [
     "Inquiry",
     "InquiryKind",
     "Kind",
+    "NoExcuse",
     "OperationKind",
     "Outcome",
     "TaskStatus",
     "TaskView",
     "View",
     "WorkerExit",
+    "in_attempt",
     "invariant",
 ]

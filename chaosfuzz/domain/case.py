@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from chaosfuzz.domain.schedule import Schedule
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Signature, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Case:
     schedule: Schedule
     reproduces: Rate
     found: Found
-    expect: str = "holds"
+    expect: Verdict = Verdict.HOLDS
     needed: tuple[Needed, ...] = ()
     on: str = PROCESS
     confirmed: Confirmed | None = None

@@ -1,11 +1,11 @@
-"""What a target promises, with the bounds that make each promise checkable."""
+"""The contract of a target: what it promises, and the bounds within which it does."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Guarantee(StrEnum):
-    """How often the effect of an accepted task happens."""
+    """How often the effect of an accepted task happens, by the target's promise."""
 
     AT_MOST_ONCE = "at-most-once"
     AT_LEAST_ONCE = "at-least-once"
@@ -13,10 +13,11 @@ class Guarantee(StrEnum):
 
 
 class WorkerExit(StrEnum):
-    """What it means that a worker ends which nobody ended.
+    """How to judge a worker's exit that no step ordered.
 
-    BROKEN: a promise is broken. WITHOUT_DATABASE: only if it had not lost its database before.
-    ALLOWED: nothing. HARNESS: what was seen proves nothing, the set-up is broken.
+    BROKEN: it breaks a promise. WITHOUT_DATABASE: it breaks one unless the database was down, or
+    the worker's connection was cut, at some time of the run. ALLOWED: it breaks none. HARNESS: it
+    is an error of the test set-up, and the run proves nothing.
     """
 
     BROKEN = "broken"
@@ -27,7 +28,11 @@ class WorkerExit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BreakerBounds:
-    """When a circuit breaker opens, how long it stays so at least, and what closes it again."""
+    """How a circuit breaker works.
+
+    It opens after `failures` in a row, stays open for at least `open_ms`, and closes again after
+    `successes` in a row.
+    """
 
     failures: int
     open_ms: int
@@ -36,12 +41,12 @@ class BreakerBounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A behaviour that the target's own documentation admits.
+    """A documented limit: a behaviour that the target's own documentation admits.
 
-    A finding of `kind` is one if a fault of one of the kinds `after` (of FaultKind) touched the
-    tasks that it is about, or with `of_run` if there was one before, whatever it touched; with
-    none named, always. With `status` the queue's last word on the tasks has to be that one too.
-    `says` and `source` are what is documented, and where.
+    It admits findings of `kind` if a fault of one of the kinds `after` (values of FaultKind)
+    touched each task that the finding is about. With `of_run`, such a fault anywhere in the run is
+    enough. If `after` is empty, it needs no fault. If `status` is not empty, the tasks must also
+    have that status in the queue. `says` is what the documentation says, `source` is where.
     """
 
     kind: str
@@ -54,15 +59,28 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """Promises and bounds. Times are upper bounds that a loaded machine can keep.
+    """The promises of a target. Each time is an upper bound that a loaded machine can keep.
 
-    A worker with fewer than `slots_per_worker` executions takes a ready task within `pickup_ms`;
-    with None that, and without `breaker` what breakers do, is not promised. `max_attempts` 0
-    promises no number of attempts. What is declared is no broken promise after a fault: an overlap,
-    or that a task is called failed whose last run finished. Without `serves_requests` tasks are put
-    straight into the database, and nobody promises to answer while that is away. A late start is
-    one of a task that was taken before its worker was paused or cut off beyond its lease, whoever
-    has it now.
+    - `lease_ms`: how long a worker holds a task without renewing its lease.
+    - `recovery_ms`: after healing, within this time something moves until all tasks are done.
+    - `acknowledgement_grace_ms`: how long after the end of an execution a fault may still keep the
+      queue from learning of it.
+    - `request_timeout_ms`: a request is answered within this time.
+    - `health_ms`: after healing, health is well and the API accepts tasks within this time.
+    - `max_attempts`: how often a task that fails is tried; 0 promises no number.
+    - `pickup_ms`: within this time a worker with a free slot takes a ready task. A worker has
+      `slots_per_worker` slots; None promises nothing.
+    - `priorities`: a worker takes tasks of higher priority first.
+    - `breaker`: how circuit breakers work; None promises nothing.
+    - `serves_requests`: a server answers requests. If false, clients write tasks straight into the
+      database, and no answer is promised while the database is down.
+    - `worker_exit`: how to judge a worker that exits by itself.
+    - `limits`: the documented limits. `source`: where the contract is documented.
+
+    A field `..._is_declared` says that the target declares a behaviour, so that it breaks no
+    promise after a fault that excuses it: two executions overlap; a task fails for good although
+    its last execution finished; a worker starts a task that it took before it was out of action for
+    longer than its lease (a late start).
     """
 
     guarantee: Guarantee
@@ -86,12 +104,12 @@ class Contract:
 
     @property
     def patience_ms(self) -> int:
-        """How long a run waits for a lease to run out: no longer than anything moves.
+        """Return how long a run waits for a lease to run out, in ms.
 
-        Nobody waits out a lease of hours, and by the recovery bound all has happened that will.
+        It is the lease, but at most the recovery bound, so that a run does not wait for hours.
         """
         return min(self.lease_ms, self.recovery_ms)
 
     def attempts_of(self, failures: int) -> int:
-        """Return how often a task that fails so often is tried at most."""
+        """Return how often a task whose first `failures` executions fail is tried at most."""
         return min(failures + 1, self.max_attempts) if self.max_attempts else failures + 1

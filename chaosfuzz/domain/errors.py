@@ -1,5 +1,6 @@
 """Errors with a cause and a remedy. None is a verdict on a target."""
 
+from collections.abc import Sequence
 from typing import Self
 
 
@@ -35,6 +36,14 @@ class UsageError(ChaosfuzzError):
     """An argument or a file is wrong, and the user can correct it (exit code 2)."""
 
     exit_code = 2
+
+
+def joined(errors: Sequence[UsageError]) -> UsageError:
+    """Return one error that tells all of these, each remedy indented below its cause."""
+    if len(errors) == 1:
+        return errors[0]
+    told = (f"{error.cause}\n  {error.remedy}" for error in errors)
+    return UsageError(cause="\n".join(told), remedy="correct each of these places")
 
 
 class InfrastructureError(ChaosfuzzError):

@@ -1,5 +1,7 @@
 """The append-only record of one schedule's run."""
 
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -108,14 +110,22 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessExit:
-    """A component ended; `ordered` if this run asked for it; `detail` is what it said last."""
+    """The end of a component's process.
+
+    `ordered` says whether this run asked for it; `detail` is what the process said last. `at_ns`
+    is when it ended; a system that does not know gives 0, and the run records when it was told.
+    """
 
     component: str
     pid: int
     exit_code: int
     ordered: bool
-    at_ns: int
+    at_ns: int = 0
     detail: str = ""
+
+    def known_by(self, now_ns: int) -> "ProcessExit":
+        """Return the exit with this instant as its time unless its time is known."""
+        return self if self.at_ns else replace(self, at_ns=now_ns)
 
 
 class Health(StrEnum):
@@ -159,27 +169,51 @@ class StepRecord:
     detail: str = ""
 
 
+Record = (
+    StepRecord | TaskRequest | Creation | Operation | Fault | ProcessExit | Observation | Inquiry
+)
+_ATTRIBUTES: Mapping[type[Record], str] = {
+    StepRecord: "steps",
+    TaskRequest: "asked",
+    Creation: "creations",
+    Operation: "operations",
+    Fault: "faults",
+    ProcessExit: "exits",
+    Observation: "observations",
+    Inquiry: "inquiries",
+}
+
+
 @dataclass(kw_only=True)
 class History:
-    """Everything a run recorded, in order; only the execution loop appends.
+    """Everything a run recorded, in order. Threads may add records at the same time.
+
+    Records are added by `add` and by the methods for faults, never to an attribute. The loop
+    alone sets `executions`, `stalls`, `lateness` and `healed_ns`.
 
     `asked` are the requests for tasks, those included that have not been answered yet. `stalls`
     are when the machine stood still; `lateness` is when the harness had been late by how much.
     """
 
     began_ns: int
-    steps: list[StepRecord] = field(default_factory=list)
-    asked: list[TaskRequest] = field(default_factory=list)
-    creations: list[Creation] = field(default_factory=list)
-    operations: list[Operation] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    exits: list[ProcessExit] = field(default_factory=list)
-    observations: list[Observation] = field(default_factory=list)
+    steps: Sequence[StepRecord] = field(default_factory=list)
+    asked: Sequence[TaskRequest] = field(default_factory=list)
+    creations: Sequence[Creation] = field(default_factory=list)
+    operations: Sequence[Operation] = field(default_factory=list)
+    faults: Sequence[Fault] = field(default_factory=list)
+    exits: Sequence[ProcessExit] = field(default_factory=list)
+    observations: Sequence[Observation] = field(default_factory=list)
     executions: tuple[Execution, ...] = ()
-    stalls: list[tuple[int, int]] = field(default_factory=list)
-    lateness: list[tuple[int, int]] = field(default_factory=list)
+    stalls: Sequence[tuple[int, int]] = field(default_factory=list)
+    lateness: Sequence[tuple[int, int]] = field(default_factory=list)
     healed_ns: int | None = None
-    inquiries: list[Inquiry] = field(default_factory=list)
+    inquiries: Sequence[Inquiry] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, record: Record) -> None:
+        """Append a record to the others of its kind."""
+        with self._lock:
+            getattr(self, _ATTRIBUTES[type(record)]).append(record)
 
     def names_of(self, number: int) -> frozenset[str]:
         """Return what a task is known by so far: its token once asked for, its ids once told."""
@@ -189,19 +223,26 @@ class History:
 
     def begin_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that a fault is in force from now on."""
-        self.faults.append(Fault(kind=kind, component=component, began_ns=at_ns))
+        self.add(Fault(kind=kind, component=component, began_ns=at_ns))
 
     def confirm_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that a fault that is in force has taken effect."""
-        for index, fault in enumerate(self.faults):
-            if fault.kind is kind and fault.component == component and fault.ended_ns is None:
-                self.faults[index] = replace(fault, certain_ns=at_ns)
+        self._change_fault(kind, component, lambda fault: replace(fault, certain_ns=at_ns))
 
     def end_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
         """Record that all faults of this kind on the component are over."""
-        for index, fault in enumerate(self.faults):
-            if fault.kind is kind and fault.component == component and fault.ended_ns is None:
-                self.faults[index] = replace(fault, ended_ns=at_ns)
+        self._change_fault(kind, component, lambda fault: replace(fault, ended_ns=at_ns))
+
+    def _change_fault(
+        self, kind: FaultKind, component: str, change: Callable[[Fault], Fault]
+    ) -> None:
+        with self._lock:
+            self.faults = [
+                change(fault)
+                if (fault.kind, fault.component, fault.ended_ns) == (kind, component, None)
+                else fault
+                for fault in self.faults
+            ]
 
     def fault_in_force(self, kind: FaultKind) -> bool:
         """Say whether a fault of this kind is in force now."""

@@ -4,16 +4,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chaosfuzz.domain.breaker import BreakerTransition
-from chaosfuzz.domain.verdict import Failure
+from chaosfuzz.domain.verdict import Failure, Verdict
 
 
 class Grade(StrEnum):
-    """LATE passed, but not in time. ERROR: the harness failed. UNKNOWN could not be decided."""
+    """The result of a scenario.
+
+    LATE: passed, but after the deadline. UNKNOWN: could not be decided. NOT_OVERLOADED: the load
+    was meant to be more than the system can do, and was not. ERROR: the harness failed.
+    """
 
     PASS = "PASS"
     LATE = "PASS*"
     FAIL = "FAIL"
     UNKNOWN = "UNKNOWN"
+    NOT_OVERLOADED = "NOT OVERLOADED"
     ERROR = "ERROR"
 
     @property
@@ -183,12 +188,11 @@ class ScenarioRun:
         return sum(r.grade is Grade.FAIL for r in self.results)
 
     @property
-    def verdict(self) -> str:
-        """Return violated, infrastructure, unknown or holds; the worst counts."""
+    def verdict(self) -> Verdict:
+        """Return the worst of all grades; unknown if a scenario that was planned did not pass."""
         grades = [result.grade for result in self.results]
-        if Grade.FAIL in grades:
-            return "violated"
-        if self.error or Grade.ERROR in grades:
-            return "infrastructure"
-        finished = self.passed.good == len(self.planned) > 0
-        return "holds" if finished else "unknown"
+        return Verdict.conclude(
+            violated=Grade.FAIL in grades,
+            failed=bool(self.error) or Grade.ERROR in grades,
+            undecided=not self.passed.good == len(self.planned) > 0,
+        )

@@ -1,29 +1,22 @@
 """Targets and what they can do. Optional abilities are protocols of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from chaosfuzz.domain.contract import Contract
-from chaosfuzz.domain.history import History, InquiryKind, Observation
+from chaosfuzz.domain.check_result import CheckResult
+from chaosfuzz.domain.contract import Contract, Guarantee
+from chaosfuzz.domain.excuses import ExcusedRun
+from chaosfuzz.domain.history import History, InquiryKind, Observation, ProcessExit
 from chaosfuzz.domain.outcome import Reply
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.task import Execution, TaskRequest
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
-from chaosfuzz.domain.wire import Request
+from chaosfuzz.domain.wire import Request, Wire
 
-
-@dataclass(frozen=True, kw_only=True)
-class Exit:
-    """A component's process that ended since it was last asked; `at_ns` is when, 0 just now."""
-
-    component: str
-    pid: int
-    exit_code: int
-    ordered: bool
-    detail: str = ""
-    at_ns: int = 0
+MakeWire = Callable[[str], Wire]
+"""Makes a proxy that listens at an address of this machine."""
 
 
 class System(Protocol):
@@ -42,7 +35,7 @@ class System(Protocol):
         """Read the ledger."""
         ...
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         """Return processes that ended since the last call."""
         ...
 
@@ -180,7 +173,8 @@ class RunResult:
     `also` are failures that the same look at the system showed beside `failure`.
     `limits` are documented limits that it shows; they are no failures. `moments` is how many of
     its moments came, `missed` the steps (from 0) whose moment never did: a run with one of those
-    proves neither that a promise holds nor that it is broken.
+    proves neither that a promise holds nor that it is broken. `excused` are executions that
+    repeated a task after a fault that justifies it.
     """
 
     schedule: Schedule
@@ -199,6 +193,7 @@ class RunResult:
     story: tuple[str, ...] = ()
     phases_s: tuple[tuple[str, float], ...] = field(default=())
     history: History | None = None
+    excused: tuple[ExcusedRun, ...] = ()
 
     def showing(self, signature: Signature) -> "RunResult":
         """Return the result with the failure of this signature in front, if it shows it.
@@ -248,6 +243,9 @@ class TargetDescription:
     """What a target is and offers.
 
     `takes` are the arguments of create_tasks beside the count that it heeds; None: all.
+    `profile` is the file name of the profile that the user named, empty if no file was named:
+    whoever replays a case of it has to name the file again. `released` targets are fixed releases
+    of other people's systems: a failure found in one is expected to stay.
     """
 
     name: str
@@ -256,16 +254,101 @@ class TargetDescription:
     contract: Contract
     defects: tuple[Defect, ...] = ()
     takes: tuple[str, ...] | None = None
+    profile: str = ""
+    released: bool = False
 
 
+@runtime_checkable
 class Target(Protocol):
-    """A system under test: how to get a lane of it."""
+    """A system under test. It runs schedules as a LaneTarget or as a RunnerTarget."""
 
     @property
     def description(self) -> TargetDescription:
         """What it is and offers."""
         ...
 
+
+@runtime_checkable
+class LaneTarget(Target, Protocol):
+    """Gives lanes, on which chaosfuzz runs and judges schedules."""
+
     def lane(self, index: int, directory: Path) -> Lane:
         """Return lane number `index`, keeping logs in the directory."""
+        ...
+
+
+@runtime_checkable
+class RunnerTarget(Target, Protocol):
+    """Runs and judges schedules itself."""
+
+    def runner(self, *, seed: int) -> Runner:
+        """Return a runner; the seed decides what it leaves to chance."""
+        ...
+
+
+@runtime_checkable
+class DefectTarget(Target, Protocol):
+    """Can have defects planted, which `description.defects` lists."""
+
+    def with_defects(self, names: tuple[str, ...]) -> Target:
+        """Return the target with these defects and no others."""
+        ...
+
+
+@runtime_checkable
+class GuaranteeTarget(Target, Protocol):
+    """Can be asked to promise something else than its description says."""
+
+    @property
+    def guarantees(self) -> tuple[Guarantee, ...]:
+        """What it can be asked to promise."""
+        ...
+
+    def with_guarantee(self, guarantee: Guarantee) -> Target:
+        """Return the target whose contract promises this."""
+        ...
+
+
+@runtime_checkable
+class PlacedTarget(Target, Protocol):
+    """Can run as something else than processes of this machine."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What else it can run as, as `--on` names it."""
+        ...
+
+    def on(self, place: str) -> Target:
+        """Return the target as it runs there."""
+        ...
+
+
+@runtime_checkable
+class WiredTarget(Target, Protocol):
+    """Can have a proxy between its components and their database, so that moments come."""
+
+    def with_wire(self, make_wire: MakeWire) -> Target:
+        """Return the target whose lanes each make a proxy."""
+        ...
+
+
+@runtime_checkable
+class ColdTarget(Target, Protocol):
+    """Has lanes that keep nothing between schedules, which benchmarks compare the others with."""
+
+    def cold_lane(self, index: int, directory: Path) -> Lane:
+        """Return lane number `index`, keeping logs in the directory."""
+        ...
+
+
+@runtime_checkable
+class CheckedTarget(Target, Protocol):
+    """Can tell whether this machine has what it needs."""
+
+    def check_machine(self) -> Iterable[CheckResult]:
+        """Look for what the target needs; nothing of what is tried remains.
+
+        `chaosfuzz doctor` shows the results. Only of the bundled system is one that is BROKEN
+        taken for a machine that cannot fuzz.
+        """
         ...

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The tag of the task that chaosfuzz creates at the end of a scenario; in a schedule, where its
+# token begins.
+CANARY = "canary"
+
 
 class TaskStatus(StrEnum):
     """States of a task in the queue."""
@@ -38,6 +42,16 @@ class TaskRequest:
     user: int = 0
     task_type: int = 0
     tag: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return what messages call the task: 'task 3', or 'the canary task of chaosfuzz'.
+
+        The canary is the task that chaosfuzz itself creates after a run, to see whether a healed
+        system still does work.
+        """
+        is_canary = CANARY in {self.tag, self.token.partition("-")[0]}
+        return "the canary task of chaosfuzz" if is_canary else f"task {self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)

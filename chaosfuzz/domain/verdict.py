@@ -10,11 +10,37 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What can be said of a property; UNKNOWN is not HOLDS."""
+    """What can be said of a run, from the best to the worst; only HOLDS is a pass."""
 
     HOLDS = "holds"
-    VIOLATED = "violated"
+    # Nothing was run, or a check could not decide.
     UNKNOWN = "unknown"
+    # The harness or its environment failed.
+    INFRASTRUCTURE = "infrastructure"
+    VIOLATED = "violated"
+
+    @classmethod
+    def worst(cls, *verdicts: "Verdict") -> "Verdict":
+        """Return the worst of several; HOLDS if none is given."""
+        return max(verdicts, key=list(cls).index, default=cls.HOLDS)
+
+    @classmethod
+    def conclude(cls, *, violated: bool, failed: bool, undecided: bool) -> "Verdict":
+        """Return the verdict on several runs: the worst of what was seen in any of them.
+
+        Arguments:
+            violated: a promise was broken.
+            failed: the harness failed.
+            undecided: a run could not be decided, or there was none.
+
+        """
+        seen = {cls.VIOLATED: violated, cls.INFRASTRUCTURE: failed, cls.UNKNOWN: undecided}
+        return cls.worst(*(verdict for verdict, was_seen in seen.items() if was_seen))
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command: 0 if all holds, 1 if violated, else 3."""
+        return {Verdict.HOLDS: 0, Verdict.VIOLATED: 1}.get(self, 3)
 
 
 class Kind(StrEnum):

@@ -1,4 +1,7 @@
-"""What an invariant sees: the history joined by task."""
+"""What an invariant sees: the history joined by task, and which fault excuses what.
+
+docs/invariants.md says which helper to use when.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +10,7 @@ from itertools import pairwise
 from chaosfuzz.domain.action import TASK_TYPES
 from chaosfuzz.domain.breaker import BreakerTransition
 from chaosfuzz.domain.contract import Contract, Guarantee, WorkerExit
+from chaosfuzz.domain.excuses import Answer, Effect, Excuse, ExcusedRun, Window, find_excuse
 from chaosfuzz.domain.history import (
     Creation,
     Fault,
@@ -15,22 +19,23 @@ from chaosfuzz.domain.history import (
     Observation,
     Operation,
     OperationKind,
+    ProcessExit,
 )
+from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
 
-# Faults of the database are everybody's.
-_OF_ALL = (FaultKind.DATABASE_DOWN, FaultKind.DISK_FULL)
-# Who starts anew has taken nothing before.
-_OF_THE_DEAD = (FaultKind.KILLED, FaultKind.STOPPED, FaultKind.SERVER_DOWN)
+# Further from any instant of a run than a run can last.
+_ALWAYS_NS = 2**63
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskView:
-    """One creation with its rows, executions and operations.
+    """One creation of a task, with its rows in the queue, its executions and its operations.
 
-    `states` are the rows now (more than one means a double creation); `seen` are all distinct
-    states observed, oldest first.
+    `states` are the task's rows in the newest observation: none if the queue could not be read or
+    has no row, several if one creation made several tasks. `seen` are the rows of all observations,
+    oldest first, without repeats. `executions` come from the ledger, in its order.
     """
 
     creation: Creation
@@ -46,39 +51,43 @@ class TaskView:
 
     @property
     def request(self) -> TaskRequest:
-        """What was asked for."""
+        """The request that the client sent."""
         return self.creation.request
 
     @property
     def acknowledged(self) -> bool:
-        """Say whether the target said it has the task."""
+        """Say whether the target answered that it accepted the task."""
         return self.creation.acknowledged
 
     @property
     def state(self) -> TaskState | None:
-        """The row, if there is one."""
+        """The task's row in the queue, the first of several; None if there is none."""
         return self.states[0] if self.states else None
 
     @property
     def finished(self) -> bool:
-        """Say whether an execution did the work to the end."""
+        """Say whether, by the ledger, an execution did its work to the end without failing."""
         return any(execution.finished for execution in self.executions)
 
     def confirmed(self, kind: OperationKind) -> tuple[Operation, ...]:
-        """Operations of a kind that the target confirmed."""
+        """Return the operations of a kind that the target confirmed."""
         return tuple(o for o in self.operations if o.kind is kind and o.outcome is Outcome.OK)
 
     def tried(self, kind: OperationKind) -> bool:
-        """Say whether an operation of a kind may have taken effect."""
+        """Say whether a client sent an operation of a kind that the target did not refuse.
+
+        An operation without an answer counts, since it may have taken effect.
+        """
         return any(o.kind is kind and o.outcome is not Outcome.FAILED for o in self.operations)
 
 
 @dataclass(frozen=True)
 class View:
-    """History and observed state at one instant.
+    """The history of a run up to one instant, `now_ns`, by the machine's monotonic clock.
 
-    `final` is true after healing and settling. `readable` is false while the queue could not
-    be read: then rows are unknown, not absent.
+    `final` is true for the last check, after healing and settling. While `readable` is false the
+    queue's rows are unknown, not absent. Helpers that return an `Answer` ask the table in
+    `domain.excuses`: an `Excuse` is true in a condition, a `NoExcuse` false.
     """
 
     history: History
@@ -88,7 +97,7 @@ class View:
 
     @cached_property
     def latest(self) -> Observation | None:
-        """The newest observation."""
+        """The newest observation; None before the first."""
         return self.history.observations[-1] if self.history.observations else None
 
     @cached_property
@@ -97,13 +106,13 @@ class View:
         return self.latest is not None and self.latest.tasks is not None
 
     def transitions(self, task_type: int) -> tuple[BreakerTransition, ...]:
-        """Return what the circuit breaker of a task type has done, oldest first."""
+        """Return the changes of state of a task type's circuit breaker, oldest first."""
         seen = self.latest.transitions if self.latest is not None else ()
         return tuple(each for each in seen if each.task_type == TASK_TYPES[task_type])
 
     @cached_property
     def tasks(self) -> tuple[TaskView, ...]:
-        """All creations of the schedule in order, joined with what is known of them."""
+        """All tasks that the run asked for, in the order of their creation."""
         rows: dict[str, list[TaskState]] = {}
         for state in self.latest.tasks if self.latest and self.latest.tasks else ():
             rows.setdefault(state.token, []).append(state)
@@ -129,126 +138,222 @@ class View:
             for creation in self.history.creations
         )
 
-    def came_up_ns(self, by_ns: int) -> int:
-        """When a component was last seen to have come up, by an instant; 0 if none has."""
-        seen = [o for o in self.history.observations if o.at_ns <= by_ns]
-        grown = (
+    def last_component_start_ns(self, before_ns: int) -> int:
+        """Return when an observation up to `before_ns` last showed a component newly up; 0 if none.
+
+        Components that are up in the first observation do not count.
+        """
+        seen = [o for o in self.history.observations if o.at_ns <= before_ns]
+        started = (
             after.at_ns
             for before, after in pairwise(seen)
             if set(after.components_up) - set(before.components_up)
         )
-        return max(grown, default=0)
+        return max(started, default=0)
 
     def end_ns(self, execution: Execution) -> int:
-        """When an execution ended: its own end, its process's exit, or now."""
+        """Return when an execution ended: by the ledger, else its process's exit, else now."""
         if execution.end_ns is not None:
             return execution.end_ns
         exits = (e.at_ns for e in self.history.exits if e.pid == execution.pid)
         return min(exits, default=self.now_ns)
 
-    def excused(self, execution: Execution) -> bool:
-        """Say whether a fault justifies running this execution's task once more.
+    def excused(self, execution: Execution, *, declared: bool = True) -> Answer:
+        """Return the excuse for another execution of the same task, if there is one.
 
-        Its component was killed, paused or cut off, or the database was down, between its start
-        and its end plus the acknowledgement grace (DESIGN: re-execution is justified only then);
-        or its component ended by itself, where that breaks no promise. Nothing justifies it to a
-        target that promises at most one.
+        As `unheard_end`, but nothing excuses a second execution by a target that promises at most
+        one.
         """
         if self.contract.guarantee is Guarantee.AT_MOST_ONCE:
-            return False
-        return self.struck(execution)
+            return self._unheard_end(execution, "the contract promises at most one execution")
+        return self.unheard_end(execution, declared=declared)
 
-    def struck(self, execution: Execution) -> bool:
-        """Say whether a fault may have hidden the end of an execution from the queue."""
-        end_ns = self.end_ns(execution) + self.contract.acknowledgement_grace_ms * 10**6
-        return self._touched(execution, end_ns) or (
-            self.contract.worker_exit is not WorkerExit.BROKEN
-            and any(
-                e.component == execution.component and execution.start_ns <= e.at_ns <= end_ns
-                for e in self.history.exits
-            )
+    def unheard_end(self, execution: Execution, *, declared: bool = True) -> Answer:
+        """Return the excuse for a queue that did not learn how an execution ended, if there is one.
+
+        It is a fault of the execution's worker or of the database, in force between the start and
+        the end plus the acknowledgement grace; or an exit of the worker in that time, unless the
+        contract forbids workers to exit. Pass as `declared` the field of the contract that admits
+        what was found; if it is false, nothing excuses.
+        """
+        return self._unheard_end(
+            execution, "" if declared else "the contract forbids it even after a fault"
         )
 
-    def was_killed(self, execution: Execution) -> bool:
-        """Say whether its worker was killed before the queue need have heard of its end.
+    def _unheard_end(self, execution: Execution, forbidden: str) -> Answer:
+        window = self._acknowledgement_window(execution)
+        answer = self._ask(Effect.UNHEARD_END, window, forbidden)
+        if answer or forbidden or self.contract.worker_exit is WorkerExit.BROKEN:
+            return answer
+        for gone in self.history.exits:
+            in_time = window.began_ns <= gone.at_ns <= window.ended_ns
+            if gone.component == execution.component and in_time:
+                return Excuse(
+                    words=f"{gone.component} exited with code {gone.exit_code}",
+                    why="the contract does not forbid workers to exit",
+                    component=gone.component,
+                )
+        return answer
 
-        Who is dead renews no lease, so that a slow machine has no part in what comes of it.
+    def killed_before_acknowledging(self, execution: Execution) -> bool:
+        """Say whether its worker was killed between its start and the due acknowledgement.
+
+        The acknowledgement is due at the execution's end plus the grace of the contract. A killed
+        worker renews no lease, so the machine's slowness did not cost it the lease: a finding is
+        `certain` in spite of a slow machine.
         """
-        end_ns = self.end_ns(execution) + self.contract.acknowledgement_grace_ms * 10**6
+        window = self._acknowledgement_window(execution)
         return any(
             fault.kind is FaultKind.KILLED
             and fault.component == execution.component
-            and execution.start_ns <= fault.began_ns <= end_ns
+            and window.began_ns <= fault.began_ns <= window.ended_ns
             for fault in self.history.faults
         )
 
-    def started_late(self, task: TaskView, *executions: Execution) -> bool:
-        """Say whether any of them may have begun on a lease that was lost by then.
+    def late_start(self, task: TaskView, *executions: Execution) -> Answer:
+        """Return the excuse for executions that may have started after their lease was lost.
 
-        If the first of two did, the task was free for the second; if the second did, the first
-        had it by right.
+        It is a fault that kept the worker or the database from renewing a lease for the whole of
+        its time between the creation and the start; the contract has to declare late starts. Pass
+        both executions of a pair: if the first started late, the task was free for the second; if
+        the second started late, the first held the lease.
         """
-        return any(self._may_have_started_late(task, each) for each in executions)
+        forbidden = (
+            "" if self.contract.late_start_is_declared else "the contract declares no late start"
+        )
+        answers = [
+            self._ask(Effect.LATE_START, _until_start(task, execution), forbidden)
+            for execution in executions
+        ]
+        return next((answer for answer in answers if answer), answers[-1])
 
-    def _may_have_started_late(self, task: TaskView, execution: Execution) -> bool:
-        """Say whether its worker may have had the task since before it lost its lease.
+    def excused_runs(self) -> tuple[ExcusedRun, ...]:
+        """Return the executions that repeat one which did not fail, each with its excuse.
 
-        Between creation and start it was paused, cut off or without the database for a lease, and
-        the contract admits that it goes on all the same with what it took before.
+        Repeats that a client asked for, and repeats without an excuse, are left out.
         """
-        if not self.contract.late_start_is_declared:
-            return False
-        since_ns, until_ns = task.creation.sent_ns, execution.start_ns
-        return any(
-            fault.kind not in _OF_THE_DEAD
-            and (fault.kind in _OF_ALL or fault.component == execution.component)
-            and _length_ns(fault, since_ns, until_ns) >= self.contract.lease_ms * 10**6
-            for fault in self.history.faults
-        )
+        found = []
+        for task in self.tasks:
+            ordered = sorted(task.executions, key=lambda e: (e.task_id, e.start_ns))
+            for first, second in pairwise(ordered):
+                failed = first.result is not None and not first.finished
+                if first.task_id != second.task_id or failed or task.tried(OperationKind.RETRY):
+                    continue
+                answer = self.excused(first) or self.late_start(task, first, second)
+                if isinstance(answer, Excuse):
+                    found.append(
+                        ExcusedRun(
+                            task=task.number,
+                            component=second.component,
+                            at_ns=second.start_ns,
+                            excuse=answer,
+                        )
+                    )
+        return tuple(found)
 
-    def _touched(self, execution: Execution, end_ns: int) -> bool:
-        return any(
-            fault.touches(execution.start_ns, end_ns)
-            for fault in self.history.faults
-            if fault.kind in _OF_ALL or fault.component == execution.component
-        )
+    def may_lose(self, task: TaskView) -> Answer:
+        """Return the excuse for a target that gives a task up, if there is one.
 
-    def may_lose(self, task: TaskView) -> bool:
-        """Say whether the target may give a task up: it promises at most one, and was disturbed."""
-        return self.contract.guarantee is Guarantee.AT_MOST_ONCE and bool(
-            self.faults(task.creation.sent_ns, self.now_ns)
+        It is any fault since the creation, if the target promises at most one execution.
+        """
+        forbidden = (
+            ""
+            if self.contract.guarantee is Guarantee.AT_MOST_ONCE
+            else "the contract promises that every task is executed"
+        )
+        window = Window(
+            began_ns=task.creation.sent_ns,
+            ended_ns=self.now_ns,
+            began="the creation of the task",
+            ended="now",
+        )
+        return self._ask(Effect.TASK_GIVEN_UP, window, forbidden)
+
+    def disturbed(self, start_ns: int, end_ns: int, *, began: str, ended: str) -> Answer:
+        """Return the excuse that some fault was in force in an interval, if one was.
+
+        `began` and `ended` say what happened at the bounds of the interval: a message says that a
+        fault "ended 300 ms before {began}".
+        """
+        window = Window(began_ns=start_ns, ended_ns=end_ns, began=began, ended=ended)
+        return self._ask(Effect.DISTURBANCE, window)
+
+    def answer_held_back(self, sent_ns: int, ended_ns: int) -> Answer:
+        """Return the excuse for a request without an answer, if there is one.
+
+        It is a fault of the client's own connection between sending and the end of waiting.
+        """
+        window = Window(
+            began_ns=sent_ns,
+            ended_ns=ended_ns,
+            began="the request was sent",
+            ended="waiting for its answer ended",
+            component=CLIENT,
+        )
+        return self._ask(Effect.ANSWER_HELD_BACK, window)
+
+    def held_up(self, task: TaskView, execution: Execution) -> Answer:
+        """Return the excuse for a task that its worker started after one of lower priority.
+
+        It is a fault of the worker, or an outage of the database, between the creation of the task
+        and the start of `execution`.
+        """
+        return self._ask(Effect.WAITING_TASK_HELD_UP, _until_start(task, execution))
+
+    def exit_excused(self, gone: ProcessExit) -> Answer:
+        """Return the excuse for an exit that no step ordered, if there is one.
+
+        It is an outage of the database or a cut connection of the component, at any time of the
+        run, if the contract says that a worker may end without its database.
+        """
+        lenient = self.contract.worker_exit is WorkerExit.WITHOUT_DATABASE
+        window = Window(
+            began_ns=-_ALWAYS_NS,
+            ended_ns=_ALWAYS_NS,
+            began="the run",
+            ended="now",
+            component=gone.component,
+        )
+        return self._ask(
+            Effect.EXIT, window, "" if lenient else "the contract forbids workers to exit"
         )
 
     def faults(self, start_ns: int, end_ns: int) -> tuple[Fault, ...]:
-        """Faults in force at some time of the interval."""
+        """Return the faults that were in force at some time of the interval."""
         return tuple(f for f in self.history.faults if f.touches(start_ns, end_ns))
 
-    def stalled(self, start_ns: int, end_ns: int) -> bool:
-        """Say whether the machine itself stood still in the interval, which excuses lateness."""
+    def machine_stalled(self, start_ns: int, end_ns: int) -> bool:
+        """Say whether this machine stood still at some time of the interval.
+
+        Then lateness proves nothing against the target, and the finding is not `certain`.
+        """
         return any(began <= end_ns and ended >= start_ns for began, ended in self.history.stalls)
 
-    def may_have_lost_lease(self, first: Execution, second: Execution) -> bool:
-        """Say whether the machine alone may have kept the first from renewing its lease.
+    def machine_may_cost_lease_between(self, first: Execution, second: Execution) -> bool:
+        """Say whether a slow machine may have kept the first from renewing until the second began.
 
-        Leases do not end sooner than a quarter of their time.
+        Leases do not end sooner than a quarter of their time, so within that it did not.
         """
-        part_ns = self.contract.lease_ms * 10**6 // 4
-        return second.start_ns - first.start_ns >= part_ns and self.kept_from_lease(second.start_ns)
+        quarter_ns = self.contract.lease_ms * 10**6 // 4
+        in_time = second.start_ns - first.start_ns >= quarter_ns
+        return in_time and self.machine_may_cost_lease(second.start_ns)
 
-    def kept_from_lease(self, at_ns: int) -> bool:
-        """Say whether at an instant the machine alone may have cost any worker its lease.
+    def machine_may_cost_lease(self, at_ns: int) -> bool:
+        """Say whether a slow machine may have cost any worker the lease that it held at an instant.
 
-        In the two leases before it stood still, or a thread that does nothing waited for a
-        processor for a quarter of a lease.
+        That is so if, within two leases before, the machine stood still, or the harness's idle
+        thread waited for a processor for a quarter of a lease.
         """
-        part_ns = self.contract.lease_ms * 10**6 // 4
-        since_ns = at_ns - 8 * part_ns
-        return self.late_ns(since_ns, at_ns) >= part_ns or self.stalled(since_ns, at_ns)
+        quarter_ns = self.contract.lease_ms * 10**6 // 4
+        since_ns = at_ns - 8 * quarter_ns
+        waited_ns = self.processor_wait_ns(since_ns, at_ns)
+        return waited_ns >= quarter_ns or self.machine_stalled(since_ns, at_ns)
 
-    def late_ns(self, start_ns: int, end_ns: int) -> int:
-        """Return how long, in the interval, a thread that does nothing waited for a processor.
+    def processor_wait_ns(self, start_ns: int, end_ns: int) -> int:
+        """Return how long the harness's idle thread waited for a processor in the interval.
 
-        A target waits as long at every one of the many turns that its processes take.
+        The thread wakes 50 times a second and does nothing. A process of the target waits as long
+        at each of its own turns.
         """
         before = [late for at_ns, late in self.history.lateness if at_ns <= start_ns]
         after = [late for at_ns, late in self.history.lateness if at_ns >= end_ns]
@@ -258,8 +363,33 @@ class View:
         first = before[-1] if before else known[0][1]
         return (after[0] if after else known[-1][1]) - first
 
+    def _acknowledgement_window(self, execution: Execution) -> Window:
+        """Return the time from an execution's start until its acknowledgement is due."""
+        grace_ms = self.contract.acknowledgement_grace_ms
+        return Window(
+            began_ns=execution.start_ns,
+            ended_ns=self.end_ns(execution) + grace_ms * 10**6,
+            began=f"{execution.component} started the task",
+            ended=f"the acknowledgement was due, {grace_ms} ms after the end of the task",
+            component=execution.component,
+        )
 
-def _length_ns(fault: Fault, since_ns: int, until_ns: int) -> int:
-    """Return how long a fault was in force within an interval."""
-    ended_ns = until_ns if fault.ended_ns is None else min(fault.ended_ns, until_ns)
-    return ended_ns - max(fault.began_ns, since_ns)
+    def _ask(self, effect: Effect, window: Window, forbidden: str = "") -> Answer:
+        return find_excuse(
+            effect,
+            self.history.faults,
+            window,
+            lease_ns=self.contract.lease_ms * 10**6,
+            now_ns=self.now_ns,
+            forbidden=forbidden,
+        )
+
+
+def _until_start(task: TaskView, execution: Execution) -> Window:
+    return Window(
+        began_ns=task.creation.sent_ns,
+        ended_ns=execution.start_ns,
+        began="the creation of the task",
+        ended=f"{execution.component} started the task",
+        component=execution.component,
+    )

@@ -1,4 +1,4 @@
-"""What stands between components and their database, and lets go of a request or not."""
+"""What the harness can do to the connections between components and their servers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,19 @@ from typing import Protocol, runtime_checkable
 from chaosfuzz.domain.moment import Moment
 
 
-class Grip(StrEnum):
-    """What is done to the connection whose request has come to the moment.
+class Intervention(StrEnum):
+    """What the proxy does when the moment of a request has come.
 
-    FREEZE keeps all of the component's connections still until it is let go. CUT breaks the one
-    connection. HOLD keeps the one request or its reply. STRAND drops the client and leaves the
-    database's session as it is.
+    The side of the moment says when that is. BEFORE: the request has arrived at the proxy and
+    is not forwarded. AFTER: the server has executed the request and the proxy has not delivered
+    the reply. For a simple query and a statement outside a transaction block, the server has
+    executed it at ReadyForQuery; for an extended query inside a block, at CommandComplete; for
+    an HTTP request, at the end of the response. Of a reply longer than 1 MB the beginning is
+    delivered all the same.
+
+    FREEZE stops forwarding on all connections of the component until `unfreeze`. CUT breaks the
+    one connection. HOLD keeps back the one request or its reply for a time. STRAND drops the
+    client and keeps the server's session.
     """
 
     FREEZE = "freeze"
@@ -23,22 +30,22 @@ class Grip(StrEnum):
 
 
 class Trap(Protocol):
-    """A moment that is waited for."""
+    """A moment that the proxy waits for."""
 
     @property
     def component(self) -> str:
-        """Whose request it is."""
+        """The component that makes the request."""
         ...
 
     @property
     def sprung_ns(self) -> int | None:
-        """When the moment came, by the monotonic clock; None if it has not."""
+        """When the moment came, in monotonic time; None if it has not come."""
         ...
 
     def release(self) -> None:
-        """Let a held request go, and wait for the moment no longer.
+        """End a hold, and wait for the moment no longer.
 
-        If it has not come when this returns, it does not come any more.
+        If the moment has not come when this returns, it will not come.
         """
         ...
 
@@ -47,149 +54,159 @@ class Trap(Protocol):
 class Request:
     """One request that a component made.
 
-    `completion` says how it ended: a command tag, SQLSTATE or HTTP status; empty if it has not.
-    `ended_ns` is when, by the monotonic clock, and None if it has not.
+    `event` is its key; see Moment. `at_ns` is when it arrived at the proxy, in monotonic time.
+    `completion` is how it ended: command tags, SQLSTATE, HTTP status, SKIPPED (by an earlier
+    error of its pipeline) or CUT (the connection was lost); empty while it has not ended.
     """
 
     component: str
     event: str
     at_ns: int
     completion: str = ""
-    ended_ns: int | None = None
 
 
 class Wire(Protocol):
-    """The proxy of one lane: every component reaches the database through its own port.
+    """The proxy of one lane.
 
-    So does the harness's client reach the HTTP server.
+    Every component reaches the database by a port of its own, and the harness's client reaches
+    the HTTP server by one. The proxy reads the protocol and forwards the bytes unmodified.
+    Except for `route` and `route_http`, a method that takes a component needs one with a port.
     """
 
     @property
     def host(self) -> str:
-        """The address at which it listens."""
+        """The address at which the proxy listens."""
         ...
 
     def route(self, component: str, upstream: str | tuple[str, int]) -> int:
-        """Return the port that leads a component to the database.
+        """Return the port that leads a component to the database, the same at every call.
 
-        `upstream` is the path of its socket, or host and port.
+        `upstream` is the path of the database's unix socket, or its host and port. Connections
+        made from now on lead to it.
         """
         ...
 
     def route_http(self, component: str, port: int, host: str = "127.0.0.1") -> int:
-        """Return the port that leads a client to the HTTP server at another one.
+        """Return the port that leads a client to the HTTP server at `host` and `port`.
 
-        Asked again, it leads to that server from then on.
+        The port is the same at every call. Connections made from now on lead to that server.
         """
         ...
 
     def has_refused(self, component: str, client_port: int) -> bool:
-        """Say whether it was the server that refused a client's connection from a port.
+        """Say whether the server refused the client's last connection from a port.
 
-        The wire accepts before it knows; without it the client would not have been connected.
+        The proxy accepts a connection before it asks the server, so a client whose connection
+        is reset cannot tell a refusal from a reset.
         """
         ...
 
     def begin(self) -> None:
-        """Forget everything, for another schedule."""
+        """Reset for the next schedule: close every connection, remove traps, count from zero."""
         ...
 
     def started(self, component: str) -> None:
-        """Take note that the component's process has been started anew."""
+        """Note that the component's process was started anew: count its events from zero."""
         ...
 
     def set_trap(
         self,
         component: str,
         moment: Moment,
-        grip: Grip,
+        intervention: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
         about: Callable[[], frozenset[str]] | None = None,
     ) -> Trap:
-        """Grip when the moment comes, and call `sprung` then, once, from another thread.
+        """Intervene once, when the moment comes, and then call `sprung` on the proxy's thread.
 
-        A HOLD ends by itself after `hold_ms`. With `about` only requests count that mention one
-        of the names it gives.
+        A HOLD ends by itself after `hold_ms` milliseconds. With `about`, only requests count
+        that mention one of the names that `about` returns.
         """
         ...
 
     def freeze(self, component: str) -> None:
-        """Let nothing pass."""
+        """Forward nothing on any connection of the component; new connections wait too."""
         ...
 
-    def thaw(self, component: str) -> None:
-        """Let pass again what has been kept back, in order."""
+    def unfreeze(self, component: str) -> None:
+        """Forward again, first what was kept back, in order."""
         ...
 
     def cut(self, component: str) -> None:
-        """Break all connections of a component; stranded sessions stay."""
+        """Break all connections of the component; stranded sessions stay."""
         ...
 
     def drain(self, component: str) -> None:
-        """Let pass what one that has ended sent before, as a kernel does; a second at most."""
+        """Forward what a component sent before it ended; wait for that one second at most.
+
+        A kernel does the same for a process that has exited.
+        """
         ...
 
     def end_stranded(self, component: str) -> None:
-        """End the sessions that a STRAND has left behind."""
+        """End the sessions that STRAND has kept."""
         ...
 
     def requests(self) -> Sequence[Request]:
-        """Return the requests since `begin`, in order."""
+        """Return the requests since `begin`, in the order of their arrival."""
         ...
 
     def check(self) -> None:
-        """Raise InfrastructureError if the proxy itself has failed."""
+        """Raise InfrastructureError if the proxy itself has failed since the last check."""
         ...
 
     def close(self) -> None:
-        """Break everything and free the ports."""
+        """Break every connection and free the ports."""
         ...
 
 
 @runtime_checkable
 class Trappable(Protocol):
-    """Can be struck at moments."""
+    """Has a proxy before its components, so that faults can strike at moments."""
 
     def set_trap(
         self,
         component: str,
         moment: Moment,
-        grip: Grip,
+        intervention: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
         about: Callable[[], frozenset[str]] | None = None,
     ) -> Trap | None:
-        """See Wire.set_trap; None if no moment can come, as there is no wire."""
+        """See Wire.set_trap; None if the system runs without a proxy, so no moment can come."""
         ...
 
-    def let_go(self, component: str) -> None:
-        """Thaw a component that a trap froze, unless it has been paused since."""
+    def unfreeze(self, component: str) -> None:
+        """Unfreeze a component that a trap froze; if it is paused, when it is resumed."""
         ...
 
     def requests(self) -> Sequence[Request]:
-        """Return the requests of all components so far, in order."""
+        """Return the requests of all components so far, in the order of their arrival."""
         ...
 
 
 @runtime_checkable
 class Disconnectable(Protocol):
-    """Can have its components cut off from the database."""
+    """Can cut its components off from the database."""
 
     def cut(self, component: str) -> bool:
-        """Break all its connections; False if it does not run."""
+        """Break all connections of a component. Return False if it does not run."""
         ...
 
     def hold(self, component: str, for_ms: int) -> bool:
-        """Let nothing pass for a while, 0: until released; False if it does not run or is held."""
+        """Forward nothing for `for_ms` milliseconds; with 0, until `release`.
+
+        Returns False if the component does not run or is held already.
+        """
         ...
 
     def release(self, component: str) -> bool:
-        """Let pass again; False if it is not held."""
+        """End a hold. Return False if the component is not held."""
         ...
 
     def end_stranded(self, component: str) -> None:
-        """End the database's sessions that a component was cut off from and does not know of."""
+        """End the database sessions whose client was dropped by STRAND."""
         ...

@@ -1,6 +1,5 @@
 """The one run loop: every driver acts, observes, waits, heals and checks the end by it."""
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.progress import all_terminal
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.simulation import Clock, Simulated
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Lane, System, TaskService
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Failure
@@ -40,13 +40,13 @@ class Parts:
     judge: Judge
     journal: Journal
     stalls: Stalls
-    stop: threading.Event
+    stop: StopSignal
 
 
 class WallClock:
     """Real time (implements Clock)."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: StopSignal) -> None:
         self._stop = stop
 
     def now_ns(self) -> int:
@@ -138,17 +138,12 @@ class Loop(ABC):
     def tick(self, at_most_ns: int = 10**9) -> None:
         """Let a little time pass, `at_most_ns` at most, and observe."""
         self.clock.pause(at_most_ns)
-        self.raise_if_stopped()
+        self.parts.stop.check()
         self.observe(ask_health=self.health_is_due())
 
     def health_is_due(self) -> bool:
         """Say whether waiting should ask for health now; by default it never does."""
         return False
-
-    def raise_if_stopped(self) -> None:
-        """Raise KeyboardInterrupt if the run was asked to stop."""
-        if self.parts.stop.is_set():
-            raise KeyboardInterrupt
 
     def wait_until(
         self,
@@ -195,11 +190,11 @@ class Loop(ABC):
 
     def perform_step(self, step: Step, index: int, *, ask_health: bool) -> Performed:
         """Journal, do, record, observe and judge one step."""
-        self.raise_if_stopped()
+        self.parts.stop.check()
         self.parts.journal.write("step", index=index, step=str(step))
         began_ns = self.clock.now_ns()
         performed = self.dispatch(step)
-        self.history.steps.append(
+        self.history.add(
             StepRecord(
                 index=index,
                 step=step,
@@ -231,7 +226,7 @@ class Loop(ABC):
         """Ask for health until the system is well or the deadline is over, at least once."""
         while self.clock.now_ns() < deadline_ns:
             self.clock.pause(deadline_ns - self.clock.now_ns())
-            self.raise_if_stopped()
+            self.parts.stop.check()
             self.observe(ask_health=True)
             if self.history.observations[-1].health in {Health.WELL, Health.UNASKED}:
                 return

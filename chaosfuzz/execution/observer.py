@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chaosfuzz.domain.abilities import Starvable
 from chaosfuzz.domain.fault import Judgement
-from chaosfuzz.domain.history import History, Observation, ProcessExit
+from chaosfuzz.domain.history import History, Observation
 from chaosfuzz.domain.progress import abstract_state, progress_mark
 from chaosfuzz.domain.simulation import Clock
 from chaosfuzz.domain.target import System
@@ -83,7 +83,7 @@ class Observer:
         self._history.executions = executions
         if not (ask_health or step_done or shifted or worked):
             return
-        self._history.observations.append(seen)
+        self._history.add(seen)
         if shifted or worked:
             self._note_progress()
         self.states_seen.add(abstract_state(self._history))
@@ -115,17 +115,8 @@ class Observer:
     def _record_exits(self) -> bool:
         """Record the processes that ended. Return True if there were any."""
         ended = self._system.exits()
-        self._history.exits += [
-            ProcessExit(
-                component=each.component,
-                pid=each.pid,
-                exit_code=each.exit_code,
-                ordered=each.ordered,
-                detail=each.detail,
-                at_ns=each.at_ns or self._clock.now_ns(),
-            )
-            for each in ended
-        ]
+        for gone in ended:
+            self._history.add(gone.known_by(self._clock.now_ns()))
         return bool(ended)
 
     def _note_progress(self) -> None:

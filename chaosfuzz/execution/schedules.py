@@ -1,6 +1,5 @@
 """The driver of schedules: turns a schedule into a history and judges it on the way."""
 
-import threading
 import time
 from dataclasses import replace
 
@@ -9,6 +8,7 @@ from chaosfuzz.domain.fault import Journal, Judge, Judgement, Performed
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.progress import all_terminal, effort_ms
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Lane, RunResult, System
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.domain.view import View
@@ -34,7 +34,7 @@ class ScheduleRunner:
         lane: Lane,
         judge: Judge,
         journal: Journal,
-        stop: threading.Event,
+        stop: StopSignal,
     ) -> None:
         self.lane = lane
         self.stalls = StallMonitor()
@@ -101,6 +101,10 @@ class ScheduleLoop(Loop):
             self.strikes.disarm()
         verdict = Verdict.UNKNOWN if self.observer.undecided else Verdict.HOLDS
         missed = self.strikes.missed()
+        view = View(self.history, self.contract, not failures, self.clock.now_ns())
+        excused = view.excused_runs()
+        for rerun in excused:
+            self.parts.journal.write("excused", run=str(rerun))
         return RunResult(
             schedule=self.schedule,
             verdict=Verdict.VIOLATED if failures else verdict,
@@ -120,6 +124,7 @@ class ScheduleLoop(Loop):
                 ("settle", self._settle_s),
             ),
             history=self.history,
+            excused=excused,
             story=tuple(self.simulation.story()) if self.simulation else (),
         )
 

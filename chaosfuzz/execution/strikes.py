@@ -13,7 +13,7 @@ from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Step
-from chaosfuzz.domain.wire import Grip, Trap, Trappable
+from chaosfuzz.domain.wire import Intervention, Trap, Trappable
 
 HOLD_MS = 10_000
 JOIN_TIMEOUT_S = 30.0
@@ -71,7 +71,7 @@ class Strikes:
             armed.trap = self._system.set_trap(
                 armed.component,
                 moment,
-                _grip_of(armed),
+                _intervention_at(armed),
                 lambda: self._sprung.put(armed),
                 hold_ms=step.get("ms") or HOLD_MS,
                 about=partial(self._history.names_of, moment.task) if moment.task else None,
@@ -115,7 +115,7 @@ class Strikes:
             step, trap = armed.step, armed.trap
         assert isinstance(self._system, Trappable)
         self._journal.write("strike", index=armed.index, step=str(step))
-        by_wire = _grip_of(armed) is not Grip.FREEZE
+        by_wire = _intervention_at(armed) is not Intervention.FREEZE
         # A component that stands still while another is struck is as good as cut off.
         bystander = not by_wire and armed.component != requester_of(step)
         if bystander and trap is not None:
@@ -126,7 +126,7 @@ class Strikes:
                 return action_of(step).struck(step, self._context, trap)
             return perform(step, self._context)
         finally:
-            self._system.let_go(armed.component)
+            self._system.unfreeze(armed.component)
             if bystander:
                 now_ns = time.monotonic_ns()
                 self._history.end_fault(FaultKind.KEPT_STILL, armed.component, now_ns)
@@ -138,7 +138,7 @@ def requester_of(step: Step) -> str:
     return "" if requester is None else str(requester)
 
 
-def _grip_of(armed: Armed) -> Grip:
+def _intervention_at(armed: Armed) -> Intervention:
     """Return what the wire does at the moment.
 
     If the moment is another component's than the one that is struck, that component is kept still
@@ -146,4 +146,8 @@ def _grip_of(armed: Armed) -> Grip:
     """
     step = armed.step
     is_own = armed.component == requester_of(step)
-    return action_of(step).grip(step) if is_own or step.kind.needs_moment else Grip.FREEZE
+    return (
+        action_of(step).intervention(step)
+        if is_own or step.kind.needs_moment
+        else Intervention.FREEZE
+    )

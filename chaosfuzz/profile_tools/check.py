@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from chaosfuzz.domain.check_result import BROKEN, MISSING, OK, CheckResult, failed_check
 from chaosfuzz.domain.contract import WorkerExit
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
+from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome, classify
-from chaosfuzz.domain.target import Exit
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
-from chaosfuzz.machine.surroundings import BROKEN, MISSING, OK, Finding
 from chaosfuzz.targets.profiles import Profile, ProfileTarget
 from chaosfuzz.targets.profiles.system import ProfileSystem
 from chaosfuzz.wire import LaneWire
@@ -43,7 +43,7 @@ class ProfileCheck:
         self._lacks_outages = True
         self._bound_s = (profile.contract.recovery_ms + profile.contract.pickup_ms) / 1000
 
-    def run(self) -> Iterator[Finding]:
+    def run(self) -> Iterator[CheckResult]:
         """Yield a finding at a time; everything that was started is ended again."""
         stack = ExitStack()
         try:
@@ -56,7 +56,7 @@ class ProfileCheck:
         took_ms = 1000 * (time.monotonic() - began)
         yield _ok("clean-up", f"everything that was started is gone, in {took_ms:.0f} ms")
 
-    def _in_order(self, stack: ExitStack) -> Iterator[Finding]:
+    def _in_order(self, stack: ExitStack) -> Iterator[CheckResult]:
         done: list[str] = []
 
         def note(stage: str) -> None:
@@ -91,10 +91,10 @@ class ProfileCheck:
                 yield _broken(check.__name__.strip("_"), error)
                 raise _Stop from error
 
-    def _create(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _create(self, system: ProfileSystem) -> Iterator[CheckResult]:
         if self._profile.creation is None:
             remedy = "describe it in [create]; without it schedules have no work and find nothing"
-            yield Finding(
+            yield CheckResult(
                 name="creation", state=BROKEN, detail="the profile has none", remedy=remedy
             )
             raise _Stop
@@ -123,7 +123,7 @@ class ProfileCheck:
         known = system.known_ids()
         return [known.get(request.token) for request in self._requests]
 
-    def _execution(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _execution(self, system: ProfileSystem) -> Iterator[CheckResult]:
         def finished() -> bool:
             return all(any(e.finished for e in self._runs(system, r)) for r in self._requests)
 
@@ -138,21 +138,21 @@ class ProfileCheck:
             )
             log = self._logs / "lane-0" / f"{WORKER}.log"
             remedy = f"{_WRITE_LEDGER}; what the worker said: {log}"
-            yield Finding(name="execution", state=BROKEN, detail=detail, remedy=remedy)
+            yield CheckResult(name="execution", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
         runs = [e for request in self._requests for e in self._runs(system, request)]
         strangers = sorted({e.component for e in runs} - {WORKER})
         if strangers:
             detail = f"the ledger names {', '.join(strangers)}, the worker is {WORKER}"
             remedy = "write what CHAOSFUZZ_COMPONENT holds"
-            yield Finding(name="execution", state=BROKEN, detail=detail, remedy=remedy)
+            yield CheckResult(name="execution", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
         yield _ok("execution", f"{TASKS} tasks ran and finished by the ledger")
 
     def _runs(self, system: ProfileSystem, request: TaskRequest) -> list[Execution]:
         return [e for e in system.executions() if e.token == request.token]
 
-    def _states(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _states(self, system: ProfileSystem) -> Iterator[CheckResult]:
         seen: dict[str, None] = {}
 
         def completed() -> bool:
@@ -173,11 +173,11 @@ class ProfileCheck:
                     "let tasks.query give the token, or creation the id; if rows of finished "
                     'tasks are deleted, write deleted_means = "completed"'
                 )
-            yield Finding(name="state mapping", state=BROKEN, detail=detail, remedy=remedy)
+            yield CheckResult(name="state mapping", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
         differing = self._differing_id(system)
         if differing:
-            yield Finding(
+            yield CheckResult(
                 name="ids",
                 state=BROKEN,
                 detail=differing,
@@ -200,7 +200,7 @@ class ProfileCheck:
                     )
         return ""
 
-    def _moments(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _moments(self, system: ProfileSystem) -> Iterator[CheckResult]:
         made = {r.component for r in system.requests()}
         kinds = {(r.component, r.event) for r in system.requests()}
         for component, needed in ((WORKER, True), (CLIENT, False)):
@@ -213,15 +213,15 @@ class ProfileCheck:
                 detail = f"no request of {component} came by its way to the database"
                 remedy = "connect by {dsn}, or {host} and {port_db}, and nothing else"
                 state = BROKEN if needed else MISSING
-                yield Finding(name="moments", state=state, detail=detail, remedy=remedy)
+                yield CheckResult(name="moments", state=state, detail=detail, remedy=remedy)
 
-    def _faults(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _faults(self, system: ProfileSystem) -> Iterator[CheckResult]:
         if system.pause(WORKER) and system.resume(WORKER):
             yield _ok("pause", f"{WORKER} with all its processes stood still and goes on")
         if system.terminate_backend(WORKER, 0):
             yield _ok("sessions", f"sessions of {WORKER} are found by their application name")
         else:
-            yield Finding(
+            yield CheckResult(
                 name="sessions",
                 state=MISSING,
                 detail=f"no session has the application name {WORKER}: terminate_backend is idle",
@@ -237,21 +237,21 @@ class ProfileCheck:
         if ended and took_s < self._profile.worker.grace_s:
             yield _ok("graceful end", f"{WORKER} ended {took_s:.1f} s after its stop signal")
         else:
-            yield Finding(
+            yield CheckResult(
                 name="graceful end",
                 state=MISSING,
                 detail=f"{WORKER} had to be killed after {took_s:.1f} s",
                 remedy="set worker.stop_signal, or a longer worker.grace_s",
             )
 
-    def _outage(self, system: ProfileSystem) -> Iterator[Finding]:
+    def _outage(self, system: ProfileSystem) -> Iterator[CheckResult]:
         """Stop the database and start it: a worker lives through that, or comes back."""
         system.start(WORKER)
         if self._lacks_outages or not system.stop_database("fast"):
             return
         system.start_database()
         began = time.monotonic()
-        gone: list[Exit] = []
+        gone: list[ProcessExit] = []
         asked: list[TaskRequest] = []
 
         def is_over() -> bool:
@@ -265,7 +265,9 @@ class ProfileCheck:
         in_time = _wait(is_over, self._bound_s)
         yield self._told_of_outage(gone, time.monotonic() - began, in_time=in_time)
 
-    def _told_of_outage(self, gone: list[Exit], took_s: float, *, in_time: bool) -> Finding:
+    def _told_of_outage(
+        self, gone: list[ProcessExit], took_s: float, *, in_time: bool
+    ) -> CheckResult:
         detail, remedy = f"{WORKER} lived, and did a task {took_s:.1f} s later", ""
         if gone:
             detail = f"{WORKER} ended with exit code {gone[0].exit_code}"
@@ -281,9 +283,11 @@ class ProfileCheck:
             detail = f"no task was done within {self._bound_s:g} s"
             remedy = "if it takes longer by contract, raise contract.recovery_ms"
         state = MISSING if remedy else OK
-        return Finding(name="restart of the database", state=state, detail=detail, remedy=remedy)
+        return CheckResult(
+            name="restart of the database", state=state, detail=detail, remedy=remedy
+        )
 
-    def _works_again(self, system: ProfileSystem, name: str) -> Iterator[Finding]:
+    def _works_again(self, system: ProfileSystem, name: str) -> Iterator[CheckResult]:
         request = self._ask_for_task(system)
 
         def finished() -> bool:
@@ -294,7 +298,7 @@ class ProfileCheck:
             yield _ok(name, "a new worker did a new task")
             return
         log = self._logs / "lane-0" / f"{WORKER}.log"
-        yield Finding(
+        yield CheckResult(
             name=name,
             state=BROKEN,
             detail=f"after a kill and a start a task was not done within {self._bound_s:g} s",
@@ -312,11 +316,9 @@ def _wait(condition: Callable[[], bool], bound_s: float) -> bool:
     return True
 
 
-def _ok(name: str, detail: str) -> Finding:
-    return Finding(name=name, state=OK, detail=detail)
+def _ok(name: str, detail: str) -> CheckResult:
+    return CheckResult(name=name, state=OK, detail=detail)
 
 
-def _broken(name: str, error: ChaosfuzzError) -> Finding:
-    return Finding(
-        name=name or "requirements", state=BROKEN, detail=error.cause, remedy=error.remedy
-    )
+def _broken(name: str, error: ChaosfuzzError) -> CheckResult:
+    return failed_check(name or "requirements", error)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from chaosfuzz.domain.case import PROCESS, Case
+from chaosfuzz.domain.counted import counted
 
 
 def describe_schedule(case: Case) -> tuple[str, ...]:
     """Return the schedule as a numbered list, with how often it fails without each step."""
     without = {needed.step: needed.rate for needed in case.needed if needed.rate.attempts}
-    workers = f"{case.schedule.workers} worker{'s' if case.schedule.workers != 1 else ''}"
-    lines = [f"with {workers}:"]
+    lines = [f"with {counted(case.schedule.workers, 'worker')}:"]
     width = max((len(str(step)) for step in case.schedule.steps), default=0)
     for number, step in enumerate(case.schedule.steps, 1):
         note = f"  without it: fails {without[number]}" if number in without else ""
@@ -18,21 +18,32 @@ def describe_schedule(case: Case) -> tuple[str, ...]:
 
 
 def describe_case(case: Case, path: str, *, original_steps: int, exhausted: bool) -> Sequence[str]:
-    """Return what broke, the minimal schedule, its rate, where it is and how to replay it."""
-    steps, signature = len(case.schedule.steps), case.signature
-    shrunk = f"shrunk from {original_steps} steps to {steps}"
-    cost = f" in {case.found.executions_to_shrink} executions"
-    if exhausted:
-        cost += ", ended before it was done"
+    """Return lines: what broke, the schedule, its rate, its file and the command to replay it.
+
+    `original_steps` is the length of the schedule as found. `exhausted` says that shrinking
+    stopped before nothing more could be removed.
+    """
+    signature = case.signature
     return (
         f"{case.title}",
         f"  {_broken(case)}: {signature.invariant} ({signature.kind}, {signature.role})",
         *([f"  documented: {case.documented}"] if case.documented else []),
         *describe_schedule(case),
-        f"fails {rates(case)}{_hint(case)}; {shrunk}{cost}",
+        f"fails {rates(case)}{_hint(case)}; {_shrunk(case, original_steps, exhausted)}",
         f"case    {path}",
         f"replay  {replay_command(path)}",
     )
+
+
+def _shrunk(case: Case, original_steps: int, exhausted: bool) -> str:
+    """Return how far the schedule was shrunk."""
+    steps = counted(len(case.schedule.steps), "step")
+    executions = case.found.executions_to_shrink
+    if exhausted and not executions:
+        return f"not shrunk: {steps}"
+    early = ", stopped early" if exhausted else ""
+    whole = f"{original_steps} to {steps}"
+    return f"shrunk from {whole} in {counted(executions, 'execution')}{early}"
 
 
 def rates(case: Case) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from chaosfuzz.domain.counted import counted
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.failures import ReportedFailure
 from chaosfuzz.reporting.summary import Summary
 
@@ -34,7 +36,7 @@ def write_report(path: Path, summary: Summary, failures: Sequence[ReportedFailur
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style></head><body>\n"
         f'<h1 class="{escape(summary.verdict)}">{escape(verdict_sentence(summary))}</h1>\n'
-        f"{note}{_figures(summary)}\n{sections}</body></html>\n"
+        f"{note}{_figures(summary)}\n{sections}{_excuses(summary)}</body></html>\n"
     )
     # What no encoding can hold is shown as a question mark.
     path.write_bytes(page.encode("utf-8", errors="replace"))
@@ -42,13 +44,13 @@ def write_report(path: Path, summary: Summary, failures: Sequence[ReportedFailur
 
 def verdict_sentence(summary: Summary) -> str:
     """Return the verdict in one sentence, with the sample it rests on."""
-    sample = f"{summary.schedules} schedule{'' if summary.schedules == 1 else 's'}"
-    if summary.verdict == "violated":
+    sample = counted(summary.schedules, "schedule")
+    if summary.verdict is Verdict.VIOLATED:
         kinds = sorted({str(failure.signature) for failure in summary.failures})
         return f"{summary.target} broke a promise in {sample}: {', '.join(kinds) or 'see below'}."
-    if summary.verdict == "holds":
+    if summary.verdict is Verdict.HOLDS:
         return f"{summary.target} kept every promise checked in {sample}; that is no proof."
-    if summary.verdict == "infrastructure":
+    if summary.verdict is Verdict.INFRASTRUCTURE:
         return f"The harness or its environment failed after {sample}: no verdict."
     if not summary.schedules:
         return f"Nothing was run against {summary.target}: no verdict."
@@ -66,13 +68,15 @@ def _figures(summary: Summary) -> str:
         ("undecided", f"{summary.unknown_schedules} of {summary.schedules}"),
         ("steps", str(summary.steps)),
         ("faults", str(summary.faults)),
+        ("runs repeated and excused", str(summary.excused_runs)),
         ("states seen", str(summary.states_seen)),
         ("duration", f"{summary.duration_s:.1f} s"),
     ]
     for failure in summary.failures:
         shrunk = (
-            f"fails {failure.violations} of {failure.attempts}; {failure.original_steps} steps "
-            f"shrunk to {failure.steps} in {failure.executions_to_shrink} executions"
+            f"fails {failure.violations} of {failure.attempts}; "
+            f"{counted(failure.original_steps, 'step')} shrunk to {failure.steps} in "
+            f"{counted(failure.executions_to_shrink, 'execution')}"
         )
         rows.append((str(failure.signature), shrunk))
     for limit in summary.limits:
@@ -80,6 +84,14 @@ def _figures(summary: Summary) -> str:
         rows.append((f"documented limit {limit.signature}", shown))
     cells = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>\n" for a, b in rows)
     return f"<table>{cells}</table>"
+
+
+def _excuses(summary: Summary) -> str:
+    if not summary.excuses:
+        return ""
+    shown = f", the first {len(summary.excuses)}" * (summary.excused_runs > len(summary.excuses))
+    lines = escape("\n".join(summary.excuses))
+    return f"<section><h2>Runs repeated and excused{shown}</h2><pre>{lines}</pre></section>\n"
 
 
 def _failure(number: int, failure: ReportedFailure) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.failures import ReportedFailure
 from chaosfuzz.reporting.summary import Summary
 
@@ -20,9 +21,9 @@ def write_junit(path: Path, summary: Summary, failures: Sequence[ReportedFailure
     """
     broken = [failure for failure in failures if not failure.documented]
     cases = [_failed(summary, failure) for failure in broken]
-    if not cases and summary.verdict == "violated":
+    if not cases and summary.verdict is Verdict.VIOLATED:
         cases = [_told(summary, str(failure.signature)) for failure in summary.failures]
-    if not cases or summary.verdict == "infrastructure":
+    if not cases or summary.verdict is Verdict.INFRASTRUCTURE:
         cases.append(_whole_run(summary))
     cases += [_limit(summary, failure) for failure in failures if failure.documented]
     suite = ET.Element(
@@ -89,7 +90,7 @@ def _told(summary: Summary, signature: str) -> ET.Element:
 
 def _whole_run(summary: Summary) -> ET.Element:
     case = _case(summary, "every promise holds")
-    if summary.verdict != "holds":
+    if summary.verdict is not Verdict.HOLDS:
         message = summary.message or f"the run ended without a verdict: {summary.verdict}"
         ET.SubElement(case, "error", message=clean(message), type=clean(summary.verdict))
     return case

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from chaosfuzz.domain.counted import counted, in_attempt
+from chaosfuzz.domain.excuses import ExcusedRun
 from chaosfuzz.domain.history import History
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
@@ -10,17 +12,26 @@ MAX_LINES = 200
 
 
 def story_of(result: RunResult) -> tuple[str, ...]:
-    """Tell what happened in a run, or what its runner told of it."""
+    """Return the lines of `tell` for a run, or its runner's own lines if it kept no history."""
     if result.history is None:
         return result.story
     tasks = result.failure.tasks if result.failure is not None else ()
-    return tell(result.history, result.failure, tasks)
+    return tell(result.history, result.failure, tasks, result.excused)
 
 
-def tell(history: History, failure: Failure | None, tasks: Sequence[int]) -> tuple[str, ...]:
-    """Return lines in order of time, in ms from the start; of tasks, only those concerned."""
+def tell(
+    history: History,
+    failure: Failure | None,
+    tasks: Sequence[int],
+    excused: Sequence[ExcusedRun] = (),
+) -> tuple[str, ...]:
+    """Return at most 200 lines in order of time, in ms from the start, then the failure's.
+
+    They tell of all steps, faults and excused executions, but only of the lives of `tasks`.
+    """
     lines = [*_steps(history), *_faults(history), *_inquiries(history)]
     lines += _tasks(history, frozenset(tasks))
+    lines += [(run.at_ns, run.component, str(run)) for run in excused]
     if history.healed_ns is not None:
         lines.append((history.healed_ns, "chaosfuzz", "every fault is healed"))
     lines.sort(key=lambda line: line[0])
@@ -47,7 +58,7 @@ def _steps(history: History) -> list[tuple[int, str, str]]:
 def _inquiries(history: History) -> list[tuple[int, str, str]]:
     lines = []
     for asked in history.inquiries:
-        answer = f"{len(asked.task_ids)} tasks" if asked.task_ids else asked.detail
+        answer = counted(len(asked.task_ids), "task") if asked.task_ids else asked.detail
         what = (
             f"asks for {asked.kind.value}, at most {asked.limit}: {asked.outcome.value}, {answer}"
         )
@@ -76,12 +87,12 @@ def _faults(history: History) -> list[tuple[int, str, str]]:
 
 def _tasks(history: History, tasks: frozenset[int]) -> list[tuple[int, str, str]]:
     lines: list[tuple[int, str, str]] = []
-    tokens: dict[str, int] = {}
+    tokens: dict[str, str] = {}
     for creation in history.creations:
         number = creation.request.number
         if number in tasks:
-            tokens[creation.request.token] = number
-            what = f"creation of task {number}: {creation.outcome.value}"
+            tokens[creation.request.token] = creation.request.name
+            what = f"creation of {creation.request.name}: {creation.outcome.value}"
             lines.append((creation.ended_ns, "client", what))
     for operation in history.operations:
         if operation.number in tasks:
@@ -91,10 +102,11 @@ def _tasks(history: History, tasks: frozenset[int]) -> list[tuple[int, str, str]
         found = tokens.get(execution.token)
         if found is None:
             continue
-        what = f"starts task {found} (attempt {execution.attempt}, pid {execution.pid})"
+        what = f"starts {found} ({in_attempt(execution.attempt, '', ', ')}pid {execution.pid})"
         lines.append((execution.start_ns, execution.component, what))
         if execution.end_ns is not None:
-            what = f"ends task {found} (attempt {execution.attempt}): {execution.result}"
+            what = f"ends {found} ({in_attempt(execution.attempt, '', ', ')}pid {execution.pid})"
+            what += f": {execution.result}"
             lines.append((execution.end_ns, execution.component, what))
     before: dict[str, tuple[str, int]] = {}
     for observation in history.observations:
@@ -102,6 +114,6 @@ def _tasks(history: History, tasks: frozenset[int]) -> list[tuple[int, str, str]
             mark = (state.status.value, state.attempts)
             if state.token in tokens and before.get(state.task_id) != mark:
                 before[state.task_id] = mark
-                what = f"task {tokens[state.token]} is {mark[0]}, attempt {mark[1]}"
+                what = f"{tokens[state.token]} is {mark[0]}{in_attempt(mark[1], ', ', '')}"
                 lines.append((observation.at_ns, "queue", what))
     return lines

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Signature, Verdict
 
 SCHEMA = "chaosfuzz.summary/1"
 
@@ -45,16 +45,18 @@ class MomentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a command did and found. `verdict` is holds, violated, unknown or infrastructure.
+    """What a command did and found.
 
     `limits` are documented limits of the target that showed; they are no failures.
+    `excused_runs` counts executions that repeated a task after a fault that justifies it; `excuses`
+    are the first of them in words.
     `moments_never_came` counts runs in which a moment was waited for in vain; they are no passes.
     """
 
     command: str
     target: str
     defects: tuple[str, ...]
-    verdict: str
+    verdict: Verdict
     seed: int
     schedules: int
     steps: int
@@ -68,6 +70,8 @@ class Summary:
     moments_never_came: int = 0
     moments: tuple[MomentSummary, ...] = ()
     message: str = ""
+    excused_runs: int = 0
+    excuses: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return it as JSON of the published shape."""

@@ -1,7 +1,8 @@
 """All scenarios there are: built in, and files of `scenarios/` in the current directory."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import UsageError
@@ -12,33 +13,46 @@ OWN_DIRECTORY = Path("scenarios")
 ALL = "all"
 
 
-def known_scenarios(directory: Path | None = None) -> tuple[Scenario, ...]:
+@dataclass(frozen=True)
+class Catalogue:
+    """All scenarios, and by the name of its scenario what is wrong with each broken file."""
+
+    scenarios: tuple[Scenario, ...]
+    broken: Mapping[str, UsageError]
+
+
+def known_scenarios(directory: Path | None = None) -> Catalogue:
     """Return the built-in scenarios and those of the directory (by default `scenarios/` here).
 
-    Raises UsageError for a directory that is not there, a file that makes no sense, and two
-    scenarios of one name.
+    A file that makes no sense, or has the name of another scenario, is broken; it does not keep
+    other scenarios from running. Raises UsageError for a directory that is not there.
     """
     found = {scenario.name: scenario for scenario in SCENARIOS}
+    broken: dict[str, UsageError] = {}
     for path in _files(directory):
-        scenario = load_file(path)
-        if scenario.name in found or scenario.name == ALL:
-            message = (
-                f"{path}: a scenario named {scenario.name!r} is there already "
-                f"({found[scenario.name].source if scenario.name in found else 'all of them'})"
-            )
-            raise UsageError(cause=message, remedy="rename the file")
-        found[scenario.name] = scenario
-    return tuple(found.values())
+        try:
+            scenario = load_file(path)
+            if scenario.name in found or scenario.name == ALL:
+                there = found[scenario.name].source if scenario.name in found else "all of them"
+                message = f"{path}: a scenario named {scenario.name!r} is there already ({there})"
+                raise UsageError(cause=message, remedy="rename the file")
+            found[scenario.name] = scenario
+        except UsageError as error:
+            broken[path.stem] = error
+    return Catalogue(tuple(found.values()), broken)
 
 
-def choose(names: Sequence[str], known: Sequence[Scenario]) -> tuple[Scenario, ...]:
+def choose(names: Sequence[str], known: Catalogue) -> tuple[Scenario, ...]:
     """Return the scenarios of these names in order, once each; `all` are the built-in ones.
 
-    Raises UsageError for a name that is not known, with the nearest and all there are.
+    Raises UsageError for a name whose file is broken, and for a name that is not known, with the
+    nearest and all there are.
     """
-    by_name = {scenario.name: scenario for scenario in known}
+    by_name = {scenario.name: scenario for scenario in known.scenarios}
     chosen: dict[str, Scenario] = {}
     for name in names:
+        if name in known.broken:
+            raise known.broken[name]
         if name == ALL:
             chosen.update({scenario.name: scenario for scenario in SCENARIOS})
             continue

@@ -1,7 +1,8 @@
-"""Holds metrics against the targets of the level, and gives the grade with why."""
+"""Compares metrics with the targets of the level, and grades a scenario."""
 
 from collections.abc import Iterator, Sequence
 
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.scenario import Criterion, Grade, Mark, Metrics
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.scenarios.levels import RECOVERY_TARGET_S, RECOVERY_WARNING_S, Level
@@ -12,17 +13,19 @@ MIN_API_CALLS = 20
 MEMORY_GROWTH = 1.5
 MEMORY_SLACK_BYTES = 32 << 20
 API_SUCCESS = "API success"
+OVERLOADED = "overloaded at the deadline"
 
 
 def criteria(
     program: Program, level: Level, pace: Pace, metrics: Metrics, recovery_bound_s: float
 ) -> tuple[Criterion, ...]:
-    """Return every measurement that has a target.
+    """Return a criterion for every measurement that has a target.
 
-    Recovery may take `recovery_bound_s` at any speed: leases do not get shorter with it.
+    A recovery may take `recovery_bound_s` seconds at any speed, since leases keep their length.
     """
     return (
         *_completion(program, metrics),
+        *_overload(program, metrics),
         *_api(level, metrics),
         *_recovery(pace, metrics, recovery_bound_s),
         *(_memory(metrics) if program.steady_memory else ()),
@@ -38,9 +41,12 @@ def grade(
     *,
     stalled: bool = False,
 ) -> tuple[Grade, str]:
-    """Return the grade and why. A violated invariant fails at every level, whatever the rest.
+    """Return the grade and the reason for it.
 
-    With `stalled`, the machine having stood still, what was late is undecided.
+    The first that applies decides: a violated invariant (FAIL, at every level), a missed
+    criterion (FAIL; UNKNOWN if it is a matter of time and the machine `stalled`), an overload
+    that was none (NOT_OVERLOADED), an undecided question or nothing done (UNKNOWN), completion
+    after the deadline (LATE).
     """
     if failures:
         broken = failures[0]
@@ -52,6 +58,9 @@ def grade(
         if first.timed and stalled:
             return Grade.UNKNOWN, f"the machine stood still; {why}"
         return Grade.FAIL, why
+    idle = next((c for c in held if c.name == OVERLOADED and c.mark is not Mark.MET), None)
+    if idle is not None:
+        return Grade.NOT_OVERLOADED, f"{idle.name}: {idle.measured}, expected {idle.target}"
     if undecided:
         return Grade.UNKNOWN, undecided[0]
     if not metrics.created and all(c.name == API_SUCCESS for c in held):
@@ -86,6 +95,18 @@ def _completion(program: Program, metrics: Metrics) -> Iterator[Criterion]:
     # All done in the end, only late.
     timed = metrics.completed.good == metrics.completed.of
     yield Criterion(name=name, measured=measured, target=wanted, mark=mark, timed=timed)
+
+
+def _overload(program: Program, metrics: Metrics) -> Iterator[Criterion]:
+    """Only a warning if missed: the scenario shows nothing then, but no promise is broken."""
+    if program.at_most < 1 and metrics.completed.of:
+        met = metrics.in_time.share <= program.at_most
+        yield Criterion(
+            name=OVERLOADED,
+            measured=f"{metrics.in_time} completed",
+            target=f"at most {100 * program.at_most:.0f} %",
+            mark=Mark.MET if met else Mark.WARNING,
+        )
 
 
 def _api(level: Level, metrics: Metrics) -> Iterator[Criterion]:
@@ -161,7 +182,7 @@ def _memory(metrics: Metrics) -> Iterator[Criterion]:
     steady = most <= MEMORY_GROWTH * first + MEMORY_SLACK_BYTES
     yield Criterion(
         name="memory",
-        measured=f"{first >> 20} MB, at most {most >> 20} MB in {len(used)} samples",
+        measured=f"{first >> 20} MB, at most {most >> 20} MB in {counted(len(used), 'sample')}",
         target="at most half as much again and 32 MB",
         mark=Mark.MET if steady else Mark.MISSED,
     )

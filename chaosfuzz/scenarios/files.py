@@ -1,21 +1,31 @@
 """Scenarios from files: TOML that names phases, or Python with a function `plan(level)`."""
 
-import json
 import re
-import tomllib
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
+from chaosfuzz.checked_toml import (
+    FromToml,
+    Place,
+    Problem,
+    Table,
+    WrongValueError,
+    key,
+    problems_in,
+    read_toml,
+)
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.scenarios.builtin import Scenario
 from chaosfuzz.scenarios.levels import LEVELS, Level
 from chaosfuzz.scenarios.phases import (
+    MAX_S,
+    MAX_WORKERS,
     AwaitBreaker,
     AwaitShare,
     AwaitTasks,
@@ -30,10 +40,11 @@ from chaosfuzz.scenarios.phases import (
     Program,
     Scale,
     StopDatabase,
+    TomlPhase,
     Wait,
 )
 
-PHASES: Mapping[str, type[Phase]] = {
+PHASES: Mapping[str, type[TomlPhase]] = {
     "create": Create,
     "await_tasks": AwaitTasks,
     "await_share": AwaitShare,
@@ -51,23 +62,25 @@ PHASES: Mapping[str, type[Phase]] = {
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-class _File(BaseModel):
+class _File(Table):
     """What a TOML file holds; what is left out comes from the level."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    summary: str
-    phases: list[dict[str, object]]
-    workers: int | None = None
-    deadline_s: float | None = None
-    completion: float | None = None
-    may_be_late: bool | None = None
+    summary: str = key("one line about the scenario")
+    phases: Annotated[tuple[dict[str, Any], ...], FromToml, Field(min_length=1)] = key(
+        "what is done, in order"
+    )
+    workers: int | None = key("how many workers", None, ge=1, le=MAX_WORKERS)
+    deadline_s: float | None = key("when tasks have to be completed", None, ge=0.001, le=MAX_S)
+    completion: float | None = key("share of tasks to be completed by then", None, ge=0, le=1)
+    may_be_late: bool | None = key("whether tasks may be completed later", None)
 
 
 def load_file(path: Path) -> Scenario:
     """Return the scenario of a file, named after it.
 
-    Raises UsageError with file, key, value and remedy if it makes no sense.
+    Raises:
+        UsageError: it makes no sense; the message names all that is wrong, by file and line.
+
     """
     if not _NAME.fullmatch(path.stem):
         message = f"{path}: {path.stem!r} is no name"
@@ -76,94 +89,55 @@ def load_file(path: Path) -> Scenario:
 
 
 def _load_toml(path: Path) -> Scenario:
+    file = read_toml(path, "a scenario", "see docs/scenarios.md")
+    problems: list[Problem] = []
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(
-            cause=f"{path}: cannot be read as TOML: {error}", remedy="correct the file"
-        ) from error
-    try:
-        parsed = _File.model_validate(content)
+        plan = partial(_program, _File.model_validate(file.value))
     except ValidationError as error:
-        raise _refusal(path, error, "", list(_File.model_fields)) from error
-    for index, phase in enumerate(parsed.phases):
-        # What the level gives is only known later; all else can be said now.
-        _phase(path, index, phase, None)
-    plan = partial(_program, path, parsed)
-    scenario = Scenario(name=path.stem, summary=parsed.summary, plan=plan, source=str(path))
-    _check_figures(path, scenario)
-    return scenario
+        problems += problems_in(error, _File)
+    phases = file.value.get("phases")
+    for index, given in enumerate(phases if isinstance(phases, list) else []):
+        problems += _problems_of_phase(("phases", index), given)
+    if problems:
+        raise file.refuse(*problems)
+    return Scenario(name=path.stem, summary=file.value["summary"], plan=plan, source=str(path))
 
 
-def _check_figures(path: Path, scenario: Scenario) -> None:
-    try:
-        scenario.plan(LEVELS[1])
-    except ValueError as error:
-        raise UsageError(cause=f"{path}: {error}", remedy="correct the figure") from error
+def _program(file: _File, level: Level) -> Program:
+    given = file.model_dump(exclude={"summary", "phases"}, exclude_none=True)
+    of_level: dict[str, Any] = {
+        "workers": level.workers,
+        "deadline_s": level.deadline_s,
+        "completion": level.completion,
+        "may_be_late": level.may_be_late,
+    }
+    phases = tuple(_phase(each, level) for each in file.phases)
+    return Program(**{**of_level, **given, "phases": phases})
 
 
-def _program(path: Path, parsed: _File, level: Level) -> Program:
-    return Program(
-        workers=level.workers if parsed.workers is None else parsed.workers,
-        phases=tuple(_phase(path, index, each, level) for index, each in enumerate(parsed.phases)),
-        deadline_s=level.deadline_s if parsed.deadline_s is None else parsed.deadline_s,
-        completion=level.completion if parsed.completion is None else parsed.completion,
-        may_be_late=level.may_be_late if parsed.may_be_late is None else parsed.may_be_late,
-    )
+def _phase(given: Mapping[str, Any], level: Level) -> Phase:
+    of_level: dict[str, dict[str, Any]] = {
+        "create": {"count": level.tasks, "task_s": level.task_s},
+        "chaos": {"interval_s": level.interval_s, "at_least": level.kills},
+    }
+    kind, arguments = given["do"], {k: value for k, value in given.items() if k != "do"}
+    return PHASES[kind].model_validate({**of_level.get(kind, {}), **arguments})
 
 
-def _phase(path: Path, index: int, given: Mapping[str, object], level: Level | None) -> Phase:
-    where = f"phases[{index}]."
-    arguments = dict(given)
-    kind = arguments.pop("do", None)
+def _problems_of_phase(place: Place, given: object) -> list[Problem]:
+    if not isinstance(given, dict):
+        # The model of the file has told so.
+        return []
+    kind = given.get("do")
     if not isinstance(kind, str) or kind not in PHASES:
-        raise UsageError(
-            cause=f"{path}: {where}do is {kind!r}", remedy=f"use one of {', '.join(PHASES)}"
-        )
-    known = [field.name for field in fields(PHASES[kind])]
-    for key, value in arguments.items():
-        if key not in known:
-            raise UsageError(
-                cause=f"{path}: {where}{key} = {value!r} is unknown to {kind}",
-                remedy=f"use what it takes: {', '.join(known) or 'nothing'}",
-            )
-    for key, value in _of_level(kind, level).items():
-        arguments.setdefault(key, value)
+        remedy = f"use one of: {', '.join(PHASES)}"
+        return [((*place, "do"), f"phases[{place[1]}].do is {kind!r}", remedy)]
     try:
-        # As JSON, for which strictness means neither "3" for 3 nor a list refused for a tuple.
-        text = json.dumps(arguments, default=str)
-        made: Phase = TypeAdapter(PHASES[kind]).validate_json(text, strict=True)
+        # The kind of figures that a level gives is known, and which level is not: any will do.
+        _phase(given, LEVELS[1])
     except ValidationError as error:
-        raise _refusal(path, error, where, known) from error
-    return made
-
-
-def _of_level(kind: str, level: Level | None) -> dict[str, object]:
-    """Return what a phase takes from the level unless the file says otherwise."""
-    if kind == "create":
-        return {
-            "count": level.tasks if level else 1,
-            "task_s": level.task_s if level else 1.0,
-        }
-    if kind == "chaos":
-        return {
-            "interval_s": level.interval_s if level else (1.0, 2.0),
-            "at_least": level.kills if level else 1,
-        }
-    return {}
-
-
-def _refusal(path: Path, error: ValidationError, where: str, known: list[str]) -> UsageError:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    problem = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        return UsageError(cause=f"{path}: {where}{key} is missing", remedy="give it a value")
-    if first["type"] == "extra_forbidden":
-        remedy = f"use the keys of a scenario: {', '.join(known)}"
-        return UsageError(cause=f"{path}: {where}{key} is unknown", remedy=remedy)
-    value = f"{key} = {first['input']!r}: " if key else ""
-    return UsageError(cause=f"{path}: {where}{value}{problem}", remedy="correct the file")
+        return list(problems_in(error, PHASES[kind], place))
+    return []
 
 
 def _load_python(path: Path) -> Scenario:
@@ -184,11 +158,21 @@ def _planned(path: Path, plan: Callable[[Level], object], level: Level) -> Progr
     try:
         program = plan(level)
     except Exception as error:
-        cause = traceback.format_exception_only(error)[-1].strip()
-        raise UsageError(
-            cause=f"{path}: plan(level {level.number}) failed: {cause}", remedy="correct the file"
-        ) from error
+        cause, remedy = _words(error)
+        message = f"{path}: plan(level {level.number}) failed: {cause}"
+        raise UsageError(cause=message, remedy=remedy) from error
     if not isinstance(program, Program):
         message = f"{path}: plan(level) gave {program!r:.60}, which is no Program"
         raise UsageError(cause=message, remedy="return one")
     return program
+
+
+def _words(error: Exception) -> tuple[str, str]:
+    """Return the cause and the remedy of what went wrong in a user's function."""
+    if isinstance(error, ValidationError):
+        phase = next((each for each in PHASES.values() if each.__name__ == error.title), Table)
+        _, causes, remedies = zip(*problems_in(error, phase), strict=True)
+        return f"{error.title}: {', '.join(causes)}", ", ".join(remedies)
+    if isinstance(error, WrongValueError):
+        return str(error), error.remedy
+    return traceback.format_exception_only(error)[-1].strip(), "correct the file"

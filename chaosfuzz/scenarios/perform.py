@@ -7,6 +7,7 @@ from functools import singledispatch
 from chaosfuzz.actions import scale_workers, start_database, stop_database
 from chaosfuzz.domain.action import STOP_MODES
 from chaosfuzz.domain.breaker import BreakerState
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.target import ApiService, DatabaseService
@@ -49,7 +50,9 @@ def perform(phase: Phase, stage: Stage) -> None:
 @perform.register
 def _create(phase: Create, stage: Stage) -> None:
     tagged = f" tagged {phase.tag}" if phase.tag else ""
-    stage.seams.say(f"{stage.name}: {stage.elapsed_s():.1f} s create {phase.count} tasks{tagged}")
+    stage.seams.say(
+        f"{stage.name}: {stage.elapsed_s():.1f} s create {counted(phase.count, 'task')}{tagged}"
+    )
     outcomes = stage.create(phase)
     accepted = sum(outcome is Outcome.OK for outcome in outcomes)
     if accepted < len(outcomes):
@@ -105,7 +108,8 @@ def _stop_database(phase: StopDatabase, stage: Stage) -> None:
     rows = set(stage.rows())
     running = sum(map(len, stage.at_work().values()))
     stage.do(stop_database(mode=STOP_MODES.index(phase.mode)))
-    stage.note(f"database stopped with {running} tasks at work and {len(rows)} rows in it")
+    at_work = counted(running, "task")
+    stage.note(f"database stopped with {at_work} at work and {counted(len(rows), 'row')} in it")
     calls = len(stage.monitor.calls)
     stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
     # What a client asks for meanwhile may be taken down or refused, but must not hang.
@@ -143,7 +147,8 @@ def _scale(phase: Scale, stage: Stage) -> None:
     waiting = len(stage.unfinished())
     stage.do(scale_workers(workers=phase.workers))
     now = len(stage.system.worker_names())
-    stage.note(f"scaled from {before} to {now} workers with {waiting} tasks unfinished")
+    unfinished = counted(waiting, "task")
+    stage.note(f"scaled from {before} to {counted(now, 'worker')} with {unfinished} unfinished")
     name = f"workers after scaling to {phase.workers}"
     stage.expect(name, str(now), str(phase.workers), met=now == phase.workers)
     name = f"tasks in the queue when scaling to {phase.workers}"

@@ -1,9 +1,12 @@
 """What a scenario is made of, as data. Times are seconds at speed 1."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import AfterValidator, Field
+
+from chaosfuzz.checked_toml import FromToml, Table, WrongValueError, key
 from chaosfuzz.domain.action import RETRY_STRATEGIES, STOP_MODES, TASK_TYPES
 from chaosfuzz.domain.breaker import BreakerState
 
@@ -15,173 +18,132 @@ MAX_TASKS, MAX_WORKERS, MAX_TIMES, MAX_S = 1000, 5, 100, 3600.0
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        message = f"{name} is {value:g}; use {low:g} to {high:g}"
-        raise ValueError(message)
+        raise WrongValueError(f"{name} is {value:g}", f"use {low:g} to {high:g}")
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        message = f"{name} is {value!r}; use one of {', '.join(known)}"
-        raise ValueError(message)
+def _one_of(*known: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in known:
+            raise WrongValueError(f"{value!r} is unknown", f"use one of: {', '.join(known)}")
+        return value
+
+    return AfterValidator(check)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Create:
-    """Create tasks over the API; each attempt up to `failures` fails.
-
-    With `together` none is due before all have been created, so that there is a queue. With
-    `outlasts` they work, at any speed, for longer than a lease or a start may take; deadlines
-    come later by that.
-    """
-
-    count: int
-    task_s: float = 1.0
-    tag: str = ""
-    task_type: str = TASK_TYPES[0]
-    failures: int = 0
-    retry: str = "fixed"
-    together: bool = False
-    outlasts: bool = False
-
-    def __post_init__(self) -> None:
-        _within("count", self.count, 1, MAX_TASKS)
-        _within("task_s", self.task_s, 0, MAX_S)
-        _within("failures", self.failures, 0, 100)
-        _one_of("task_type", self.task_type, TASK_TYPES)
-        _one_of("retry", self.retry, RETRY_STRATEGIES)
+Seconds = Annotated[float, Field(ge=0, le=MAX_S)]
+Interval = Annotated[float, Field(ge=0.001, le=MAX_S)]
+Times = Annotated[int, Field(ge=1, le=MAX_TIMES)]
+TaskType = Annotated[str, _one_of(*TASK_TYPES)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwaitTasks:
+class Create(Table):
+    """Create tasks over the API."""
+
+    count: int = key("how many tasks", ge=1, le=MAX_TASKS)
+    task_s: Seconds = key("how long each task works", 1.0)
+    tag: str = key("tag of these tasks", "")
+    task_type: TaskType = key("type of these tasks", TASK_TYPES[0])
+    failures: int = key("how many attempts of each task fail", 0, ge=0, le=100)
+    retry: Annotated[str, _one_of(*RETRY_STRATEGIES)] = key("strategy of retries", "fixed")
+    together: bool = key("none is due before all are created", default=False)
+    outlasts: bool = key(
+        "each works, at any speed, for longer than a lease or a start may take; deadlines come "
+        "later by that",
+        default=False,
+    )
+
+
+class AwaitTasks(Table):
     """Go on as soon as all tasks (of the tag) are done, or the scenario's deadline has passed."""
 
-    tag: str = ""
+    tag: str = key("tag of the tasks, all tasks if empty", "")
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwaitShare:
-    """Go on as soon as this share of all tasks created so far is done, or the time is over."""
+class AwaitShare(Table):
+    """Go on as soon as a share of all tasks created so far is done, or the time is over."""
 
-    share: float
-    at_most_s: float
-
-    def __post_init__(self) -> None:
-        _within("share", self.share, 0, 1)
-        _within("at_most_s", self.at_most_s, 0, MAX_S)
+    share: float = key("the share", ge=0, le=1)
+    at_most_s: Seconds = key("how long to wait at most")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wait:
+class Wait(Table):
     """Let the system go on for a while."""
 
-    for_s: float
-
-    def __post_init__(self) -> None:
-        _within("for_s", self.for_s, 0, MAX_S)
+    for_s: Seconds = key("how long")
 
 
-@dataclass(frozen=True, kw_only=True)
-class KillWorker:
-    """Kill, so many times, a worker that has tasks in its hands; start it again later."""
+class KillWorker(Table):
+    """Kill a worker that executes tasks, and start it again later."""
 
-    times: int = 1
-    down_s: float = 2.0
-    restart: bool = True
-
-    def __post_init__(self) -> None:
-        _within("times", self.times, 1, MAX_TIMES)
-        _within("down_s", self.down_s, 0, MAX_S)
+    times: Times = key("how often", 1)
+    down_s: Seconds = key("how long until it is started again", 2.0)
+    restart: bool = key("false: it stays dead", default=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chaos:
-    """Kill workers that are at work, again and again, until all tasks are done.
+class Chaos(Table):
+    """Kill workers that execute tasks, again and again, until all tasks are done.
 
     The time between kills is drawn from `interval_s`, and shortened where the work would be done
     before `at_least` kills.
     """
 
-    interval_s: tuple[float, float]
-    at_least: int = 1
-    down_s: float = 2.0
+    interval_s: Annotated[tuple[Interval, Interval], FromToml] = key(
+        "shortest and longest time between kills"
+    )
+    at_least: int = key("how many kills", 1, ge=0, le=MAX_TIMES)
+    down_s: Seconds = key("how long until a worker is started again", 2.0)
 
-    def __post_init__(self) -> None:
-        low, high = self.interval_s
-        _within("interval_s[0]", low, 0.001, MAX_S)
-        _within("interval_s[1]", high, low, MAX_S)
-        _within("at_least", self.at_least, 0, MAX_TIMES)
-        _within("down_s", self.down_s, 0, MAX_S)
-
-
-@dataclass(frozen=True, kw_only=True)
-class KillServer:
-    """Kill the HTTP server, so many times, and start it again."""
-
-    times: int = 1
-    down_s: float = 1.0
-
-    def __post_init__(self) -> None:
-        _within("times", self.times, 1, MAX_TIMES)
-        _within("down_s", self.down_s, 0, MAX_S)
+    @classmethod
+    def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """Refuse an interval that ends before it begins."""
+        match given.get("interval_s"):
+            case [int() | float() as low, int() | float() as high] if high < low:
+                yield "interval_s", f"it ends at {high:g}, before {low:g}", "put the shorter first"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StopDatabase:
+class KillServer(Table):
+    """Kill the HTTP server, and start it again."""
+
+    times: Times = key("how often", 1)
+    down_s: Seconds = key("how long until it is started again", 1.0)
+
+
+class StopDatabase(Table):
     """Stop the database while the API is being asked, and start it again."""
 
-    down_s: float = 10.0
-    mode: str = "fast"
-
-    def __post_init__(self) -> None:
-        _within("down_s", self.down_s, 0, MAX_S)
-        _one_of("mode", self.mode, STOP_MODES)
+    down_s: Seconds = key("how long until it is started again", 10.0)
+    mode: Annotated[str, _one_of(*STOP_MODES)] = key("how it is stopped", "fast")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """Have so many workers: start those that are missing, end the others in order."""
+class Scale(Table):
+    """Start the workers that are missing, or end the surplus ones in order."""
 
-    workers: int
-
-    def __post_init__(self) -> None:
-        _within("workers", self.workers, 1, MAX_WORKERS)
+    workers: int = key("how many workers there are then", ge=1, le=MAX_WORKERS)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwaitBreaker:
-    """Wait until the circuit breaker of a task type is in a state; it is a failure if it is not."""
+class AwaitBreaker(Table):
+    """Wait until the circuit breaker of a task type is in a state; fail if it never is."""
 
-    task_type: str
-    state: str
-    within_s: float
-
-    def __post_init__(self) -> None:
-        _one_of("task_type", self.task_type, TASK_TYPES)
-        _one_of("state", self.state, tuple(state.value for state in BreakerState))
-        _within("within_s", self.within_s, 0, MAX_S)
+    task_type: TaskType = key("the task type")
+    state: Annotated[str, _one_of(*BreakerState)] = key("the state")
+    within_s: Seconds = key("how long to wait at most")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExpectKept:
-    """The breaker of the task type is open now, and no task of the tag has been begun."""
+class ExpectKept(Table):
+    """Expect the breaker of the task type to be open, and no task of the tag to have begun."""
 
-    task_type: str
-    tag: str
-
-    def __post_init__(self) -> None:
-        _one_of("task_type", self.task_type, TASK_TYPES)
+    task_type: TaskType = key("the task type")
+    tag: str = key("tag of the tasks")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckApi:
+class CheckApi(Table):
     """Run the checks of every path of the API; all must succeed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckAdmin:
+class CheckAdmin(Table):
     """Have an administrator count the tasks of a tag; the count must be that of the scenario."""
 
-    tag: str
+    tag: str = key("tag of the tasks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +153,8 @@ class Call:
     function: Callable[["Stage"], None]
 
 
-Phase = (
+# The phases that a TOML file can name.
+TomlPhase = (
     Create
     | AwaitTasks
     | AwaitShare
@@ -205,15 +168,17 @@ Phase = (
     | ExpectKept
     | CheckApi
     | CheckAdmin
-    | Call
 )
+Phase = TomlPhase | Call
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """Phases in order, and what must come of them by the deadline, counted from the first task.
+    """Phases in order, and the share of tasks to complete by the deadline.
 
-    With `may_be_late` tasks completed after the deadline count too, as a pass that was late.
+    The deadline counts from the first task. At least `completion` must be completed by then; with
+    `may_be_late` tasks completed later count too, and the result is then PASS*. If more than
+    `at_most` is completed by then, the load did not overload the system: NOT OVERLOADED.
     """
 
     workers: int
@@ -221,15 +186,16 @@ class Program:
     deadline_s: float
     completion: float = 1.0
     may_be_late: bool = False
+    at_most: float = 1.0
     steady_memory: bool = False
 
     def __post_init__(self) -> None:
         _within("workers", self.workers, 1, MAX_WORKERS)
         _within("deadline_s", self.deadline_s, 0.001, MAX_S)
         _within("completion", self.completion, 0, 1)
+        _within("at_most", self.at_most, self.completion, 1)
         if not self.phases:
-            message = "phases is empty; give at least one"
-            raise ValueError(message)
+            raise WrongValueError("phases is empty", "give at least one")
         # Whoever writes scenarios in Python may do without a type checker.
         given: tuple[object, ...] = self.phases
         for phase in given:

@@ -38,7 +38,7 @@ class ScenarioRunner:
     def run(self, scenario: Scenario, level: Level) -> ScenarioResult:
         """Run and grade; raises InfrastructureError if the harness failed.
 
-        Raises KeyboardInterrupt when it was asked to stop.
+        Raises Stopped when it was asked to stop.
         """
         result = self._run(scenario, level)
         for _ in range(TRIES - 1):

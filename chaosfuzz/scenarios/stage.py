@@ -8,6 +8,7 @@ from collections.abc import Callable
 from chaosfuzz.actions import make_step
 from chaosfuzz.domain.action import RETRY_STRATEGIES, TASK_TYPES
 from chaosfuzz.domain.breaker import BreakerState
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.outcome import Outcome, Reply
@@ -113,7 +114,7 @@ class Stage(Loop):
                 tag=wanted.tag,
             )
             outcomes.append(self.create_task(request, service))
-            self.raise_if_stopped()
+            self.parts.stop.check()
             # Tasks are to pile up: looking after each would let the workers keep pace.
             if request.number % LOOK_AFTER == 0:
                 self.observe()
@@ -200,8 +201,8 @@ class Stage(Loop):
         workers = len(self.system.worker_names())
         deadline = f"{self.elapsed_s():.0f} s of {self.deadline_s():.0f} s"
         self.seams.show(
-            f"{self.name}: {done} of {len(tasks)} done, {running} running, {workers} workers, "
-            f"{deadline}"
+            f"{self.name}: {done} of {len(tasks)} done, {running} running, "
+            f"{counted(workers, 'worker')}, {deadline}"
         )
 
     def elapsed_s(self) -> float:

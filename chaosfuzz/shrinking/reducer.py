@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chaosfuzz.domain.case import Needed, Rate
 from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import Stopped
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.shrinking.candidates import without
@@ -60,7 +61,7 @@ class Reducer:
     def shrink(self, schedule: Schedule, failure: Failure) -> Shrunk:
         """Return the smallest schedule found within the budget, confirmed as far as it allows.
 
-        KeyboardInterrupt ends reduction as a spent budget does; what else the runner raises
+        Stopped ends reduction as a spent budget does; what else the runner raises
         passes through. A failure that never shows again comes back with the rate 0 of n.
         """
         self._trials = Trials(
@@ -77,7 +78,7 @@ class Reducer:
         exhausted = False
         try:
             rate, needed = self._work()
-        except (BudgetSpentError, KeyboardInterrupt) as stopped:
+        except (BudgetSpentError, Stopped) as stopped:
             exhausted = True
             if isinstance(stopped, BudgetSpentError):
                 needed = self._measure_what_is_left()
@@ -223,7 +224,7 @@ class Reducer:
                     patience=CONFIRMATION_ATTEMPTS,
                 )
                 needed = self._find_needed() if rate.violations else ()
-        except (BudgetSpentError, KeyboardInterrupt):
+        except (BudgetSpentError, Stopped):
             pass
         finally:
             self._confirmations += self._trials.spent - before

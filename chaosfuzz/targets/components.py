@@ -5,15 +5,15 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.moment import CLIENT, Moment
-from chaosfuzz.domain.target import Exit
-from chaosfuzz.domain.wire import Grip, Request, Trap, Wire
+from chaosfuzz.domain.wire import Intervention, Request, Trap, Wire
 from chaosfuzz.targets.restarting import Restarts
 
 SERVER = "server-1"
@@ -58,6 +58,35 @@ class Process(Protocol):
         ...
 
 
+class ServerPlace(Protocol):
+    """Where the HTTP server of a system listens, also while it is down."""
+
+    @property
+    def host(self) -> str:
+        """The address."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """The port."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerPlace:
+    """Where a server in a container listens; address and port are the container's own."""
+
+    host: str
+    number: int
+
+    def close(self) -> None:
+        """Nothing: they go with the container."""
+
+
 class ComponentSystem(ABC):
     """Implements what a system does to its components, whatever they are.
 
@@ -73,7 +102,7 @@ class ComponentSystem(ABC):
         self._paused: set[str] = set()
         self._frozen: set[str] = set()
         self._held: dict[str, threading.Timer] = {}
-        self._exits: list[Exit] = []
+        self._exits: list[ProcessExit] = []
         self._restarts = Restarts("never")
 
     @abstractmethod
@@ -100,7 +129,7 @@ class ComponentSystem(ABC):
         """Return what is known of the end of a component beside its exit code."""
         return ""
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         """Return what ended since the last call; raises InfrastructureError for the wire's own."""
         if self._wire is not None:
             self._wire.check()
@@ -225,7 +254,7 @@ class ComponentSystem(ABC):
                 return False
             ending.cancel()
             if self._wire is not None and component not in self._frozen:
-                self._wire.thaw(component)
+                self._wire.unfreeze(component)
         return True
 
     def end_stranded(self, component: str) -> None:
@@ -237,7 +266,7 @@ class ComponentSystem(ABC):
         self,
         component: str,
         moment: Moment,
-        grip: Grip,
+        intervention: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
@@ -248,13 +277,15 @@ class ComponentSystem(ABC):
             return None
 
         def note() -> None:
-            if grip is Grip.FREEZE:
+            if intervention is Intervention.FREEZE:
                 self._frozen.add(component)
             sprung()
 
-        return self._wire.set_trap(component, moment, grip, note, hold_ms=hold_ms, about=about)
+        return self._wire.set_trap(
+            component, moment, intervention, note, hold_ms=hold_ms, about=about
+        )
 
-    def let_go(self, component: str) -> None:
+    def unfreeze(self, component: str) -> None:
         """Thaw what a trap froze, unless it has been paused since: then when it is resumed."""
         with self._lock:
             if component not in self._paused:
@@ -283,7 +314,7 @@ class ComponentSystem(ABC):
         for name in names:
             self.await_ready(name, self._children[name])
 
-    def _with_restart(self, ended: Exit) -> Exit:
+    def _with_restart(self, ended: ProcessExit) -> ProcessExit:
         delay_s = self._restarts.note(ended)
         if delay_s is None:
             return ended
@@ -299,7 +330,7 @@ class ComponentSystem(ABC):
         if component in self._frozen:
             self._frozen.discard(component)
             if self._wire is not None and component not in self._held:
-                self._wire.thaw(component)
+                self._wire.unfreeze(component)
 
     def _launch(self, component: str) -> None:
         self._ordered.discard(component)
@@ -313,7 +344,7 @@ class ComponentSystem(ABC):
         if child is None or child.exit_code is None:
             return
         self._exits.append(
-            Exit(
+            ProcessExit(
                 component=component,
                 pid=child.pid,
                 exit_code=child.exit_code,

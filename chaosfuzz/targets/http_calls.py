@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chaosfuzz.domain.history import Health
 from chaosfuzz.domain.outcome import Reception, Reply
 
 
@@ -77,6 +78,34 @@ class HttpCalls:
         """Return a connection that is still to be made."""
         # Plain sockets: httpx takes 3 ms a request where this takes 1, 30 times a schedule.
         return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
+
+
+class HealthInquiry:
+    """A question after health under way; what else is to be read can be read meanwhile."""
+
+    def __init__(self, connection: http.client.HTTPConnection, path: str) -> None:
+        self._connection = connection
+        self._failed: Exception | None = None
+        try:
+            connection.connect()
+            connection.request("GET", path, headers={"Connection": "close"})
+        except (OSError, http.client.HTTPException) as error:
+            self._failed = error
+
+    def answer(self) -> Health:
+        """Wait for the answer, up to the deadline of a request."""
+        try:
+            if self._failed is not None:
+                raise self._failed
+            response = self._connection.getresponse()
+            response.read()
+        except TimeoutError:
+            return Health.TIMED_OUT
+        except (OSError, http.client.HTTPException):
+            return Health.UNREACHABLE
+        finally:
+            self._connection.close()
+        return Health.WELL if 200 <= response.status < 300 else Health.UNWELL
 
 
 def silent(reception: Reception, error: BaseException | str, sent_ns: int) -> Reply:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection
 
 from chaosfuzz.domain.abilities import Restart
-from chaosfuzz.domain.target import Exit
+from chaosfuzz.domain.history import ProcessExit
 
 FIRST_DELAY_S = 0.2
 # As Docker's engine begins.
@@ -44,7 +44,7 @@ class Restarts:
         """Take note that a component is asked politely, and is meant to stay down."""
         self._asked.add(component)
 
-    def note(self, gone: Exit) -> float | None:
+    def note(self, gone: ProcessExit) -> float | None:
         """Take note of an end; return after how many seconds it is undone, None if it is not."""
         self._due_s.pop(gone.component, None)
         meant = gone.ordered and (

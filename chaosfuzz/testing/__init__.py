@@ -1,4 +1,7 @@
-"""What the author of a target runs with pytest, to see that it keeps the protocol's promises.
+"""Public tools for tests of what you add to chaosfuzz.
+
+`HistoryBuilder` builds the history of a run by hand, for tests of an invariant
+(docs/invariants.md). `TargetConformance` is a suite of tests for a target (docs/targets.md):
 
     from chaosfuzz.testing import TargetConformance
 
@@ -8,9 +11,10 @@
         def target(cls):
             return MyTarget()
 
-Tests of abilities that the target's systems do not have are skipped, and say so.
+A test of an ability that the target's systems do not have is skipped and names the ability.
 """
 
 from chaosfuzz.testing.conformance import TargetConformance
+from chaosfuzz.testing.history import HistoryBuilder
 
-__all__ = ["TargetConformance"]
+__all__ = ["HistoryBuilder", "TargetConformance"]

@@ -1,4 +1,4 @@
-"""The conformance suite of targets."""
+"""Tests that every target has to pass."""
 
 import threading
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.fault import NoJournal
 from chaosfuzz.domain.moment import Moment
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import (
     BackendTerminable,
     DatabaseStoppable,
@@ -37,14 +38,14 @@ from chaosfuzz.domain.target import (
 )
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.domain.wire import Disconnectable, Grip, Trappable
+from chaosfuzz.domain.wire import Disconnectable, Intervention, Trappable
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.testing.driving import WORKER, Driver
 
 WORK_MS = 150
-# A machine that stands still leaves a run undecided.
+# A run is undecided if the machine stands still; so often it is repeated. Chosen by hand.
 DECIDING_RUNS = 3
-# What a system has to be able to do for an action to be offered.
+# The protocol that a system with an ability implements.
 PROTOCOLS: dict[Ability, type] = {
     Ability.TASKS: TaskService,
     Ability.TASK_OPERATIONS: TaskOperations,
@@ -60,7 +61,7 @@ PROTOCOLS: dict[Ability, type] = {
 
 
 class TargetConformance:
-    """Subclass it, and give the fixture `target`."""
+    """The suite. Subclass it and define the fixture `target` (see chaosfuzz.testing)."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -72,13 +73,13 @@ class TargetConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def description(cls, target: Target) -> TargetDescription:
-        """Return what the target says of itself."""
+        """Return the description of the target."""
         return target.description
 
     @pytest.fixture(scope="class")
     @classmethod
     def lane(cls, target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-        """Return a lane, warm for all tests; a target that runs schedules itself has none."""
+        """Return one lane for all tests; skip them if the target runs schedules itself."""
         if not hasattr(target, "lane"):
             pytest.skip("the target has no lanes")
         with closing(target.lane(0, tmp_path_factory.mktemp("lane"))) as lane:
@@ -87,10 +88,10 @@ class TargetConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def runner(cls, request: pytest.FixtureRequest) -> Iterator[Runner]:
-        """Return what runs schedules; override it for a target that does so itself."""
+        """Return a runner of schedules. Override it for a target that runs schedules itself."""
         lane: Lane = request.getfixturevalue("lane")
         judge = InvariantJudge(load_invariants(default_directories()))
-        runner = ScheduleRunner(lane, judge, NoJournal(), threading.Event())
+        runner = ScheduleRunner(lane, judge, NoJournal(), StopSignal())
         yield runner
         runner.stalls.close()
 
@@ -102,11 +103,11 @@ class TargetConformance:
 
     @pytest.fixture
     def driver(self, system: System) -> Driver:
-        """Return what drives the system."""
+        """Return a driver of the system."""
         return Driver(system)
 
     def test_it_describes_itself(self, description: TargetDescription) -> None:
-        """Name, actions of the catalogue, and a contract whose bounds are bounds."""
+        """It has a name, actions that exist, and a contract with bounds above 0."""
         assert description.name
         assert description.summary
         assert isinstance(description.contract, Contract)
@@ -119,7 +120,7 @@ class TargetConformance:
             create_tasks.parameter(name)
 
     def test_what_breaks_can_be_mended(self, description: TargetDescription) -> None:
-        """Every action that heals one that is offered is offered too."""
+        """It offers the action that heals each action it offers."""
         for action in all_actions():
             for healed in set(action.heals) & set(description.actions):
                 assert action.name in description.actions, f"{action.name} heals {healed}"
@@ -127,14 +128,14 @@ class TargetConformance:
     def test_its_systems_can_do_what_it_offers(
         self, description: TargetDescription, system: System
     ) -> None:
-        """Each action is backed by an ability."""
+        """Its systems have the ability that each action it offers needs."""
         for name in description.actions:
             for ability in find_action(name).abilities & PROTOCOLS.keys():
                 needed = PROTOCOLS[ability]
                 assert isinstance(system, needed), f"{name} needs {needed.__name__}"
 
     def test_a_fresh_system_has_its_workers_and_nothing_to_do(self, lane: Lane) -> None:
-        """As many workers as asked for, an empty queue, an empty ledger, and no exits."""
+        """A fresh system has the workers asked for, no tasks, no executions and no exits."""
         for workers in (1, 2):
             with closing(lane.open(workers)) as system:
                 assert list(system.worker_names()) == [f"worker-{n + 1}" for n in range(workers)]
@@ -143,7 +144,7 @@ class TargetConformance:
                 assert list(system.exits()) == []
 
     def test_a_task_is_seen_done_once(self, driver: Driver) -> None:
-        """Queue and ledger agree on a task: one row, one execution by a worker, one id."""
+        """A task has one row in the queue and one execution in the ledger, with the same id."""
         token = driver.ask(duration_ms=WORK_MS)
         driver.wait_done(token)
         (row,) = driver.rows(token)
@@ -152,11 +153,11 @@ class TargetConformance:
         assert run.component == WORKER
         assert run.task_id == row.task_id
         assert run.end_ns is not None
-        # What ran for so long by the handler's clock did so by the harness's, give or take.
+        # The ledger's times differ from the handler's clock by less than a fifth.
         assert (run.end_ns - run.start_ns) / 1e6 >= 0.8 * WORK_MS
 
     def test_systems_are_apart(self, lane: Lane) -> None:
-        """Nothing of one schedule is seen in the next."""
+        """A fresh system holds nothing of the one before."""
         with closing(lane.open(1)) as system:
             Driver(system).works()
         with closing(lane.open(1)) as system:
@@ -165,7 +166,7 @@ class TargetConformance:
 
     @pytest.mark.parametrize("graceful", [False, True])
     def test_a_killed_worker_is_gone_and_comes_back(self, driver: Driver, graceful: bool) -> None:
-        """Kill and start say whether they did anything; the exit was ordered."""
+        """Kill and start return whether they had an effect; the exit is recorded as ordered."""
         system = driver.ability(Killable)
         assert system.kill(WORKER, graceful=graceful)
         assert list(driver.system.worker_names()) == []
@@ -179,7 +180,7 @@ class TargetConformance:
         driver.works()
 
     def test_a_paused_worker_stands_still_until_resumed(self, driver: Driver) -> None:
-        """Pause and resume say whether they did anything; nothing runs meanwhile."""
+        """Pause and resume return whether they had an effect; a paused worker runs no task."""
         system = driver.ability(Pausable)
         assert not system.resume(WORKER), "it was not paused"
         assert system.pause(WORKER)
@@ -193,7 +194,7 @@ class TargetConformance:
     def test_a_stopped_database_cannot_be_read_until_started(
         self, driver: Driver, description: TargetDescription
     ) -> None:
-        """While it is down tasks are not known; what was there is there again."""
+        """While the database is down tasks are unknown; afterwards they are there again."""
         if stop_database.name not in description.actions:
             pytest.skip("the target does not offer it")
         system = driver.ability(DatabaseStoppable)
@@ -205,11 +206,11 @@ class TargetConformance:
         assert not system.start_database(), "it was up"
         driver.wait(
             lambda: len(driver.system.observe(ask_health=False).tasks or ()) >= 1,
-            "what was in the queue is there again",
+            "the queue holds its tasks again",
         )
 
     def test_a_worker_survives_being_cut_off(self, driver: Driver) -> None:
-        """Cut, hold and release say whether they did anything."""
+        """Cut, hold and release return whether they had an effect."""
         system = driver.ability(Disconnectable)
         assert not system.cut("worker-5"), "there is no such worker"
         assert not system.release(WORKER), "it is not held"
@@ -220,11 +221,11 @@ class TargetConformance:
         assert system.cut(WORKER)
 
     def test_no_session_of_nobody_is_ended(self, driver: Driver) -> None:
-        """A component that is not there has none."""
+        """Ending a session of a component that does not exist returns False."""
         assert not driver.ability(BackendTerminable).terminate_backend("worker-5", 0)
 
     def test_moments_come(self, driver: Driver) -> None:
-        """What a worker asked for one task it asks for the next, and can be struck then."""
+        """A worker's requests for one task come again for the next, and faults can strike there."""
         system = driver.ability(Trappable)
         driver.works()
         events = {r.event for r in system.requests() if r.component == WORKER}
@@ -232,7 +233,9 @@ class TargetConformance:
             pytest.skip("no request of the worker is seen")
         sprung = threading.Event()
         traps = [
-            system.set_trap(WORKER, Moment(event=event), Grip.FREEZE, sprung.set, hold_ms=1000)
+            system.set_trap(
+                WORKER, Moment(event=event), Intervention.FREEZE, sprung.set, hold_ms=1000
+            )
             for event in sorted(events)
         ]
         token = driver.ask()
@@ -240,13 +243,13 @@ class TargetConformance:
         for trap in traps:
             assert trap is not None
             trap.release()
-        system.let_go(WORKER)
+        system.unfreeze(WORKER)
         driver.wait_done(token)
 
     def test_an_undisturbed_schedule_holds(
         self, runner: Runner, description: TargetDescription
     ) -> None:
-        """No invariant finds anything where nothing is broken."""
+        """No invariant finds anything in a run without faults."""
         if create_tasks.name not in description.actions:
             pytest.skip("the target takes no tasks")
         load = create_tasks(count=4, duration_ms=20)
@@ -263,7 +266,7 @@ class TargetConformance:
     def test_every_fault_offered_can_be_done_and_healed(
         self, runner: Runner, description: TargetDescription, name: str
     ) -> None:
-        """Whatever the verdict, the harness does not fail."""
+        """A run with the fault ends with a verdict, and the harness does not fail."""
         if name not in description.actions:
             pytest.skip("the target does not offer it")
         steps = [find_action(name)(), wait(ms=5)]

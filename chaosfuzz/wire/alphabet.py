@@ -1,4 +1,4 @@
-"""What a target says to its database in undisturbed runs, and which of it is background."""
+"""Learn from undisturbed runs which requests a target makes, and which of them are background."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,20 +16,21 @@ _TRANSACTION_CONTROL = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
 )
 _FIRST_SERVER_ERROR = 500
-_ENDED_BADLY = frozenset({"SKIPPED", "CUT"})
+_WITHOUT_REPLY = frozenset({"SKIPPED", "CUT"})
 # A command tag is never a number alone.
 _HTTP_STATUS = re.compile(r"[1-5]\d\d")
+# Five letters, as in BEGIN, are a command tag.
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}(?<![A-Z]{5})")
-# How often a key comes while nothing is to be done before that is taken for its nature.
+# Chosen by hand: a request that comes twice in one run while the target is idle comes periodically.
 _IDLE_REPETITIONS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
-    """One event of a reference run.
+class LearnedRequest:
+    """One request of an undisturbed run.
 
-    `role` is the component without its number (keys of all workers are one alphabet),
-    `completion` the command tag, `is_idle` whether the target had nothing to do then.
+    `role` is the component's name without its number. `is_idle` says whether the target had no
+    task to run when the request came.
     """
 
     role: str
@@ -39,75 +40,66 @@ class Sighting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """One key of a role. `counts` has its occurrences by run, `fruitful_counts` those of effect.
+class KeyStatistics:
+    """How often the requests of one role with one key came, in each run.
 
-    Fruitful is an occurrence that changed or returned a row. A key is background if a fault at
-    it says little: housekeeping, pings, HTTP requests that change nothing by their method (such as
-    those after health), transaction control without writes, and whatever comes again and again
-    while the target is idle, unless it bears fruit only when there is work.
+    `effect_counts` counts the requests that had an effect, `idle_counts` those that came while
+    the target was idle. `is_background` says that a fault at such a request tests little.
     """
 
     role: str
     key: str
-    counts: tuple[int, ...]
-    fruitful_counts: tuple[int, ...]
+    effect_counts: tuple[int, ...]
     idle_counts: tuple[int, ...]
     is_background: bool
 
 
-def learn(traces: Sequence[Iterable[Sighting]]) -> tuple[Letter, ...]:
-    """Learn from reference runs, each given as its sightings in order of their coming.
-
-    The letters are in the order in which they first came.
-    """
-    runs = [tuple(trace) for trace in traces]
-    names = dict.fromkeys((seen.role, seen.key) for run in runs for seen in run)
-    return tuple(_letter(role, key, runs) for role, key in names)
+def learn(runs: Sequence[Sequence[LearnedRequest]]) -> tuple[KeyStatistics, ...]:
+    """Return statistics of each key, in the order in which the keys first came."""
+    names = dict.fromkeys((request.role, request.key) for run in runs for request in run)
+    return tuple(_statistics(role, key, runs) for role, key in names)
 
 
-def is_fruitful(completion: str) -> bool:
-    """Say whether a completion tells of a row changed or returned, or does not tell of rows.
+def had_effect(completion: str) -> bool:
+    """Say whether a request that ended so had an effect.
 
-    An HTTP request counts if the server answered and did not fail: with a status below 500.
+    An SQL statement had one if it changed or returned a row, or if its command tag has no number
+    of rows. An HTTP request had one if its status is below 500. A request that ended with an
+    SQLSTATE, and one that was skipped or cut, had none.
     """
     if _HTTP_STATUS.fullmatch(completion):
         return int(completion) < _FIRST_SERVER_ERROR
-    if completion in _ENDED_BADLY or _SQLSTATE.fullmatch(completion):
+    if completion in _WITHOUT_REPLY or _SQLSTATE.fullmatch(completion):
         return False
     last = completion.rpartition(" ")[2]
     return not last.isdigit() or int(last) > 0
 
 
-def is_ping(key: str) -> bool:
-    """Say whether a key is a query of nothing, such as SELECT 1."""
-    return key.partition(" [")[0] == "SELECT"
-
-
 def is_housekeeping(key: str) -> bool:
-    """Say whether a key is about connections, settings or transactions and writes nothing."""
+    """Say whether a request with this key can change no task, whatever its data is.
+
+    Such requests are about connections, settings and listening, a query of no table (SELECT 1),
+    the control of a transaction that wrote nothing, and an HTTP request with a safe method.
+    """
     words = key.partition(" [")[0].split(" ")
     if words[0] in _TRANSACTION_CONTROL:
         # With a write, the key names it: `COMMIT of UPDATE tasks ...`.
         return len(words) < 2 or words[1] != "of"
-    return words[0] in _ALWAYS_BACKGROUND or is_ping(key) or is_safe(key)
+    return words[0] in _ALWAYS_BACKGROUND or words == ["SELECT"] or is_safe(key)
 
 
-def _letter(role: str, key: str, runs: Sequence[Sequence[Sighting]]) -> Letter:
-    of_key = [[seen for seen in run if (seen.role, seen.key) == (role, key)] for run in runs]
-    idle_counts = tuple(sum(seen.is_idle for seen in run) for run in of_key)
-    fruit = [seen for run in of_key for seen in run if is_fruitful(seen.completion)]
-    return Letter(
+def _statistics(role: str, key: str, runs: Iterable[Sequence[LearnedRequest]]) -> KeyStatistics:
+    of_key = [[each for each in run if (each.role, each.key) == (role, key)] for run in runs]
+    idle_counts = tuple(sum(each.is_idle for each in run) for run in of_key)
+    effective = [[each for each in run if had_effect(each.completion)] for run in of_key]
+    is_periodic = max(idle_counts) >= _IDLE_REPETITIONS
+    # A claim is periodic too, but it has an effect only when there is a task to claim. A
+    # heartbeat has an effect while the target is idle, and a look for expired leases never.
+    is_claim = any(effective) and not any(each.is_idle for run in effective for each in run)
+    return KeyStatistics(
         role=role,
         key=key,
-        counts=tuple(map(len, of_key)),
-        fruitful_counts=tuple(sum(is_fruitful(seen.completion) for seen in run) for run in of_key),
+        effect_counts=tuple(map(len, effective)),
         idle_counts=idle_counts,
-        is_background=is_housekeeping(key)
-        or (
-            max(idle_counts) >= _IDLE_REPETITIONS
-            # A heartbeat changes its row idle or not, a poll finds nothing; a claim that is
-            # polled for bears fruit when there is work and only then.
-            and (not fruit or any(seen.is_idle for seen in fruit))
-        ),
+        is_background=is_housekeeping(key) or (is_periodic and not is_claim),
     )

@@ -1,4 +1,7 @@
-"""Decoding Bind messages and data rows; only done when somebody asks."""
+"""Decode the bodies of Bind and DataRow messages.
+
+Bodies are stored as received and decoded only when their values are needed.
+"""
 
 import struct
 
@@ -17,7 +20,8 @@ def split_bind(body: bytes) -> tuple[bytes, bytes]:
 def parameters(body: bytes) -> tuple[Value, ...]:
     """Return a Bind body's parameters: text format as str, binary as bytes, NULL as None.
 
-    Of a body that was cut off, the parameters that are there in full.
+    Of a body over 64 kB only the beginning is stored; the parameters that are complete in it are
+    returned.
     """
     try:
         return _parameters(body)[0]
@@ -26,7 +30,10 @@ def parameters(body: bytes) -> tuple[Value, ...]:
 
 
 def result_formats(body: bytes) -> tuple[int, ...]:
-    """Return the result formats a Bind body asks for (0 text, 1 binary; one stands for all)."""
+    """Return the result formats of a Bind body (0 text, 1 binary).
+
+    A single format holds for all columns; no format means text.
+    """
     try:
         _values, offset = _parameters(body)
         return _formats(body, offset)[0]
@@ -35,7 +42,7 @@ def result_formats(body: bytes) -> tuple[int, ...]:
 
 
 def row(body: bytes, formats: tuple[int, ...]) -> tuple[Value, ...] | None:
-    """Return the values of a DataRow body, None if it was cut off."""
+    """Return the values of a DataRow body; None if the body is incomplete."""
     try:
         (count,) = _read_count(body)
         values, _offset = _values(body, 2, count, formats)

@@ -1,31 +1,25 @@
-"""A component as the proxy sees it: a listening port, incarnations, and its connections."""
+"""A component as the proxy sees it: a listening port and the connections to it."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable
-from enum import Enum
 
 from chaosfuzz.wire.connection import Connection
-from chaosfuzz.wire.event import Event
-from chaosfuzz.wire.intervention import Controller, LetPass, Strike
-from chaosfuzz.wire.link import Link
-from chaosfuzz.wire.requests import Request
-from chaosfuzz.wire.side import Side
-from chaosfuzz.wire.statement import Classifier
+from chaosfuzz.wire.endpoint import Endpoint
+from chaosfuzz.wire.event import Event, RequestKind
+from chaosfuzz.wire.rules import RuleController
+from chaosfuzz.wire.statement import Classifier, Statement
 
 Upstream = tuple[str, int] | str
 _BACKLOG = 128
 
 
-class _State(Enum):
-    RUNNING = "running"
-    FROZEN = "frozen"
-    STRUCK = "struck"
-
-
 class Component:
-    """Lives on its event loop; counts keys over all its connections."""
+    """Accepts a component's connections and counts its events by key, over all of them.
+
+    All methods run on the proxy's event loop. `upstream` is where the server listens: host and
+    port, or the path of a unix socket; a change holds for connections made later.
+    """
 
     def __init__(
         self,
@@ -33,166 +27,138 @@ class Component:
         upstream: Upstream,
         classifier: Classifier,
         report: Callable[[str, BaseException], None],
-        protocol: "Callable[[Component, int], Link]" = Connection,
+        protocol: "Callable[[Component, int], Connection]",
     ) -> None:
         self.name = name
+        self.upstream = upstream
+        self.port = 0
         self.incarnation = 0
         self.classifier = classifier
-        self.controller: Controller = LetPass()
+        self.controller = RuleController()
         self.report = report
         self._protocol = protocol
-        self._upstream = upstream
         self._refused_ports: set[int] = set()
-        self._state = _State.RUNNING
-        self._connections: dict[Link, None] = {}
+        self._is_frozen = False
+        self._connections: dict[Connection, None] = {}
         self._last_number = 0
         self._counts: Counter[str] = Counter()
-        self._totals: Counter[str] = Counter()
         self._listener: asyncio.Server | None = None
         self._loop = asyncio.get_running_loop()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Listen at an address; return the port."""
-        self._listener = await self._loop.create_server(self._accept, host, port, backlog=_BACKLOG)
-        return int(self._listener.sockets[0].getsockname()[1])
+    async def listen(self, host: str) -> None:
+        """Listen at a free port, which `port` has from then on; raises OSError."""
+        self._listener = await self._loop.create_server(self._accept, host, 0, backlog=_BACKLOG)
+        self.port = int(self._listener.sockets[0].getsockname()[1])
 
-    def begin_incarnation(self) -> int:
-        """Count keys anew and take connections again; old connections stay as they are."""
+    def begin_incarnation(self) -> None:
+        """Count events anew and accept connections again; old connections stay as they are."""
         self.incarnation += 1
-        self._state = _State.RUNNING
+        self._is_frozen = False
         self._counts.clear()
-        return self.incarnation
 
     def forget(self) -> None:
-        """Start its life anew, for another schedule: no incarnation, no counts."""
-        self.cut_all()
+        """Reset for the next schedule: break every connection, count from zero."""
+        self._break_all()
         self.incarnation = 0
-        self._state = _State.RUNNING
+        self._is_frozen = False
         self._counts.clear()
-        self._totals.clear()
         self._refused_ports.clear()
 
     def freeze(self) -> None:
-        """Stop forwarding on all connections; new ones wait."""
-        self._state = _State.FROZEN
+        """Stop forwarding on all connections, and on new ones too."""
+        self._is_frozen = True
         for connection in self._connections:
-            if not connection.is_zombie:
+            if not connection.is_stranded:
                 connection.freeze()
 
-    def thaw(self) -> None:
-        """Forward again on all connections, and take new ones."""
-        self._state = _State.RUNNING
+    def unfreeze(self) -> None:
+        """Forward again on all connections."""
+        self._is_frozen = False
         for connection in self._connections:
-            connection.thaw()
-
-    def strike(self, strike: Strike, event: Event) -> None:
-        """Do what a Strike says."""
-        self.freeze()
-        try:
-            strike.action(event)
-        except Exception as error:  # noqa: BLE001 - raised again by Proxy.check
-            self.report(f"the action of a strike at {event.key} failed: {error!r}", error)
-        if strike.abort:
-            self._state = _State.STRUCK
-            self.cut()
-        elif not strike.stay_frozen:
-            self.thaw()
+            connection.unfreeze()
 
     def cut(self) -> None:
-        """Break every connection that has a client: a zombie's session outlives it."""
+        """Break every connection that has a client; stranded sessions stay."""
         for connection in tuple(self._connections):
-            if not connection.is_zombie:
+            if not connection.is_stranded:
                 connection.abort(reset=True)
 
     @property
     def clients(self) -> int:
         """How many connections have a client."""
-        return sum(not connection.is_zombie for connection in self._connections)
+        return sum(not connection.is_stranded for connection in self._connections)
 
-    def cut_all(self) -> None:
-        """Break every connection."""
+    def end_stranded(self) -> None:
+        """End the sessions whose clients were dropped."""
         for connection in tuple(self._connections):
-            connection.abort(reset=True)
-
-    def end_zombies(self) -> None:
-        """End the sessions whose clients are gone."""
-        for connection in tuple(self._connections):
-            if connection.is_zombie:
+            if connection.is_stranded:
                 connection.abort()
 
     async def close(self) -> None:
         """Stop listening and break every connection."""
         if self._listener is not None:
             self._listener.close()
-        self.cut_all()
+        self._break_all()
         if self._listener is not None:
             await self._listener.wait_closed()
 
-    def redirect(self, upstream: Upstream) -> None:
-        """Connect to another server from now on."""
-        self._upstream = upstream
-
-    def refused(self, client_port: int) -> None:
-        """Remember a client that was accepted here and refused by the server."""
+    def note_refused(self, client_port: int) -> None:
+        """Remember that the server refused a client which the proxy had accepted."""
         self._refused_ports.add(client_port)
 
     def has_refused(self, client_port: int) -> bool:
-        """Say whether the last connection from a client's port was refused by the server."""
+        """Say whether the server refused the last connection from a client's port."""
         return client_port in self._refused_ports
 
-    async def dial(self, side: Side) -> None:
-        """Connect a side to the server.
-
-        Raises:
-            OSError: the server refuses or is not there.
-
-        """
-        if isinstance(self._upstream, str):
-            await self._loop.create_unix_connection(lambda: side, self._upstream)
+    async def dial(self, endpoint: Endpoint) -> None:
+        """Connect an endpoint to the server; raises OSError if the server refuses."""
+        if isinstance(self.upstream, str):
+            await self._loop.create_unix_connection(lambda: endpoint, self.upstream)
         else:
-            host, port = self._upstream
-            await self._loop.create_connection(lambda: side, host, port)
+            await self._loop.create_connection(lambda: endpoint, *self.upstream)
 
-    def call_on_loop(self, callback: Callable[[], None]) -> None:
-        """Call soon on the loop, from whatever thread; not at all once it is closed."""
-        # Raised when the loop has been closed: nothing is held any more then.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback)
+    def new_event(
+        self,
+        incarnation: int,
+        kind: RequestKind,
+        statement: Statement,
+        *,
+        key: str = "",
+        text: bytes = b"",
+        bind: bytes | None = None,
+    ) -> Event:
+        """Count a request and return its event, with the statement's key unless one is given.
 
-    def new_event(self, request: Request, incarnation: int, connection: int) -> Event:
-        """Count a request and make its event."""
-        key = request.key
-        self._totals[key] += 1
-        # A connection of an old incarnation no longer counts among those of the new one.
+        A request on a connection of an earlier incarnation is not counted; its `nth` is 0.
+        """
+        key = key or statement.key
         is_current = incarnation == self.incarnation
-        if is_current:
-            self._counts[key] += 1
+        self._counts[key] += is_current
         return Event(
             component=self.name,
-            incarnation=incarnation,
-            connection=connection,
-            kind=request.kind,
-            statement=request.statement,
+            kind=kind,
+            statement=statement,
             key=key,
             nth=self._counts[key] if is_current else 0,
-            total=self._totals[key],
-            text=request.text,
-            bind=request.bind,
+            text=text,
+            bind=bind,
         )
 
-    def joined(self, connection: Link) -> None:
-        """Take a client's connection, or treat it as the state demands."""
+    def add_connection(self, connection: Connection) -> None:
+        """Take a connection that a client has made; freeze it if the component is frozen."""
         self._connections[connection] = None
-        self._refused_ports.discard(connection.client.peer_port)
-        if self._state is _State.STRUCK:
-            connection.abort(reset=True)
-        elif self._state is _State.FROZEN:
+        self._refused_ports.discard(connection.client.remote_port)
+        if self._is_frozen:
             connection.freeze()
 
-    def left(self, connection: Link) -> None:
+    def remove_connection(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self._connections.pop(connection, None)
 
-    def _accept(self) -> Side:
+    def _accept(self) -> Endpoint:
         self._last_number += 1
         return self._protocol(self, self._last_number).client
+
+    def _break_all(self) -> None:
+        for connection in tuple(self._connections):
+            connection.abort(reset=True)

@@ -1,29 +1,34 @@
-"""Cutting a byte stream into PostgreSQL v3 messages, reading only what is wanted."""
+"""Find the messages in a stream of PostgreSQL's protocol 3; read those of wanted types only.
+
+https://www.postgresql.org/docs/current/protocol-message-formats.html
+"""
 
 import struct
 from collections.abc import Iterable
 
+# Chosen by hand: statements of job systems are shorter.
 RETAINED_BYTES = 64 * 1024
 HEADER_BYTES = 5
+# Two bytes more than PostgreSQL's own limit (PQ_LARGE_MESSAGE_LIMIT).
 _MAXIMUM_MESSAGE_BYTES = 1 << 30
 _read_length = struct.Struct("!I").unpack_from
 
 
 class DesyncError(Exception):
-    """The bytes cannot be what the protocol allows here: the proxy has lost its place."""
+    """The protocol does not allow these bytes here: the proxy misread what came before them."""
 
 
 def wanted_kinds(kinds: Iterable[str]) -> bytes:
-    """Return a table by message type byte, with 1 for the types to be read."""
+    """Return a table with an entry for each message type byte: 1 to read it, 0 to skip it."""
     codes = {ord(kind) for kind in kinds}
     return bytes(code in codes for code in range(256))
 
 
 class Framer:
-    """Holds bytes that are not yet handed on and walks over the messages in them.
+    """Walk over the messages of one direction and release the bytes walked over.
 
-    A wanted message is waited for until it is complete or `RETAINED_BYTES` of it are there, so
-    that a body of many megabytes streams through: then only its beginning can be read.
+    A wanted message is returned once it is complete or `RETAINED_BYTES` of it have arrived. So a
+    longer message streams through, and only its beginning can be read.
     """
 
     __slots__ = ("_data", "_position", "end", "start", "wanted")
@@ -40,9 +45,10 @@ class Framer:
         self._data = self._data + data if self._data else data
 
     def take(self) -> int:
-        """Step to the next wanted message; return its type, 0 if more bytes are needed.
+        """Step to the next wanted message; return its type byte, 0 if more bytes are needed.
 
-        It lies from `start` to `end`, which is beyond the bytes at hand if it is not complete.
+        The message lies from `start` to `end`. If it is not complete, `end` is beyond the bytes
+        that have arrived.
 
         Raises:
             DesyncError: a length that no message can have.
@@ -67,20 +73,16 @@ class Framer:
         return 0
 
     def body(self) -> bytes:
-        """Return the body of the message last taken, or as much of it as is there."""
+        """Return the body of the message last taken, or the part of it that has arrived."""
         return self._data[self.start + HEADER_BYTES : self.end]
-
-    def byte(self) -> int:
-        """Return the first byte of the body of the message last taken."""
-        return self._data[self.start + HEADER_BYTES]
 
     @property
     def looked_at(self) -> int:
-        """How many of the bytes at hand belong to messages already walked over."""
+        """How many of the unreleased bytes belong to messages already walked over."""
         return min(self._position, len(self._data))
 
     def release(self, until: int) -> bytes:
-        """Hand on the bytes at hand before the offset `until`; later offsets move down by it."""
+        """Return and drop the bytes before the offset `until`; all offsets decrease by it."""
         data = self._data
         if until >= len(data):
             released, self._data = data, b""
@@ -93,5 +95,5 @@ class Framer:
         return released
 
     def release_all(self) -> bytes:
-        """Hand on everything, also an incomplete message: the stream has ended."""
+        """Return and drop all bytes, also an incomplete message: the stream has ended."""
         return self.release(len(self._data))

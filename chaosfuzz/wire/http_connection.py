@@ -1,4 +1,4 @@
-"""A client's HTTP connection and its own to the server, joined."""
+"""A client's HTTP connection, joined to one of the proxy to the server."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import h11
 
 from chaosfuzz.wire import http_key
+from chaosfuzz.wire.connection import Connection
+from chaosfuzz.wire.endpoint import Pause
 from chaosfuzz.wire.event import Event, RequestKind, Status
 from chaosfuzz.wire.http_framing import HttpFramer, Parser, reply_parser, request_parser
-from chaosfuzz.wire.link import Link
-from chaosfuzz.wire.requests import Request
-from chaosfuzz.wire.side import Stop
 
 if TYPE_CHECKING:
     from chaosfuzz.wire.component import Component
@@ -27,12 +26,13 @@ class _Exchange:
     status: int | None = None
 
 
-class HttpConnection(Link):
-    """Forwards bytes unmodified; each HTTP/1.1 request is an event, which its response ends.
+class HttpConnection(Connection):
+    """Forward bytes unmodified; each HTTP/1.1 request is an event, which its response ends.
 
-    A request is asked about when its head is there and goes on with its body. Interim responses
-    are delivered at once. What is not HTTP/1.1, or no longer, is forwarded and makes no events.
-    The server is dialled at once, so that a client is refused before it has said anything.
+    The controller is asked about a request when its head has arrived, before any of it is
+    forwarded. Interim responses (1xx) are delivered at once. Bytes of another protocol, also
+    after an upgrade, are forwarded and make no events. The server is dialled when the client
+    connects, so that a refused client is reset before it sends anything.
     """
 
     def __init__(self, component: "Component", number: int) -> None:
@@ -48,24 +48,24 @@ class HttpConnection(Link):
 
     @property
     def _is_armed(self) -> bool:
-        # Of a reply that is not understood the end is never seen.
-        if not self._exchanges or self._replies.is_blind:
+        # The end of a reply that the framer cannot read is never seen.
+        if not self._exchanges or self._replies.has_given_up:
             return False
-        return self._exchanges[0].event.after is not None
+        return bool(self._exchanges[0].event.armed)
 
     def _begin(self) -> None:
         if not self._is_over:
             self._dial()
 
     def _dialled(self) -> None:
-        self.client.go_on(Stop.CONNECTING)
+        self.client.resume(Pause.CONNECTING)
         self._pump_requests()
 
     @property
     def _is_replying(self) -> bool:
-        """Whether a final response has begun, and will be seen to end."""
+        """Whether a final response has begun whose end will be seen."""
         has_begun = bool(self._exchanges) and self._exchanges[0].status is not None
-        return has_begun and not self._replies.is_blind
+        return has_begun and not self._replies.has_given_up
 
     # From the client to the server.
 
@@ -74,10 +74,10 @@ class HttpConnection(Link):
         self._pump_requests()
 
     def _pump_requests(self) -> None:
-        while not self.client.is_waiting and not self._is_over and not self.is_zombie:
-            if self._waiting is not None:
-                self._exchanges.append(_Exchange(event=self._waiting))
-                self._waiting = None
+        while not self.client.must_wait and not self._is_over and not self.is_stranded:
+            if self._pending is not None:
+                self._exchanges.append(_Exchange(event=self._pending))
+                self._pending = None
                 continue
             taken = self._requests.take()
             if isinstance(taken, h11.Request):
@@ -91,13 +91,10 @@ class HttpConnection(Link):
 
     def _read_request(self, head: h11.Request) -> None:
         statement = http_key.describe(head.method.decode(), head.target.decode())
-        request = Request(
-            kind=RequestKind.HTTP,
-            statement=statement,
-            key=statement.key,
-            text=self._requests.first_line(),
+        text = self._requests.first_line()
+        self._ask(
+            self._component.new_event(self._incarnation, RequestKind.HTTP, statement, text=text)
         )
-        self._ask(self._new_event(request))
 
     def _release_before(self) -> bytes:
         return self._requests.release_before()
@@ -109,12 +106,12 @@ class HttpConnection(Link):
         self._pump_replies()
 
     def _pump_replies(self) -> None:
-        while not self._server.is_waiting and not self._is_over:
-            if self.is_zombie:
+        while not self._server.must_wait and not self._is_over:
+            if self.is_stranded:
                 self._due.clear()
             if self._due:
-                event, intervention = self._due.popleft()
-                self._apply(intervention, event, self._server)
+                event, rule = self._due.popleft()
+                self._apply(rule, event, self._server)
                 continue
             if self._withheld and not self._is_replying:
                 self._deliver_withheld()
@@ -126,12 +123,11 @@ class HttpConnection(Link):
             else:
                 self._pass_on(self._replies.release())
                 if self._server_has_ended:
-                    self._say_last_word()
+                    self._deliver_the_rest()
                 return
 
     def _new_reply_parser(self) -> Parser | None:
-        # Without a request the server's words are no reply, such as a complaint about bytes
-        # that are not HTTP.
+        # A server may answer bytes that made no event, because they are not HTTP.
         if not self._exchanges:
             return None
         return reply_parser(self._exchanges[0].event.statement.verb)
@@ -157,15 +153,15 @@ class HttpConnection(Link):
         event.detail = str(exchange.status)
         failed = exchange.status is not None and exchange.status >= _FIRST_SERVER_ERROR
         event.status = Status.ERROR if failed else Status.OK
-        self._done(event)
+        self._end_event(event)
 
     def _server_ended(self) -> None:
         self._server_has_ended = True
         self._replies.end()
         self._pump_replies()
 
-    def _say_last_word(self) -> None:
-        """Deliver what is left, also of a reply that is incomplete, and close as the server did."""
+    def _deliver_the_rest(self) -> None:
+        """Deliver what is left, also of an incomplete reply, and close as the server did."""
         self._deliver_withheld()
         self.client.write(self._replies.release_all())
         self._server.close()

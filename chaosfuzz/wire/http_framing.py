@@ -35,7 +35,7 @@ class HttpFramer:
 
     h11 reads a copy of the bytes; each message has a parser of its own, which `new_parser` makes
     when the message begins. If `new_parser` returns None, or the bytes are not HTTP/1.0 or
-    HTTP/1.1, the framer becomes blind: it releases everything and reports no more messages.
+    HTTP/1.1, the framer gives up: it releases everything and reports no more messages.
     """
 
     def __init__(self, new_parser: Callable[[], Parser | None]) -> None:
@@ -46,7 +46,7 @@ class HttpFramer:
         self._position = 0
         self._has_head = False
         self._has_ended = False
-        self.is_blind = False
+        self.has_given_up = False
 
     def feed(self, data: bytes) -> None:
         """Add bytes that arrived."""
@@ -61,17 +61,18 @@ class HttpFramer:
             self._parser.receive_data(b"")
 
     def give_up(self) -> None:
-        """Become blind."""
-        self.is_blind = True
+        """Report no more messages and release everything."""
+        self.has_given_up = True
+        self._parser = None
 
     def take(self) -> Head | h11.EndOfMessage | None:
         """Return the next head or end of a message; None if more bytes are needed."""
-        if not self.is_blind and self._parser is None:
+        if not self.has_given_up and self._parser is None:
             self._begin_message()
         taken = None
-        if not self.is_blind and self._parser is not None:
+        if self._parser is not None:
             taken = self._next_event(self._parser)
-        if self.is_blind:
+        if self.has_given_up:
             self._position = len(self._data)
         return taken
 
@@ -106,7 +107,7 @@ class HttpFramer:
             return
         self._parser = self._new_parser()
         if self._parser is None:
-            self.is_blind = True
+            self.give_up()
             return
         self._has_head = False
         self._parser.receive_data(rest)
@@ -119,7 +120,7 @@ class HttpFramer:
             while isinstance(event, h11.Data):
                 event = parser.next_event()
         except h11.RemoteProtocolError:
-            self.is_blind = True
+            self.give_up()
             return None
         self._position = len(self._data) - len(parser.trailing_data[0])
         if isinstance(event, h11.EndOfMessage):
@@ -128,7 +129,8 @@ class HttpFramer:
         if isinstance(event, Head):
             self._has_head = True
             return event
-        self.is_blind = not self._has_head and self._is_other_protocol()
+        if not self._has_head and self._is_other_protocol():
+            self.give_up()
         return None
 
     def _is_other_protocol(self) -> bool:

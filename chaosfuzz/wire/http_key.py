@@ -1,4 +1,4 @@
-"""An HTTP request's identity: its method and the template of its path."""
+"""The key of an HTTP request: its method and the template of its path."""
 
 import hashlib
 import re
@@ -17,7 +17,8 @@ _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 def path_template(target: str) -> str:
     """Return a request target's path with `{id}` for numbers and UUIDs, without its query.
 
-    What no key can show is replaced, and what is too long cut off, marked by a digest.
+    A character that cannot be printed becomes `?`. A path longer than 150 characters is cut off
+    and ends with a digest of the whole.
     """
     path = re.split(r"[?#]", _ORIGIN.sub("", target, count=1), maxsplit=1)[0] or "/"
     segments = ("{id}" if _ID.fullmatch(segment) else segment for segment in path.split("/"))
@@ -29,7 +30,7 @@ def path_template(target: str) -> str:
 
 
 def describe(method: str, target: str) -> Statement:
-    """Return what a request is, apart from ids and data; its key reads `POST /tasks/{id}`."""
+    """Return the statement of a request, with a key such as `POST /tasks/{id}`."""
     key = f"{method} {path_template(target)}"
     return Statement(
         verb=method, fingerprint="", head=key, key=key, writes=method not in SAFE_METHODS
@@ -37,5 +38,5 @@ def describe(method: str, target: str) -> Statement:
 
 
 def is_safe(key: str) -> bool:
-    """Say whether a key is that of an HTTP request which by its method changes nothing."""
+    """Say whether a key is that of an HTTP request with a safe method (RFC 9110, 9.2.1)."""
     return key.partition(" ")[0] in SAFE_METHODS

@@ -1,201 +1,195 @@
-"""The proxy of one lane as the harness uses it: routes, traps at moments, and the requests seen."""
+"""The proxy of one lane: its ports, the moments that are awaited, and the requests seen."""
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.moment import Moment, Side
-from chaosfuzz.domain.wire import Grip, Request
-from chaosfuzz.wire.alphabet import is_fruitful
+from chaosfuzz.domain.wire import Intervention, Request
+from chaosfuzz.wire.alphabet import had_effect
+from chaosfuzz.wire.component import Component, Upstream
+from chaosfuzz.wire.connection import Connection
 from chaosfuzz.wire.event import Event
-from chaosfuzz.wire.intervention import (
-    Cut,
-    Hold,
-    Intervention,
-    Release,
-    Strike,
-    Zombie,
-)
-from chaosfuzz.wire.mention import mentions
-from chaosfuzz.wire.proxy import Proxy
+from chaosfuzz.wire.event_loop import EventLoopThread
+from chaosfuzz.wire.http_connection import HttpConnection
+from chaosfuzz.wire.postgres_connection import PostgresConnection
 from chaosfuzz.wire.rules import Rule, RuleController
+from chaosfuzz.wire.statement import Classifier
 
 Names = Callable[[], frozenset[str]]
-ROWS_SEARCHED = 20
-DRAIN_S, DRAIN_POLL_S = 1.0, 0.005
+# Chosen by hand: a claim that returns the task's id returns it within its first rows.
+_ROWS_SEARCHED = 20
+# Chosen by hand; a closed socket's last bytes take a few turns of the loop.
+_DRAIN_S, _DRAIN_POLL_S = 1.0, 0.005
 
 
+@dataclass(kw_only=True)
 class LaneTrap:
-    """One moment that is waited for: a rule that acts once (implements Trap).
+    """One moment that is awaited, by a rule (implements Trap)."""
 
-    Before a request all of its kind count. After it only those that had an effect do: a claim
-    that found nothing to claim is a poll, and how many of them come is a matter of time.
-    """
-
-    def __init__(
-        self,
-        component: str,
-        moment: Moment,
-        grip: Grip,
-        sprung: Callable[[], None],
-        hold_ms: int,
-        about: Names | None = None,
-    ) -> None:
-        self.component = component
-        self.sprung_ns: int | None = None
-        self._sprung = sprung
-        self._let_pass = Release()
-        self._forget: Callable[[], None] | None = None
-        self._rule = Rule(
-            intervention=_intervention(grip, moment.side, self._let_pass, hold_ms),
-            component=component,
-            key=moment.event,
-            nth=moment.nth,
-            matches=_mentioning(about) if moment.side is Side.BEFORE else None,
-            if_ended=_fruitful(about) if moment.side is Side.AFTER else None,
-            tell=self._tell,
-        )
-
-    def set(self, controller: RuleController, proxy: Proxy) -> None:
-        """Wait for the moment from now on."""
-        # On the proxy's thread: else the moment could come while it is no longer waited for.
-        self._forget = partial(proxy.run, partial(controller.remove, self._rule))
-        controller.add(self._rule)
-
-    def release(self) -> None:
-        """Let the held request go; the moment has come by the end of this call, or never will."""
-        if self._forget is not None:
-            self._forget()
-        self._let_pass.set()
-
-    def _tell(self, _event: Event) -> None:
-        self.sprung_ns = time.monotonic_ns()
-        self._sprung()
+    component: str
+    release: Callable[[], None]
+    sprung_ns: int | None = None
 
 
 class LaneWire:
-    """Implements Wire over a Proxy that listens at an address of this machine."""
+    """Implements Wire: listens at an address of this machine, on a thread of its own."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.host = host
         self._controller = RuleController()
-        self._proxy = Proxy(self._controller, host)
-        self._ports: dict[str, int] = {}
-        self._upstreams: dict[str, str | tuple[str, int]] = {}
+        # Components of a role run the same statements, so all share what is known of texts.
+        self._classifier = Classifier()
+        self._components: dict[str, Component] = {}
+        self._loop = EventLoopThread()
 
-    def route(self, component: str, upstream: str | tuple[str, int]) -> int:
-        """Return the port that leads a component to the database."""
-        if component not in self._ports:
-            self._ports[component] = self._proxy.listen(component, upstream)
-        elif self._upstreams[component] != upstream:
-            self._proxy.redirect(component, upstream)
-        self._upstreams[component] = upstream
-        return self._ports[component]
+    def route(self, component: str, upstream: Upstream) -> int:
+        """Return the port that leads a component to the database.
+
+        Raises:
+            InfrastructureError: the proxy cannot listen at its address.
+
+        """
+        return self._loop.await_(self._listen(component, upstream, PostgresConnection))
 
     def route_http(self, component: str, port: int, host: str = "127.0.0.1") -> int:
-        """Return the port that leads an HTTP client to the server."""
-        server = (host, port)
-        if component in self._ports:
-            self._proxy.redirect(component, server)
-        else:
-            self._ports[component] = self._proxy.listen_http(component, server)
-        return self._ports[component]
+        """Return the port that leads an HTTP client to the server; raises as `route` does."""
+        return self._loop.await_(self._listen(component, (host, port), HttpConnection))
 
     def has_refused(self, component: str, client_port: int) -> bool:
         """Say whether the server itself refused the component's connection from a port."""
-        return self._proxy.has_refused(component, client_port)
+        return self._components[component].has_refused(client_port)
 
     def begin(self) -> None:
-        """Forget everything, for another schedule."""
-        self._controller = RuleController()
-        self._proxy.use(self._controller)
+        """Reset for the next schedule: cut every connection, forget all rules and counts."""
+        self._loop.run(self._reset)
 
     def started(self, component: str) -> None:
-        """Take note that the component's process has been started anew."""
-        self._proxy.new_incarnation(component)
+        """Count the component's events anew and accept its connections again."""
+        self._loop.run(self._components[component].begin_incarnation)
 
     def set_trap(
         self,
         component: str,
         moment: Moment,
-        grip: Grip,
+        intervention: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
         about: Names | None = None,
     ) -> LaneTrap:
-        """Grip when the moment comes, and tell."""
-        if about is not None:
-            self._controller.rows_wanted = ROWS_SEARCHED
-        trap = LaneTrap(component, moment, grip, sprung, hold_ms, about)
-        trap.set(self._controller, self._proxy)
+        """Intervene when the moment comes, and call `sprung` then.
+
+        Before a request, all requests of its kind count. After it, only requests count that had
+        an effect: a claim that found nothing is a poll, and how many polls come is a matter of
+        time.
+        """
+        controller = self._controller
+        is_before = moment.side is Side.BEFORE
+
+        def is_about(event: Event) -> bool:
+            return about is None or event.mentions(about())
+
+        def matches(event: Event) -> bool:
+            is_same = (event.component, event.key) == (component, moment.event)
+            return is_same and (not is_before or is_about(event))
+
+        def acted(_event: Event) -> None:
+            trap.sprung_ns = time.monotonic_ns()
+            sprung()
+
+        rule = Rule(
+            matches=matches,
+            intervention=intervention,
+            side=moment.side,
+            nth=moment.nth,
+            counts_at_end=lambda event: had_effect(event.completion) and is_about(event),
+            hold_ms=hold_ms,
+            on_act=acted,
+        )
+
+        def add() -> None:
+            if about is not None:
+                controller.rows_wanted = _ROWS_SEARCHED
+            controller.add(rule)
+
+        def give_up() -> None:
+            controller.remove(rule)
+            rule.release()
+
+        trap = LaneTrap(component=component, release=partial(self._loop.run, give_up))
+        self._loop.run(add)
         return trap
 
     def freeze(self, component: str) -> None:
-        """Let nothing pass."""
-        self._proxy.freeze(component)
+        """Forward nothing."""
+        self._loop.run(self._components[component].freeze)
 
-    def thaw(self, component: str) -> None:
-        """Let pass again."""
-        self._proxy.thaw(component)
+    def unfreeze(self, component: str) -> None:
+        """Forward again, first what was kept back."""
+        self._loop.run(self._components[component].unfreeze)
 
     def cut(self, component: str) -> None:
         """Break all connections of a component; stranded sessions stay."""
-        self._proxy.cut(component)
+        self._loop.run(self._components[component].cut)
 
     def drain(self, component: str) -> None:
-        """Let pass what one that has ended sent before, until it has no connection any more."""
-        deadline = time.monotonic() + DRAIN_S
-        while self._proxy.clients(component) and time.monotonic() < deadline:
-            time.sleep(DRAIN_POLL_S)
+        """Wait until the component has no connection any more, one second at most."""
+        found = self._components[component]
+        deadline = time.monotonic() + _DRAIN_S
+        while self._loop.run(lambda: found.clients) and time.monotonic() < deadline:
+            time.sleep(_DRAIN_POLL_S)
 
     def end_stranded(self, component: str) -> None:
         """End the sessions that were stranded."""
-        self._proxy.end_zombies(component)
+        self._loop.run(self._components[component].end_stranded)
 
     def requests(self) -> Sequence[Request]:
         """Return the requests since `begin`."""
-        ended_ns = self._controller.ended_ns()
         return tuple(
             Request(
                 component=event.component,
                 event=event.key,
-                at_ns=at_ns,
+                at_ns=event.arrived_ns,
                 completion=event.completion,
-                ended_ns=ended_ns.get(event),
             )
-            for at_ns, event in self._controller.arrived()
+            for event in self._loop.run(lambda: self._controller.events)
         )
 
     def check(self) -> None:
         """Raise InfrastructureError if the proxy itself has failed."""
-        self._proxy.check()
+        self._loop.check()
 
     def close(self) -> None:
-        """Break everything and free the ports."""
-        self._proxy.close()
+        """Break every connection, free the ports and end the thread."""
+        self._loop.close(self._close_components)
 
+    async def _listen(
+        self, name: str, upstream: Upstream, protocol: Callable[[Component, int], Connection]
+    ) -> int:
+        component = self._components.get(name)
+        if component is None:
+            component = Component(name, upstream, self._classifier, self._loop.report, protocol)
+            component.controller = self._controller
+            try:
+                await component.listen(self.host)
+            except OSError as error:
+                raise InfrastructureError(
+                    cause=f"the proxy cannot listen at {self.host} for {name}: {error}",
+                    remedy="see whether that is an address of this machine, with free ports",
+                ) from error
+            self._components[name] = component
+        component.upstream = upstream
+        return component.port
 
-def _intervention(grip: Grip, side: Side, release: Release, hold_ms: int) -> Intervention:
-    if grip is Grip.FREEZE:
-        return Strike(action=_nothing, side=side, abort=False)
-    if grip is Grip.CUT:
-        return Cut(side=side)
-    if grip is Grip.STRAND:
-        return Zombie(side=side)
-    return Hold(release=release, deadline_ms=hold_ms, side=side)
+    def _reset(self) -> None:
+        self._controller = RuleController()
+        for component in self._components.values():
+            component.forget()
+            component.controller = self._controller
 
-
-def _mentioning(about: Names | None) -> Callable[[Event], bool] | None:
-    return None if about is None else lambda event: mentions(event, about())
-
-
-def _fruitful(about: Names | None) -> Callable[[Event], bool]:
-    """Return what says that an event had an effect, on what it is to be about."""
-    return lambda event: (
-        is_fruitful(event.completion) and (about is None or mentions(event, about()))
-    )
-
-
-def _nothing(_event: Event) -> None:
-    """The strike is done by whoever is told of it, while the component is frozen."""
+    async def _close_components(self) -> None:
+        for component in self._components.values():
+            await component.close()

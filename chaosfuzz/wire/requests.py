@@ -1,7 +1,6 @@
-"""Reading what a client sends: which messages are requests, and what they mean."""
+"""Turn the messages of a client into events."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from chaosfuzz.wire.binding import split_bind
@@ -17,19 +16,9 @@ _QUERY, _PARSE, _BIND, _EXECUTE, _SYNC, _CLOSE, _COPY_DONE, _COPY_FAIL, _FUNCTIO
     b"QPBESCcfFH"
 )
 _OF_STATEMENT, _OF_PORTAL = b"SP"
+# Chosen by hand.
 _MAXIMUM_NAMES = 5000
 _FUNCTION_CALL = plain("FUNCTION")
-
-
-@dataclass(kw_only=True, slots=True)
-class Request:
-    """What an event is made of."""
-
-    kind: RequestKind
-    statement: Statement
-    key: str
-    text: bytes = b""
-    bind: bytes | None = None
 
 
 class _Portal(NamedTuple):
@@ -43,14 +32,14 @@ _UNKNOWN = _Portal(*_NO_STATEMENT, b"\0\0\0\0\0\0\0\0")
 
 
 class RequestReader:
-    """Reads one connection's requests; releases bytes for the server as far as is decided.
+    """Read the requests of one connection and release bytes for the server.
 
-    Parse and Bind are kept back until their Execute has been decided about, so that a request
-    held before the database has not begun there: a Bind would already take locks and a snapshot.
+    Parse and Bind are kept back until the controller has been asked about their Execute. So a
+    request that is held before the server has not begun there: a Bind takes locks and a snapshot.
     """
 
     def __init__(
-        self, session: Session, classifier: Classifier, new_event: Callable[[Request], Event]
+        self, session: Session, classifier: Classifier, new_event: Callable[..., Event]
     ) -> None:
         self._framer = Framer(_WANTED)
         self._session = session
@@ -58,6 +47,7 @@ class RequestReader:
         self._new_event = new_event
         self._statements: dict[bytes, tuple[bytes, Statement]] = {}
         self._portals: dict[bytes, _Portal] = {}
+        # Where the Parse and Bind messages begin that wait for their Execute; -1 without any.
         self._chain = -1
 
     def feed(self, data: bytes) -> None:
@@ -72,22 +62,25 @@ class RequestReader:
 
         """
         while kind := self._framer.take():
-            request = self._read(kind)
-            if request is not None:
-                return self._new_event(request)
+            event = self._read(kind)
+            if event is not None:
+                return event
         return None
 
     def accept(self) -> None:
-        """Let the request last taken go with the next release."""
+        """Include the request last taken, with its Parse and Bind, in the next release."""
         self._chain = -1
 
     def release_before(self) -> bytes:
-        """Return the bytes before the request last taken and what belongs to it."""
+        """Return the bytes before the request last taken, and before its Parse and Bind."""
         begin = self._framer.start if self._chain < 0 else self._chain
         return self._release(begin)
 
     def release(self) -> bytes:
-        """Return all bytes that may go to the server."""
+        """Return all bytes that may go to the server.
+
+        Parse and Bind that wait for their Execute go too once they exceed 64 kB.
+        """
         looked_at = self._framer.looked_at
         if self._chain >= 0:
             if looked_at - self._chain <= RETAINED_BYTES:
@@ -96,7 +89,7 @@ class RequestReader:
         return self._release(looked_at)
 
     def release_all(self) -> bytes:
-        """Return everything: the client has ended its stream."""
+        """Return all bytes: the client has ended its stream."""
         return self._framer.release_all()
 
     def _release(self, until: int) -> bytes:
@@ -105,17 +98,17 @@ class RequestReader:
             self._chain -= len(released)
         return released
 
-    def _read(self, kind: int) -> Request | None:
+    def _read(self, kind: int) -> Event | None:
         if kind == _EXECUTE:
             name = self._framer.body().partition(b"\0")[0]
             portal = self._portals.get(name, _UNKNOWN)
-            return self._request(RequestKind.EXECUTE, portal.statement, portal.text, portal.bind)
+            return self._event(RequestKind.EXECUTE, portal.statement, portal.text, portal.bind)
         if kind == _QUERY:
             text = self._framer.body().removesuffix(b"\0")
             statement = self._classifier.classify(text)
-            return self._request(RequestKind.QUERY, statement, text)
+            return self._event(RequestKind.QUERY, statement, text)
         if kind == _FUNCTION:
-            return self._request(RequestKind.FUNCTION, _FUNCTION_CALL)
+            return self._event(RequestKind.FUNCTION, _FUNCTION_CALL)
         if kind == _SYNC:
             self._session.synced()
             self._chain = -1
@@ -143,16 +136,16 @@ class RequestReader:
         elif kind == _CLOSE and body[0] == _OF_PORTAL:
             self._portals.pop(body[1:-1], None)
 
-    def _request(
+    def _event(
         self, kind: RequestKind, statement: Statement, text: bytes = b"", bind: bytes | None = None
-    ) -> Request:
+    ) -> Event:
         last_write = self._session.last_write_before(statement)
-        key = closing_key(statement, last_write) if last_write is not None else statement.key
-        return Request(kind=kind, statement=statement, key=key, text=text, bind=bind)
+        key = closing_key(statement, last_write) if last_write is not None else ""
+        return self._new_event(kind, statement, key=key, text=text, bind=bind)
 
 
 def _remember(names: dict[bytes, Name], name: bytes, meaning: Name) -> None:
     if len(names) >= _MAXIMUM_NAMES and name not in names:
-        # Clients that never close what they name; all that is lost is what the oldest meant.
+        # Some clients never close their statements. The oldest name's next event has no SQL text.
         del names[next(iter(names))]
     names[name] = meaning

@@ -1,239 +1,104 @@
-"""Moments: rules that say at which event something is done, and what came of them."""
+"""Decide at which event of which component the proxy intervenes."""
 
-import threading
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, field
 
-from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Side
+from chaosfuzz.domain.wire import Intervention
 from chaosfuzz.wire.event import Event, Status
-from chaosfuzz.wire.intervention import Intervention
 
-_TRACE_ENTRIES = 100_000
-
-
-class Phase(Enum):
-    """What a trace entry tells of an event."""
-
-    ARRIVED = "arrived"
-    ACTED = "acted"
-    ENDED = "ended"
+# Chosen by hand: a schedule makes some thousands of requests.
+_RECORDED_EVENTS = 100_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TraceEntry:
-    """One thing that happened to an event, at a monotonic time. `detail` says how it ended."""
-
-    at_ns: int
-    phase: Phase
-    component: str
-    incarnation: int
-    connection: int
-    key: str
-    nth: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Rule:
-    """At the `nth` event that fits (every one for None), counted from when the rule is added.
+    """One intervention, at the `nth` event that counts, from 1, since the rule was added.
 
-    An event fits if component and key are its own and `matches` holds, as far as they are given.
-    With `if_ended`, only events count of which that holds once they have ended: the second claim
-    that found a task, whatever was polled in vain. It is for interventions AFTER. `tell` is
-    called, on the proxy's thread, each time the intervention has acted.
+    With the side BEFORE, every event counts that `matches` accepts when it arrives. With AFTER,
+    `matches` must accept the event when it arrives, and `counts_at_end` when it has ended; an
+    event that was skipped or cut never counts. `hold_ms` is the longest time, in milliseconds,
+    that a HOLD lasts. `on_act` is called with the event when the intervention has begun.
 
-    Raises:
-        UsageError: `if_ended` for an intervention BEFORE, when no end is known.
-
+    All callbacks run on the proxy's thread and must not block. So do all methods.
     """
 
+    matches: Callable[[Event], bool]
     intervention: Intervention
-    component: str | None = None
-    key: str | None = None
-    matches: Callable[[Event], bool] | None = None
-    if_ended: Callable[[Event], bool] | None = None
-    nth: int | None = 1
-    tell: Callable[[Event], None] | None = None
+    side: Side = Side.BEFORE
+    nth: int = 1
+    counts_at_end: Callable[[Event], bool] = lambda _event: True
+    hold_ms: float = 0.0
+    on_act: Callable[[Event], None] = lambda _event: None
+    _count: int = 0
+    _is_released: bool = False
+    _on_release: list[Callable[[], None]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        if self.if_ended is not None and self.intervention.side is Side.BEFORE:
-            message = (
-                "a rule with if_ended has an intervention BEFORE the request, when its end is "
-                "not known yet"
-            )
-            raise UsageError(cause=message, remedy="use an intervention AFTER")
+    def count(self) -> bool:
+        """Count one more event. Return whether the intervention acts at it."""
+        self._count += 1
+        return self._count == self.nth
 
-    def fits(self, event: Event) -> bool:
-        """Say whether the rule is about this event."""
-        return (
-            (self.component is None or self.component == event.component)
-            and (self.key is None or self.key == event.key)
-            and (self.matches is None or self.matches(event))
-        )
+    def release(self) -> None:
+        """End the hold, now and if it has not begun yet."""
+        self._is_released = True
+        for callback in self._on_release:
+            asyncio.get_running_loop().call_soon(callback)
+
+    def call_on_release(self, callback: Callable[[], None]) -> None:
+        """Call back once the hold is released; at once if it has been already."""
+        self._on_release.append(callback)
+        if self._is_released:
+            self.release()
 
 
 class RuleController:
-    """Intervenes by rules, the first that applies, and keeps a trace of the last 100,000 entries.
+    """Decide about every event by rules, and record the last 100,000 events.
 
-    Implements Controller. Rules may be added and asked about from any thread. With
-    `rows_wanted`, every event keeps so many result rows.
+    All methods run on the proxy's thread. If several rules act at the same event, the one that
+    was added first acts; all of them count the event. The replies to every request keep
+    `rows_wanted` result rows.
     """
 
-    def __init__(self, rules: Iterable[Rule] = (), *, rows_wanted: int = 0) -> None:
-        self.rows_wanted = rows_wanted
-        self._lock = threading.RLock()
-        self._condition = threading.Condition(self._lock)
-        self._waiting = 0
-        self._rules: tuple[Rule, ...] = tuple(rules)
-        self._seen: dict[Rule, int] = {}
-        self._deciding: dict[Event, Rule] = {}
-        self._candidates: dict[Event, tuple[Rule, ...]] = {}
-        self._fired: dict[Rule, tuple[Event, ...]] = {}
-        self._listeners: tuple[Callable[[Event], None], ...] = ()
-        self._trace: deque[tuple[int, Phase, Event, str]] = deque(maxlen=_TRACE_ENTRIES)
+    def __init__(self) -> None:
+        self.rows_wanted = 0
+        self._rules: list[Rule] = []
+        self._events: deque[Event] = deque(maxlen=_RECORDED_EVENTS)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The recorded events, in the order in which they arrived."""
+        return tuple(self._events)
 
     def add(self, rule: Rule) -> None:
-        """Have one more rule, with the least precedence."""
-        with self._condition:
-            self._rules = (*self._rules, rule)
-
-    def add_listener(self, listener: Callable[[Event], None]) -> None:
-        """Call back, on the proxy's thread, whenever an event has ended."""
-        self._listeners = (*self._listeners, listener)
+        """Add a rule, the last in order. Events that have arrived before do not count for it."""
+        self._rules.append(rule)
 
     def remove(self, rule: Rule) -> None:
-        """Have the rule no longer, not at an event under way either; what it did stays known.
+        """Remove a rule, if it is there. It does not act at an event under way either."""
+        if rule in self._rules:
+            self._rules.remove(rule)
 
-        Called on the proxy's thread, it does nothing more once this has returned.
-        """
-        with self._condition:
-            self._rules = tuple(kept for kept in self._rules if kept is not rule)
-
-    def fired(self, rule: Rule) -> tuple[Event, ...]:
-        """Return the events at which the rule's intervention acted; none: it never came."""
-        return self._fired.get(rule, ())
-
-    def never_came(self) -> tuple[Rule, ...]:
-        """Return the rules that have not acted."""
-        return tuple(rule for rule in self._rules if rule not in self._fired)
-
-    def wait_fired(self, rule: Rule, timeout_s: float) -> Event | None:
-        """Wait until the rule has acted; return its first event, None if it never came."""
-        self._wait(lambda: rule in self._fired, timeout_s)
-        return next(iter(self._fired.get(rule, ())), None)
-
-    def wait_ended(self, matches: Callable[[TraceEntry], bool], timeout_s: float) -> bool:
-        """Wait until the trace has the end of an event that matches; False at the deadline."""
-
-        def has_ended() -> bool:
-            return any(e.phase is Phase.ENDED and matches(e) for e in self.trace())
-
-        return self._wait(has_ended, timeout_s)
-
-    def trace(self) -> tuple[TraceEntry, ...]:
-        """Return what happened, in order."""
-        with self._condition:
-            entries = tuple(self._trace)
-        return tuple(
-            TraceEntry(
-                at_ns=at_ns,
-                phase=phase,
-                component=event.component,
-                incarnation=event.incarnation,
-                connection=event.connection,
-                key=event.key,
-                nth=event.nth,
-                detail=detail,
-            )
-            for at_ns, phase, event, detail in entries
-        )
-
-    def arrived(self) -> tuple[tuple[int, Event], ...]:
-        """Return every event with when it arrived, in order."""
-        with self._condition:
-            entries = tuple(self._trace)
-        return tuple((at_ns, event) for at_ns, phase, event, _ in entries if phase is Phase.ARRIVED)
-
-    def ended_ns(self) -> dict[Event, int]:
-        """Return when each event ended that has."""
-        with self._condition:
-            entries = tuple(self._trace)
-        return {event: at_ns for at_ns, phase, event, _ in entries if phase is Phase.ENDED}
-
-    def before(self, event: Event) -> Intervention | None:
-        """Decide by the rules; every rule that fits counts the event."""
+    def arrived(self, event: Event) -> Rule | None:
+        """Record an event that is not forwarded yet. Return the rule that acts before it."""
+        event.arrived_ns = time.monotonic_ns()
         event.rows_wanted = self.rows_wanted
-        self._note(Phase.ARRIVED, event)
-        fitting = [rule for rule in self._rules if rule.fits(event)]
-        if not fitting:
+        self._events.append(event)
+        matching = [rule for rule in self._rules if rule.matches(event)]
+        event.armed = tuple(rule for rule in matching if rule.side is Side.AFTER)
+        return _first_due(rule for rule in matching if rule.side is Side.BEFORE)
+
+    def ended(self, event: Event) -> Rule | None:
+        """Return the rule that acts after an event that has ended, before its reply goes on."""
+        armed, event.armed = event.armed, ()
+        if event.status in (Status.SKIPPED, Status.CUT):
             return None
-        candidates = tuple(rule for rule in fitting if rule.if_ended is not None)
-        chosen = self._count(rule for rule in fitting if rule.if_ended is None)
-        if candidates:
-            self._candidates[event] = candidates
-        if chosen is not None:
-            self._deciding[event] = chosen
-            return chosen.intervention
-        # Armed in case; at the end it shows whether one of them applies.
-        return candidates[0].intervention if candidates else None
-
-    def done(self, event: Event) -> None:
-        """Note the end, and decide by the rules that needed to know it."""
-        armed = self._candidates.pop(event, ())
-        if armed:
-            candidates = [rule for rule in armed if rule in self._rules]
-            is_over = event.status in (Status.SKIPPED, Status.CUT)
-            chosen = None
-            if not is_over:
-                chosen = self._count(rule for rule in candidates if _holds(rule, event))
-            if event not in self._deciding:
-                event.after = chosen.intervention if chosen is not None else None
-                if chosen is not None:
-                    self._deciding[event] = chosen
-        if event.status is Status.SKIPPED:
-            self._deciding.pop(event, None)
-        self._note(Phase.ENDED, event, event.completion)
-        for listener in self._listeners:
-            listener(event)
-
-    def acted(self, event: Event, intervention: Intervention) -> None:
-        """Note that a rule has fired."""
-        what = f"{type(intervention).__name__} {intervention.side.value}"
-        rule = self._deciding.pop(event, None)
-        if rule is not None:
-            with self._condition:
-                self._fired[rule] = (*self._fired.get(rule, ()), event)
-        self._note(Phase.ACTED, event, what)
-        if rule is not None and rule.tell is not None:
-            rule.tell(event)
-
-    def _count(self, fitting: Iterable[Rule]) -> Rule | None:
-        """Count the event for every rule; return the first whose turn it is."""
-        chosen = None
-        for rule in fitting:
-            seen = self._seen[rule] = self._seen.get(rule, 0) + 1
-            if chosen is None and rule.nth in (None, seen):
-                chosen = rule
-        return chosen
-
-    def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        with self._condition:
-            self._waiting += 1
-            try:
-                return self._condition.wait_for(condition, timeout_s)
-            finally:
-                self._waiting -= 1
-
-    def _note(self, phase: Phase, event: Event, detail: str = "") -> None:
-        with self._lock:
-            self._trace.append((time.monotonic_ns(), phase, event, detail))
-            if self._waiting:
-                self._condition.notify_all()
+        return _first_due(r for r in armed if r in self._rules and r.counts_at_end(event))
 
 
-def _holds(rule: Rule, event: Event) -> bool:
-    return rule.if_ended is not None and rule.if_ended(event)
+def _first_due(rules: Iterable[Rule]) -> Rule | None:
+    due = [rule for rule in rules if rule.count()]
+    return due[0] if due else None

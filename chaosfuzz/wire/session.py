@@ -1,4 +1,4 @@
-"""Which reply belongs to which request: the order of one connection."""
+"""Match replies to requests by the order of one connection."""
 
 import re
 from collections import deque
@@ -35,18 +35,18 @@ class Session:
         self._is_copying = False
         self._is_skipping = False
         self._undone_by = ""
-        # How many requests under way have an intervention AFTER them; asked for every message.
+        # How many requests under way are armed. Read for every message, so it is counted.
         self.armed = 0
         self._with_rows = 0
         self._last_write: Statement | None = None
 
     @property
     def is_armed(self) -> bool:
-        """Whether the replies that come now are to be kept back."""
+        """Whether the replies that arrive now must be withheld."""
         head = self._head()
-        if isinstance(head, Event) and head.after is not None:
+        if isinstance(head, Event) and head.armed:
             return True
-        return any(event.after is not None for event in self._uncommitted)
+        return any(event.armed for event in self._uncommitted)
 
     @property
     def wants_rows(self) -> bool:
@@ -56,7 +56,8 @@ class Session:
     def last_write_before(self, statement: Statement) -> Statement | None:
         """Return the last write of the transaction block that the statement ends.
 
-        To be called for every statement in the order of requests.
+        None if the statement ends no block, or a block that wrote nothing. Must be called for
+        every statement, in the order of requests.
         """
         if statement.effect is TransactionEffect.NONE:
             if statement.writes:
@@ -66,12 +67,12 @@ class Session:
         return found if statement.effect is TransactionEffect.ENDS else None
 
     def requested(self, event: Event) -> list[Event]:
-        """Note that a request goes to the server; return those known to end at once."""
+        """Note that a request goes to the server. Return it if the server will skip it."""
         if self._is_skipping:
-            event.status, event.after = Status.SKIPPED, None
+            event.status, event.armed = Status.SKIPPED, ()
             return [event]
         self._queue.append(event)
-        self.armed += event.after is not None
+        self.armed += bool(event.armed)
         self._with_rows += event.rows_wanted > 0
         return []
 
@@ -90,7 +91,7 @@ class Session:
             self._queue.append(_Marker.COPY_END)
 
     def replied(self, kind: int, body: bytes) -> list[Event]:
-        """Take a reply; return the events that it ends.
+        """Take a reply of a type in WANTED_REPLIES_WITH_ROWS; return the events that it ends.
 
         Raises:
             DesyncError: no request was under way that this could answer.
@@ -125,7 +126,7 @@ class Session:
         left = [*self._uncommitted, *(entry for entry in self._queue if isinstance(entry, Event))]
         self._uncommitted.clear()
         self._queue.clear()
-        # The last word of a server that shuts down is the request's SQLSTATE.
+        # A server that shuts down sends an SQLSTATE for the request before it closes.
         for event in left:
             failed = event.status is Status.ERROR
             self._end(event, Status.ERROR if failed else Status.CUT)
@@ -139,7 +140,7 @@ class Session:
 
     def _end(self, event: Event, status: Status) -> Event:
         event.status = status
-        self.armed -= event.after is not None
+        self.armed -= bool(event.armed)
         self._with_rows -= event.rows_wanted > 0
         return event
 
@@ -170,7 +171,7 @@ class Session:
         head = self._head()
         self._is_copying = False
         if head is None:
-            # The last word to an idle connection, or an error before any Execute was sent.
+            # An error to an idle connection, or before an Execute was sent.
             self._is_skipping = True
             self._undone_by = sqlstate
             return []
@@ -187,7 +188,7 @@ class Session:
             skipped = self._queue.popleft()
             if isinstance(skipped, Event):
                 self._end(skipped, Status.SKIPPED)
-                skipped.after = None
+                skipped.armed = ()
                 ended.append(skipped)
         self._is_skipping = not self._queue
         return ended
@@ -213,7 +214,7 @@ class Session:
         return ended
 
     def _copy_started(self) -> None:
-        """Drop the Syncs that the server ignores because they came before the end of the data."""
+        """Drop the Syncs that the server ignores: they came before the end of the COPY data."""
         queue = self._queue
         self._head()
         kept = deque([queue.popleft()]) if queue else deque()

@@ -1,4 +1,4 @@
-"""What a client says before the first message: start, cancel, or a wish for encryption."""
+"""Read the packets that a client sends before the first message."""
 
 import struct
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _read_header = struct.Struct("!II").unpack_from
 
 
 class Opening(Enum):
-    """Kinds of first packet."""
+    """Kinds of startup packet. REFUSE: the server would close at once."""
 
     START = "start"
     CANCEL = "cancel"
@@ -22,14 +22,14 @@ class Opening(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StartupPacket:
-    """One packet as it came. REFUSE stands for bytes the server would close on at once."""
+    """One packet as it arrived; REFUSE has no bytes."""
 
     opening: Opening
     raw: bytes = b""
 
 
 class StartupReader:
-    """Collects startup packets; after START or CANCEL the `rest` belongs to the messages."""
+    """Collect startup packets; after START or CANCEL, `rest` has the bytes of messages."""
 
     __slots__ = ("rest",)
 
@@ -43,7 +43,7 @@ class StartupReader:
     def take(self) -> StartupPacket | None:
         """Return the next packet, None if it is not complete.
 
-        A TLS handshake without a request is refused: there is nothing to answer it with.
+        A TLS handshake that no request announces is refused: the proxy has no certificate.
         """
         if self.rest and self.rest[0] == _TLS_HANDSHAKE:
             return StartupPacket(opening=Opening.REFUSE)
@@ -63,5 +63,5 @@ def _opening_of(code: int) -> Opening:
         return Opening.ENCRYPT
     if code == _CANCEL:
         return Opening.CANCEL
-    # The minor version is for server and client to negotiate; other majors have other messages.
+    # Server and client negotiate the minor version; other major versions have other messages.
     return Opening.START if code >> 16 == 3 else Opening.REFUSE

@@ -1,4 +1,4 @@
-"""A statement's identity: a key that reads aloud and tells apart what the fingerprint does not."""
+"""The key of an SQL statement: readable, and the same for all values of its parameters."""
 
 import hashlib
 import re
@@ -9,8 +9,10 @@ import pgparse
 
 from chaosfuzz.wire import wording
 
+# Both chosen by hand.
 _CACHED_STATEMENTS = 4096
 _CACHED_TEXT_BYTES = 16 * 1024
+# With the fingerprint a key has at most 80 characters.
 _MAXIMUM_HEAD_CHARACTERS = 69
 _DIGITS = 8
 _VERB = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*([A-Za-z_]+)", re.DOTALL)
@@ -38,10 +40,11 @@ _EFFECTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What a text is, apart from its numbers, ids and data.
+    """What all texts have in common that differ in numbers, ids and data only.
 
-    `key` is the identity: verb, main relation, short literals and the first digits of
-    libpg_query's fingerprint, as `UPDATE tasks SET status='running' [49d0f7f9]`.
+    `key` identifies the statement, as `UPDATE tasks SET status='running' [49d0f7f9]`: `head`
+    (verb, main relation and short literals) and the first digits of libpg_query's fingerprint.
+    The fingerprint alone is the same for all literals. `writes` says whether it may change rows.
     """
 
     verb: str
@@ -50,20 +53,19 @@ class Statement:
     key: str
     writes: bool = False
     effect: TransactionEffect = TransactionEffect.NONE
-    statements: int = 1
 
 
 class Classifier:
-    """Classifies texts and remembers the last few thousand."""
+    """Return the statements of texts, with a cache."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, Statement] = {}
 
     def classify(self, text: bytes) -> Statement:
-        """Return the statement of an SQL text, which may be cut off or not be SQL at all."""
+        """Return the statement of a text, which may be incomplete or not be SQL."""
         known = self._known.get(text)
         if known is None:
-            # Texts that differ in numbers alone are one statement, and parsed once.
+            # Texts that differ in numbers only are the same statement and are parsed once.
             shape = _NUMBER.sub(b"0", text)
             known = self._known.get(shape)
             if known is None:
@@ -82,7 +84,7 @@ class Classifier:
 
 
 def describe(text: str) -> Statement:
-    """Work out a statement's identity from its text alone."""
+    """Return the statement of a text, without the cache."""
     found = _VERB.match(text)
     verb = found[1].upper() if found else "EMPTY"
     try:
@@ -100,14 +102,13 @@ def describe(text: str) -> Statement:
         fingerprint=fingerprint,
         writes=wording.writes(parsed) or (kind == "SelectStmt" and wording.calls(body)),
         effect=_effect(body) if not more else TransactionEffect.NONE,
-        statements=len(parsed),
     )
 
 
 def closing_key(closing: Statement, last_write: Statement) -> str:
     """Return the key of a COMMIT or ROLLBACK by the last write of its transaction.
 
-    All COMMITs are the same text; which of them is which follows from what they commit.
+    All COMMITs have the same text, so the write tells them apart.
     """
     return _key(f"{closing.verb} of {last_write.head}", last_write.fingerprint)
 
@@ -124,7 +125,6 @@ def _statement(
     fingerprint: str,
     writes: bool = False,
     effect: TransactionEffect = TransactionEffect.NONE,
-    statements: int = 1,
 ) -> Statement:
     return Statement(
         verb=verb,
@@ -133,20 +133,19 @@ def _statement(
         key=_key(head, fingerprint),
         writes=writes,
         effect=effect,
-        statements=statements,
     )
 
 
 def _key(head: str, fingerprint: str) -> str:
     if len(head) > _MAXIMUM_HEAD_CHARACTERS:
-        # What is cut off still tells statements apart.
+        # The digest tells heads apart that differ behind the cut.
         digest = hashlib.sha1(head.encode(), usedforsecurity=False).hexdigest()[:4]
         head = f"{head[: _MAXIMUM_HEAD_CHARACTERS - 5]}~{digest}"
     return f"{head} [{fingerprint}]"
 
 
 def _head(verb: str, kind: str, body: wording.Node) -> str:
-    # A statement is known by what it does in the end; its WITH clause comes last.
+    # The main statement comes first, its WITH clause last.
     words = [kind.removesuffix("Stmt").upper() if verb == "WITH" else verb]
     beside = body.get("withClause")
     body = {field: part for field, part in body.items() if field != "withClause"}
@@ -175,7 +174,7 @@ def _effect(body: wording.Node) -> TransactionEffect:
 
 
 def _describe_unparsed(verb: str, text: str) -> Statement:
-    """Describe what the parser does not take: another dialect, or a text cut off."""
+    """Return the statement of a text that the parser refuses: incomplete, or another dialect."""
     words = [word for word in _STRING.findall(text) if wording.is_telling(word)]
     shape = " ".join(_STRING.sub("?", text).split())
     digest = hashlib.sha1(shape.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()

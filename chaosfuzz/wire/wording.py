@@ -1,16 +1,16 @@
-"""Reading a parse tree for the words by which people know a statement."""
+"""Find in a parse tree the words that a statement's key consists of."""
 
 import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-# A node as libpg_query's JSON has it; the shape is its own and stays within this module.
+# A node of libpg_query's JSON. No other module reads its shape.
 Node: TypeAlias = Any
 
 _WORD_LITERAL = re.compile(r"[A-Za-z_][A-Za-z_ \-]{0,23}")
 _WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 _RELATION_FIELDS = ("relation", "relations", "fromClause", "into", "rel")
-# What PostgreSQL's own functions that need no table are called; others may change rows.
+# PostgreSQL's own functions that change no rows; any other function may.
 _OWN_PREFIXES = ("pg_", "current_", "json", "to_", "array_", "string_", "regexp_", "xml", "txid_")
 _OWN_FUNCTIONS = frozenset(
     {
@@ -30,9 +30,9 @@ def is_telling(literal: str) -> bool:
 
 
 def main_relation(body: Node) -> str:
-    """Return the relation that a statement is about: written to, else first read, else called.
+    """Return the relation that is written to, else the first one read, else the function called.
 
-    A function that is read from is a relation too: claims are often one.
+    Some queues claim tasks by a function of their own, so a function counts as well.
     """
     for field in _RELATION_FIELDS:
         for name in _relation_names(body.get(field)):
@@ -83,7 +83,7 @@ def comparisons(node: Node) -> list[str]:
 def literals(node: Node) -> list[str]:
     """Return the telling string literals of an expression, quoted, in order, once each.
 
-    Those of a query within it are not its own.
+    Literals of a subquery are left out.
     """
     return list(dict.fromkeys(f"'{word}'" for word in _strings(node) if is_telling(word)))
 
@@ -102,7 +102,7 @@ def writes(node: Node) -> bool:
 def calls(body: Node) -> bool:
     """Say whether a statement reads from no table and calls a function that may change rows.
 
-    Some queues claim and acknowledge by functions of their own.
+    Some queues claim and acknowledge tasks by such functions.
     """
     if any(True for field in _RELATION_FIELDS for _ in _relation_names(body.get(field))):
         return False

@@ -60,7 +60,7 @@ def test_planted_defect_is_found_shrunk_saved_and_replayed(tmp_path: Path) -> No
     assert again.code == 1, again.out
     assert again.out.count("violated") >= 2
     assert "is nowhere" in again.out
-    assert "story" in again.out
+    assert "what happened in try 1:" in again.out
 
     mended = chaosfuzz(
         tmp_path, "replay", failure["case"], "--times", "3", "--defect", "none", "--json", "-"

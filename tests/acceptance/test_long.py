@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from acceptance.command import chaosfuzz
 
-from chaosfuzz.campaign.wiring import describe
+from chaosfuzz.targets.registry import describe
 
 pytestmark = pytest.mark.long
 

@@ -9,6 +9,7 @@ from acceptance.command import chaosfuzz
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()
+MINI = TOP / "tests/integration/targets/mini"
 CASE = "shrunk_cases/reference/lost-respond-before-commit.yaml"
 # A newcomer has ten minutes; a test has seconds.
 SHORTER = {
@@ -74,12 +75,40 @@ def test_what_is_done_by_hand_works_in_its_order(tmp_path: Path) -> None:
         chaosfuzz(tmp_path, "down")
 
 
-def test_the_two_commands_are_what_ci_runs() -> None:
-    start, tests = (block.strip() for block in blocks("")[:2])
-    assert start == "pip install -e . && chaosfuzz fuzz"
-    assert tests == "pip install -e '.[test]' && pytest"
+def test_the_test_command_is_what_ci_runs() -> None:
+    assert "pip install -e '.[test]' && pytest\n" in blocks("")
     script = (TOP / ".ci" / "run").read_text()
     assert "-e '.[test]' && pytest" in script
+
+
+@pytest.mark.long
+def test_the_first_command_finds_the_defect_that_it_plants(tmp_path: Path) -> None:
+    (start,) = (block for block in blocks("") if block.startswith("pip install -e . "))
+    install, command = start.strip().split(" && ")
+    assert install == "pip install -e ."
+    done = chaosfuzz(tmp_path, *command.removeprefix("chaosfuzz ").split())
+    assert done.code == 1, done.out + done.err
+    assert "  1. create_tasks(count=1" in done.out
+    assert "  2. kill_worker(worker=1)" in done.out
+
+
+def test_the_steps_for_a_queue_of_ones_own_work_in_their_order(tmp_path: Path) -> None:
+    (listed,) = (block for block in blocks("") if block.startswith("chaosfuzz profile new"))
+    new, check, fuzz = (
+        re.split(r"\s{2,}", line)[0].removeprefix("chaosfuzz ").split()
+        for line in listed.strip().splitlines()
+    )
+    written = chaosfuzz(tmp_path, *new, typed=10 * "\n")
+    assert written.code == 0, written.out + written.err
+    # In place of the system that the answers would describe, one that is there.
+    shutil.copytree(MINI, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "profile.toml").replace(tmp_path / new[-1])
+    checked = chaosfuzz(tmp_path, *check)
+    assert checked.code == 0, checked.out + checked.err
+    searched = chaosfuzz(tmp_path, *fuzz, "--examples", "2", "--no-faults", "--seed", "1")
+    assert searched.code == 0, searched.out + searched.err
+    assert searched.out.splitlines()[-2].startswith("holds: no promise was broken; 2 schedules, ")
+    assert searched.out.splitlines()[-1] == "next    chaosfuzz fuzz mysystem.toml --time 10m"
 
 
 @pytest.mark.long

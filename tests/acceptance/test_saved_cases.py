@@ -3,7 +3,6 @@
 That each is violated with its defect is what the plugin checks when it collects them.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from chaosfuzz.campaign.replay import replay_on
-from chaosfuzz.campaign.wiring import Setup, describe
+from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Runner
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
+from chaosfuzz.targets.registry import describe
 
 STORE = CaseStore(Path(__file__).parents[2] / "shrunk_cases" / "reference")
 TRIES, HOLDING = 4, 2
@@ -26,7 +27,7 @@ def correct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     directory = tmp_path_factory.mktemp("correct")
     with (
         closing(EventLog(directory / "events.jsonl")) as journal,
-        closing(Setup().runner(0, directory, journal, threading.Event())) as runner,
+        closing(Setup().runner(0, directory, journal, StopSignal())) as runner,
     ):
         yield runner
 
@@ -44,7 +45,7 @@ def test_every_defect_has_a_case_of_at_most_eight_steps() -> None:
 def test_correct_system_holds_what_the_defect_breaks(path: Path, correct: Runner) -> None:
     case = STORE.load(path)
     held = 0
-    for attempt in replay_on(correct, case, TRIES, threading.Event(), until_violated=False):
+    for attempt in replay_on(correct, case, TRIES, until_violated=False):
         assert attempt.result.failure is None, attempt.result
         # A machine that stood still for a while leaves a run undecided.
         held += attempt.result.verdict is Verdict.HOLDS

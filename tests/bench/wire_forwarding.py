@@ -13,12 +13,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from chaosfuzz.targets.keeper import Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
-from chaosfuzz.wire import Proxy, RuleController
+from chaosfuzz.wire import LaneWire
 
 ROUNDS = 3
 GOAL_ADDED_MS = 0.5
@@ -140,7 +140,7 @@ def measure(pgbench: str, ports: dict[str, int], protocol: str, seconds: int) ->
 def main() -> int:
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     pgbench = find_pgbench()
-    with Keeper() as keeper, Proxy(RuleController()) as proxy:
+    with Keeper() as keeper, closing(LaneWire()) as proxy:
         cluster = Cluster(keeper, locate_postgres(), create_runtime_directory("bench"))
         try:
             cluster.start(60)
@@ -149,7 +149,7 @@ def main() -> int:
                 ports = {
                     "direct": cluster.port,
                     "forwarder": forwarder_port,
-                    "proxy": proxy.listen("bench", ("127.0.0.1", cluster.port)),
+                    "proxy": proxy.route("bench", ("127.0.0.1", cluster.port)),
                 }
                 reached = [
                     measure(pgbench, ports, protocol, seconds)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,8 +16,9 @@ from acceptance.command import chaosfuzz, processes_naming
 from chaosfuzz.actions import make_step
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.target import Exit
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.reporting.eventlog import EventLog
@@ -55,7 +55,7 @@ def runner(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sch
     assert image
     directory = tmp_path_factory.mktemp("compose")
     with closing(EventLog(directory / "events.jsonl")) as journal:
-        made = Setup(target=str(PROFILE)).runner(0, directory, journal, threading.Event())
+        made = Setup(target=str(PROFILE)).runner(0, directory, journal, StopSignal())
         assert isinstance(made, ScheduleRunner)
         with closing(made):
             yield made
@@ -106,7 +106,7 @@ def test_a_worker_that_ends_by_itself_comes_back_as_the_file_has_it(runner: Sche
     with closing(system):
         os.kill(system.pid("worker-1"), signal.SIGKILL)
         deadline = time.monotonic() + DEADLINE_S
-        gone: list[Exit] = []
+        gone: list[ProcessExit] = []
         while not gone or not system.worker_names():
             assert time.monotonic() < deadline, gone
             gone += system.exits()

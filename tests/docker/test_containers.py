@@ -1,6 +1,5 @@
 """The reference system in containers: every step on the real engine."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,12 +11,13 @@ import pytest
 from chaosfuzz.actions import find_action, make_step
 from chaosfuzz.bench.throughput import compose
 from chaosfuzz.campaign.replay import replay_on, setup_for
-from chaosfuzz.campaign.wiring import Setup, describe
+from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.abilities import CONTAINER_ABILITIES, PROCESS_ABILITIES
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import RunResult, System
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner
@@ -25,6 +25,7 @@ from chaosfuzz.reporting.eventlog import EventLog
 from chaosfuzz.targets.docker.abilities import probed_abilities
 from chaosfuzz.targets.docker.engine import Engine
 from chaosfuzz.targets.docker.labels import RUN
+from chaosfuzz.targets.registry import describe
 
 STORE = CaseStore(Path(__file__).parents[2] / "shrunk_cases" / "reference")
 TRIES_UNTIL_VIOLATED = 20
@@ -39,7 +40,7 @@ def runner(
 ) -> Iterator[ScheduleRunner]:
     directory = tmp_path_factory.mktemp("containers")
     with closing(EventLog(directory / "events.jsonl")) as journal:
-        made = Setup(on="docker").runner(0, directory, journal, threading.Event())
+        made = Setup(on="docker").runner(0, directory, journal, StopSignal())
         assert isinstance(made, ScheduleRunner)
         with closing(made):
             yield made
@@ -202,7 +203,7 @@ def test_a_container_killed_for_memory_by_nobody_s_order_is_no_verdict(
 ) -> None:
     system = runner.lane.open(1)
     try:
-        container = system._rack.container("worker-1")  # type: ignore[attr-defined]
+        container = system._containers.container("worker-1")  # type: ignore[attr-defined]
         container.exhaust_memory()
         with pytest.raises(InfrastructureError, match="lack of memory"):
             ask_until_told(system)
@@ -236,7 +237,7 @@ def test_a_defect_that_processes_show_shows_on_containers(path: Path, tmp_path: 
     with closing(EventLog(tmp_path / "events.jsonl")) as journal:
         setup = setup_for(case)
         setup.check_case(case)
-        stop = threading.Event()
+        stop = StopSignal()
         with closing(setup.runner(0, tmp_path, journal, stop)) as runner:
-            tries = list(replay_on(runner, case, TRIES_UNTIL_VIOLATED, stop, until_violated=True))
+            tries = list(replay_on(runner, case, TRIES_UNTIL_VIOLATED, until_violated=True))
     assert any(attempt.violated for attempt in tries), [str(t.result.failure) for t in tries]

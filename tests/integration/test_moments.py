@@ -1,6 +1,5 @@
 """Faults at moments, on the real reference system through the real proxy."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.reporting.eventlog import EventLog
@@ -37,7 +37,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     directory: Path = tmp_path_factory.mktemp("moments")
     with (
         closing(EventLog(directory / "events.jsonl")) as journal,
-        closing(Setup().runner(0, directory, journal, threading.Event())) as opened,
+        closing(Setup().runner(0, directory, journal, StopSignal())) as opened,
     ):
         yield opened
 
@@ -208,7 +208,7 @@ def test_a_moment_that_never_comes_is_told(runner: Runner) -> None:
 
 def test_what_a_task_is_made_of_is_learned(runner: Runner) -> None:
     assert isinstance(runner, TracingRunner)
-    alphabet = learn_at_once(runner, Setup().named.description)
+    alphabet = learn_at_once(runner, Setup().description)
     known = {event.event: event for event in alphabet.events}
     assert not known[CLAIM].background
     assert known[CLAIM].polled

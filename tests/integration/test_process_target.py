@@ -16,8 +16,8 @@ from chaosfuzz.domain.history import FaultKind, Health, History
 from chaosfuzz.domain.outcome import Outcome, classify
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.targets.process import ReferenceTarget
+from chaosfuzz.targets.process.lane import ProcessLane
 from chaosfuzz.targets.process.system import ReferenceSystem
-from chaosfuzz.targets.process.target import ProcessLane
 
 DEADLINE_S = 20.0
 

@@ -1,6 +1,5 @@
 """Replies that are lost, reset or late on the real reference system: what the history says."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ from chaosfuzz.domain.history import Creation, FaultKind, History
 from chaosfuzz.domain.moment import CLIENT, Moment, Side
 from chaosfuzz.domain.outcome import Outcome, classify
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.task import TaskRequest, TaskStatus
 from chaosfuzz.domain.verdict import Verdict
@@ -34,7 +34,7 @@ class Silence:
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     logs = tmp_path_factory.mktemp("logs")
-    with closing(Setup().runner(0, logs, Silence(), threading.Event())) as made:
+    with closing(Setup().runner(0, logs, Silence(), StopSignal())) as made:
         yield made
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.scenario import Metrics, ScenarioResult, ScenarioRun
 
 
@@ -64,7 +65,7 @@ def _metrics(metrics: Metrics) -> Iterator[str]:
     if metrics.completed.good:
         yield (
             f"throughput: {metrics.throughput_per_s:g} tasks/s over {metrics.duration_s:.1f} s "
-            f"({metrics.completed.good} tasks)"
+            f"({counted(metrics.completed.good, 'task')})"
         )
     yield from (f"phase {phase.tag}: {phase.completed} completed" for phase in metrics.phases)
     for each in metrics.recoveries:
@@ -76,7 +77,7 @@ def _metrics(metrics: Metrics) -> Iterator[str]:
         yield (
             f"memory {memory[0]} to {memory[-1]} MB, at most {max(memory)} MB; database "
             f"sessions {sessions[0]} to {sessions[-1]}, at most {max(sessions)} "
-            f"({len(metrics.samples)} samples)"
+            f"({counted(len(metrics.samples), 'sample')})"
         )
     if metrics.transitions:
         turns = ", ".join(f"{t.task_type} {t.before} to {t.after}" for t in metrics.transitions)

@@ -1,5 +1,6 @@
 """The summary of scenarios as lines of text."""
 
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.scenario import ScenarioResult, ScenarioRun
 
 
@@ -8,7 +9,7 @@ def rows(run: ScenarioRun) -> tuple[str, ...]:
     others = len(run.planned) - run.passed.good - run.failed
     undecided = f", {others} without a verdict" if others else ""
     head = (
-        f"{len(run.planned)} scenarios at level {run.level} ({run.level_name}), "
+        f"{counted(len(run.planned), 'scenario')} at level {run.level} ({run.level_name}), "
         f"{run.passed.good} passed, {run.failed} failed{undecided}: "
         f"{100 * run.passed.share:.0f} % passed, {run.duration_s:.1f} s"
     )

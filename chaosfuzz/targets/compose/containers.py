@@ -112,7 +112,7 @@ class ComposeProcess:
             os.close(self._pidfd)
 
 
-class Crew:
+class ComposeContainers:
     """Finds the container of a component: `worker-2` is number 2 of the workers' service."""
 
     def __init__(self, engine: Engine, events: EventStream, project: Project) -> None:

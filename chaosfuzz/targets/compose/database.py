@@ -1,6 +1,5 @@
-"""The PostgreSQL service of a compose project (implements ProfileDatabase)."""
+"""The PostgreSQL service of a compose project (implements Database)."""
 
-import signal
 import threading
 from collections.abc import Callable
 
@@ -8,29 +7,29 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.targets.compose.containers import ComposeProcess, Crew
-from chaosfuzz.targets.profiles.database import Address
+from chaosfuzz.targets.compose.containers import ComposeContainers, ComposeProcess
+from chaosfuzz.targets.postgres.cluster import STOP_SIGNALS
+from chaosfuzz.targets.postgres.database import Address, run_sql
 from chaosfuzz.targets.profiles.model import Profile
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _CONNECT_TIMEOUT_S = 5
 _RETRY_S = 0.02
-_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 
 
 class ComposeDatabase:
     """Its one database is emptied for each schedule: the services know it by name."""
 
-    def __init__(self, profile: Profile, crew: Crew) -> None:
+    def __init__(self, profile: Profile, containers: ComposeContainers) -> None:
         assert profile.compose is not None
         assert profile.database.dsn is not None
         self._profile = profile
         self._service = profile.compose.database
         self._port = profile.compose.database_port
-        self._crew = crew
+        self._containers = containers
         self._parts = conninfo_to_dict(profile.database.dsn)
-        self._process: ComposeProcess | None = crew.start(self._service, 1)
+        self._process: ComposeProcess | None = containers.start(self._service, 1)
         self._host = self._find()
 
     @property
@@ -49,16 +48,13 @@ class ComposeDatabase:
 
     def fresh(self) -> Address:
         """Empty the database."""
+        address = self.address()
         statement = self._profile.database.reset_sql
-        try:
-            with psycopg.connect(self._url(), connect_timeout=_CONNECT_TIMEOUT_S) as connection:
-                connection.execute(statement.encode())
-        except psycopg.Error as error:
-            raise InfrastructureError(
-                cause=f"database.reset_sql failed: {' '.join(str(error).split())}",
-                remedy="correct the statement in the profile",
-            ) from error
-        return self.address()
+        run_sql(address, statement.encode(), "database.reset_sql")
+        return address
+
+    def drop_used(self) -> None:
+        """Nothing: there is one database."""
 
     def address(self) -> Address:
         """Return how the harness reaches it."""
@@ -79,7 +75,7 @@ class ComposeDatabase:
         process = self._process
         if process is None:
             return
-        process.signal(_SIGNALS[mode])
+        process.signal(STOP_SIGNALS[mode])
         if process.wait(_STOP_TIMEOUT_S) is None:
             raise InfrastructureError(
                 cause=f"{process.name} did not stop ({mode}) within {_STOP_TIMEOUT_S:g} s",
@@ -92,7 +88,7 @@ class ComposeDatabase:
         """Start the container and wait until it takes connections."""
         if self._process is not None:
             self._process.close()
-        process = self._process = self._crew.start(self._service, 1)
+        process = self._process = self._containers.start(self._service, 1)
         self._host = self._find()
         waited = threading.Event()
         for _ in range(int(_START_TIMEOUT_S / _RETRY_S)):
@@ -118,7 +114,7 @@ class ComposeDatabase:
 
     def _find(self) -> str:
         assert self._process is not None
-        place = self._crew.engine.place(self._process.identity)
+        place = self._containers.engine.place(self._process.identity)
         if place.address is None:
             raise InfrastructureError(
                 cause=f"{self._process.name} has no address on a network of its own",

@@ -2,41 +2,28 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.task import Execution
 from chaosfuzz.domain.wire import Wire
-from chaosfuzz.targets.components import SERVER, Process
-from chaosfuzz.targets.compose.containers import ComposeProcess, Crew
+from chaosfuzz.targets.components import SERVER, ContainerPlace, Process, ServerPlace
+from chaosfuzz.targets.compose.containers import ComposeContainers, ComposeProcess
 from chaosfuzz.targets.compose.database import ComposeDatabase
 from chaosfuzz.targets.docker import netns
-from chaosfuzz.targets.docker.things import Place
+from chaosfuzz.targets.docker.network_faults import NetworkFaults, PutBack
+from chaosfuzz.targets.ledger import Ledger
 from chaosfuzz.targets.profiles.launching import Launcher
-from chaosfuzz.targets.profiles.ledger import ProfileLedger
 from chaosfuzz.targets.profiles.model import ComposeProfile
 from chaosfuzz.targets.profiles.system import ProfileSystem
 from chaosfuzz.targets.restarting import ENGINE_DELAY_S, Restarts
-from chaosfuzz.targets.seams import ServerPlace
 
 _HOSTNAME_LENGTH = 12
 FIRST_REQUEST_TIMEOUT_S = 20.0
 _POLL_S = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServiceAddress:
-    """Where a service's container listens (implements ServerPlace)."""
-
-    host: str
-    number: int
-
-    def close(self) -> None:
-        """The address is the container's."""
-
-
-class ComposeSystem(ProfileSystem):
+class ComposeSystem(NetworkFaults, ProfileSystem):
     """A profile's system whose components are containers of a compose project.
 
     What goes from a container to the database's port is led to the proxy by a rule in the
@@ -45,22 +32,21 @@ class ComposeSystem(ProfileSystem):
 
     def __init__(
         self,
-        crew: Crew,
+        containers: ComposeContainers,
         compose: ComposeProfile,
         *,
         launcher: Launcher,
         database: ComposeDatabase,
-        ledger: Path,
+        ledger: Ledger,
         workers: int,
         wire: Wire,
     ) -> None:
-        self._crew = crew
+        self._containers = containers
         self._compose = compose
         self._compose_wire = wire
         self._compose_database = database
         self._lives: dict[str, list[tuple[int, ComposeProcess]]] = {}
-        self._off: dict[str, tuple[ComposeProcess, Place]] = {}
-        self._filtered: set[str] = set()
+        self.begin_network_faults(compose.server_port)
         super().__init__(
             launcher=launcher,
             database=database,
@@ -69,15 +55,13 @@ class ComposeSystem(ProfileSystem):
             workers=workers,
             wire=wire,
         )
-        self._restarts = Restarts(self._crew.restart, first_delay_s=ENGINE_DELAY_S)
-        # Pids in the ledger are those inside containers; who has died is told by their ends.
-        self._ledger = ProfileLedger(ledger, lambda _pid: True)
+        self._restarts = Restarts(self._containers.restart, first_delay_s=ENGINE_DELAY_S)
 
     def launch(self, component: str) -> Process:
         """Start the component's container, its way to the database by the proxy."""
         service, number = self._service(component)
         began_ns = time.monotonic_ns()
-        process = self._crew.start(service, number)
+        process = self._containers.start(service, number)
         way = self._compose_wire.route(component, self._compose_database.upstream)
         to = f"{self._compose_wire.host}:{way}"
         netns.redirect(process.pid, self._compose.database_port, to)
@@ -88,11 +72,11 @@ class ComposeSystem(ProfileSystem):
         """Wait until the engine finds it healthy; in an outage it may never be."""
         assert isinstance(process, ComposeProcess), process
         if self._compose_database.is_running:
-            self._crew.await_well(process, self._compose.up_timeout_s)
+            self._containers.await_well(process, self._compose.up_timeout_s)
             self._await_first_request(component, process)
-        if component == SERVER and self._reserved is not None:
+        if component == SERVER and self._place is not None:
             # The address may be another after a start.
-            place = self._reserved = self._place_of_server()
+            place = self._place = self.find_server()
             creation = self.profile.creation
             if creation is not None and creation.http is not None:
                 self._compose_wire.route_http(CLIENT, place.number, place.host)
@@ -128,78 +112,26 @@ class ComposeSystem(ProfileSystem):
                 self._compose_wire.route(component, self._compose_database.upstream)
         return started
 
-    def unplug(self, component: str) -> bool:
+    def disconnect(self, component: str) -> PutBack:
         """Take a container off the first of its networks."""
-        with self._lock:
-            process = self._children.get(component)
-            if not isinstance(process, ComposeProcess) or component in self._off:
-                return False
-            place = self._crew.engine.place(process.identity)
-            self._crew.engine.disconnect(place.network, process.identity)
-            self._off[component] = (process, place)
-        return True
+        process, engine = self._children[component], self._containers.engine
+        assert isinstance(process, ComposeProcess), process
+        identity = process.identity
+        place = engine.place(identity)
+        engine.disconnect(place.network, identity)
+        return lambda: engine.connect_again(place, identity)
 
-    def plug(self, component: str) -> bool:
-        """Put it on again, at the address it had if that can be."""
-        with self._lock:
-            process, place = self._off.pop(component, (None, None))
-            if process is None or place is None or place.address is None:
-                return False
-            self._crew.engine.connect_again(place, process.identity)
-            self._compose_wire.cut(component)
-        return True
+    def end(self) -> None:
+        """Put every container back on its networks, then end the rest."""
+        self.end_network_faults()
+        super().end()
 
-    def partition(self, component: str, peer: str) -> bool:
-        """Drop every packet between a container and the proxy, hence the database."""
-        with self._lock:
-            if component not in self._running():
-                return False
-            port = self._compose.server_port if component == SERVER else None
-            netns.drop(
-                self._children[component].pid,
-                self._compose_wire.host,
-                port=port,
-                all_but=peer != "clients",
-            )
-            self._filtered.add(component)
-        return True
-
-    def lose_packets(self, component: str, percent: int) -> bool:
-        """Drop packets at random."""
-        with self._lock:
-            if component not in self._running():
-                return False
-            netns.lose(self._children[component].pid, percent)
-            self._filtered.add(component)
-        return True
-
-    def stop_filtering(self, component: str) -> bool:
-        """Drop nothing any more."""
-        with self._lock:
-            if component not in self._filtered or component not in self._running():
-                return False
-            self._filtered.discard(component)
-            netns.drop_nothing(self._children[component].pid)
-            self._compose_wire.cut(component)
-        return True
-
-    def reset_connections(self, component: str) -> bool:
-        """Reset all open connections."""
-        with self._lock:
-            running = component in self._running()
-            return running and netns.reset(self._children[component].pid)
-
-    def close(self) -> None:
-        """Kill server and workers; the database stays up."""
-        for component in tuple(self._off):
-            self.plug(component)
-        super().close()
-
-    def _place_of_server(self) -> ServerPlace:
+    def find_server(self) -> ServerPlace:
+        """Say where the HTTP server is to be found: its address may be another after a start."""
         assert self._compose.server is not None
-        thing = self._crew.thing(self._compose.server, 1)
-        address = self._crew.engine.place(thing.identity).address
-        return ServiceAddress(host=str(address or ""), number=self._compose.server_port)
+        thing = self._containers.thing(self._compose.server, 1)
+        address = self._containers.engine.place(thing.identity).address
+        return ContainerPlace(host=str(address or ""), number=self._compose.server_port)
 
     def _service(self, component: str) -> tuple[str, int]:
         if component == SERVER:
@@ -211,9 +143,7 @@ class ComposeSystem(ProfileSystem):
         was_there = component in self._children
         super()._collect(component)
         if was_there and component not in self._children:
-            # Rules are gone with its network; it comes back on all it was on.
-            self._filtered.discard(component)
-            self.plug(component)
+            self.network_is_gone(component)
 
     def _told_apart(self, execution: Execution) -> Execution:
         for component, lives in self._lives.items():

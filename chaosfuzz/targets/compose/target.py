@@ -1,18 +1,16 @@
 """A profile that names a compose file, as a target."""
 
-import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import Ability
+from chaosfuzz.domain.case import DOCKER
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.domain.target import TargetDescription
-from chaosfuzz.domain.wire import Wire
-from chaosfuzz.targets.compose.containers import Crew
+from chaosfuzz.domain.target import MakeWire, TargetDescription
+from chaosfuzz.targets.compose.containers import ComposeContainers
 from chaosfuzz.targets.compose.database import ComposeDatabase
 from chaosfuzz.targets.compose.project import LEDGER_NAME, PROJECT, Project
 from chaosfuzz.targets.compose.system import ComposeSystem
@@ -21,15 +19,15 @@ from chaosfuzz.targets.docker.engine import Engine
 from chaosfuzz.targets.docker.events import EventStream
 from chaosfuzz.targets.docker.labels import new_run
 from chaosfuzz.targets.keeper import Keeper
-from chaosfuzz.targets.postgres import create_runtime_directory
-from chaosfuzz.targets.profiles.database import Address, run_scripts
+from chaosfuzz.targets.ledger import Ledger
+from chaosfuzz.targets.postgres.database import Address, Database
+from chaosfuzz.targets.postgres.lane import PostgresLane
 from chaosfuzz.targets.profiles.installing import install
 from chaosfuzz.targets.profiles.launching import Launcher
 from chaosfuzz.targets.profiles.model import Profile
-from chaosfuzz.targets.profiles.target import SETUP, abilities_of
+from chaosfuzz.targets.profiles.target import abilities_of
 from chaosfuzz.targets.profiles.target import describe as describe_profile
 
-MakeWire = Callable[[str], Wire]
 # What a compose file's containers can suffer; it says itself what memory, disk and clock are.
 _SUFFERED = frozenset({Ability.NETWORK, Ability.FILTER, Ability.RESET, Ability.RESTART})
 
@@ -47,73 +45,91 @@ def describe(profile: Profile) -> TargetDescription:
     return replace(describe_profile(profile), actions=offered(abilities))
 
 
+@dataclass(frozen=True, kw_only=True)
 class ComposeTarget:
-    """Implements Target over a compose file."""
+    """A system that a compose file runs (implements LaneTarget). Lanes need `make_wire`."""
 
-    def __init__(self, profile: Profile, make_wire: MakeWire) -> None:
-        self._profile = profile
-        self._make_wire = make_wire
-        self.description = describe(profile)
+    profile: Profile
+    make_wire: MakeWire | None = None
+    places: ClassVar[tuple[str, ...]] = (DOCKER,)
+
+    @property
+    def description(self) -> TargetDescription:
+        """What it is, and offers on this machine; raises InfrastructureError without an engine."""
+        return describe(self.profile)
+
+    def with_wire(self, make_wire: MakeWire) -> "ComposeTarget":
+        """Return the target with a proxy in each lane."""
+        return replace(self, make_wire=make_wire)
+
+    def on(self, place: str) -> "ComposeTarget":
+        """Return the target itself: it runs in containers anyway."""
+        assert place == DOCKER, place
+        return self
 
     def lane(self, index: int, directory: Path) -> "ComposeLane":
         """Bring the project up under a name of its own."""
-        return ComposeLane(index, directory, self._profile, self._make_wire)
+        return ComposeLane(index, directory, self.profile, self.make_wire)
 
 
-class ComposeLane:
-    """A project that stays up; each schedule gets an empty database (implements Lane)."""
+class ComposeLane(PostgresLane[ComposeSystem]):
+    """A project that stays up; each schedule gets an empty database."""
 
-    def __init__(self, index: int, directory: Path, profile: Profile, make_wire: MakeWire) -> None:
+    def __init__(
+        self, index: int, directory: Path, profile: Profile, make_wire: MakeWire | None
+    ) -> None:
         assert profile.compose is not None
+        self._index = index
         self._profile = profile
         self._compose = profile.compose
-        logs = directory / f"compose-lane-{index}"
-        logs.mkdir(parents=True, exist_ok=True)
-        installed = install(profile)
-        with ExitStack() as undo:
-            engine = Engine()
-            undo.callback(engine.close)
-            run = new_run()
-            runtime = create_runtime_directory(f"compose lane {index}")
-            undo.callback(shutil.rmtree, runtime, ignore_errors=True)
-            ledgers = runtime / "ledger"
-            ledgers.mkdir()
-            ledgers.chmod(0o777)
-            self._ledger = ledgers / LEDGER_NAME
-            project = Project(engine, profile.compose, run, runtime, ledgers)
-            events = EventStream(engine, f"{PROJECT}={project.name}")
-            undo.callback(events.close)
-            undo.callback(project.down)
-            project.up(1)
-            self._crew = Crew(engine, events, project)
-            self._database = ComposeDatabase(profile, self._crew)
-            undo.callback(self._database.close)
-            keeper = undo.enter_context(Keeper())
-            self._launcher = Launcher(profile, installed, keeper, logs, "")
-            self._database.prepare(partial(self._set_up, runtime))
-            self._wire = make_wire(self._gateway(engine, project))
-            undo.callback(self._wire.close)
-            self._end_first_ones(project)
-            self._undo = undo.pop_all()
+        super().__init__(f"compose-lane-{index}", directory, make_wire)
 
-    def open(self, workers: int) -> ComposeSystem:
-        """Empty the database; start server and workers."""
-        self._database.fresh()
+    def build(self, undo: ExitStack) -> Database:
+        """Bring the project up, with one worker."""
+        installed = install(self._profile)
+        engine = Engine()
+        undo.callback(engine.close)
+        self._runtime = self.runtime_directory(undo, f"compose lane {self._index}")
+        ledgers = self._runtime / "ledger"
+        ledgers.mkdir()
+        ledgers.chmod(0o777)
+        self._ledger = ledgers / LEDGER_NAME
+        project = self._project = Project(engine, self._compose, new_run(), self._runtime, ledgers)
+        events = EventStream(engine, f"{PROJECT}={project.name}")
+        undo.callback(events.close)
+        undo.callback(project.down)
+        project.up(1)
+        self._gateway = self._gateway_of(engine, project)
+        self._containers = ComposeContainers(engine, events, project)
+        keeper = undo.enter_context(Keeper())
+        self._launcher = Launcher(self._profile, installed, keeper, self.logs, "")
+        self._containers_database = ComposeDatabase(self._profile, self._containers)
+        return self._containers_database
+
+    def host(self) -> str:
+        """Return the gateway of the workers' network."""
+        return self._gateway
+
+    def set_up(self, address: Address) -> None:
+        """Run the profile's scripts and commands; end what compose has started."""
+        self._launcher.set_up(address, self._runtime / "ledger-of-setup.jsonl")
+        self._end_first_ones(self._project)
+
+    def start(self, address: Address, workers: int) -> ComposeSystem:
+        """Start server and workers."""
+        assert self.wire is not None, "containers are led to the database by the proxy"
         return ComposeSystem(
-            self._crew,
+            self._containers,
             self._compose,
             launcher=self._launcher,
-            database=self._database,
-            ledger=self._ledger,
+            database=self._containers_database,
+            # Pids in the ledger are those inside containers; who has died is told by their ends.
+            ledger=Ledger(self._ledger, None),
             workers=workers,
-            wire=self._wire,
+            wire=self.wire,
         )
 
-    def close(self) -> None:
-        """Take the project down."""
-        self._undo.close()
-
-    def _gateway(self, engine: Engine, project: Project) -> str:
+    def _gateway_of(self, engine: Engine, project: Project) -> str:
         (thing, *_) = project.containers(self._compose.worker)
         gateway = engine.place(thing.identity).gateway
         if gateway is None:
@@ -131,14 +147,7 @@ class ComposeLane:
         services = [self._compose.worker, *([self._compose.server] if self._compose.server else [])]
         for service in services:
             for number in range(1, len(project.containers(service)) + 1):
-                process = self._crew.start(service, number)
+                process = self._containers.start(service, number)
                 process.kill_tree()
                 process.wait(self._compose.up_timeout_s)
                 process.close()
-
-    def _set_up(self, runtime: Path, address: Address) -> None:
-        run_scripts(address, self._profile.database.setup_sql)
-        unused = runtime / "ledger-of-setup.jsonl"
-        values = self._launcher.values(SETUP, address, ledger=unused, port=None)
-        for command in self._profile.database.setup:
-            self._launcher.run(SETUP, command, values)

@@ -12,7 +12,7 @@ from pathlib import Path
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.docker.engine import Engine
 from chaosfuzz.targets.docker.events import EventStream
-from chaosfuzz.targets.docker.orders import Doorstep, GateLine, Program
+from chaosfuzz.targets.docker.orders import GateLine, Listener, Program
 from chaosfuzz.targets.docker.things import ContainerPlan
 from chaosfuzz.targets.keeper.process_tree import PROC, children_of, wait_readable
 
@@ -62,7 +62,7 @@ class Container:
         self._engine = engine
         self._events = events
         self._booting = booting
-        self._doorstep = Doorstep(directory)
+        self._listener = Listener(directory)
         self._boots = 0
         self._boot: Boot | None = None
         self._next: Future[Boot] | None = None
@@ -186,7 +186,7 @@ class Container:
             boot.line.close()
             os.close(boot.pidfd)
         self._engine.remove(self.identity)
-        self._doorstep.close()
+        self._listener.close()
 
     def _pause(self) -> None:
         if not self.is_paused:
@@ -207,7 +207,7 @@ class Container:
         self._boots += 1
         pid = self._engine.state(self.identity).pid
         pidfd = os.pidfd_open(pid) if pid else None
-        line = self._doorstep.admit(pidfd, BOOT_TIMEOUT_S) if pidfd is not None else None
+        line = self._listener.admit(pidfd, BOOT_TIMEOUT_S) if pidfd is not None else None
         if pidfd is None or line is None:
             if pidfd is not None:
                 os.close(pidfd)

@@ -3,7 +3,6 @@
 import os
 import signal
 from pathlib import Path
-from typing import Literal
 
 from psycopg.conninfo import make_conninfo
 
@@ -13,6 +12,7 @@ from chaosfuzz.targets.docker.image import POSTGRES_BIN
 from chaosfuzz.targets.docker.orders import Program
 from chaosfuzz.targets.docker.slot import Slot
 from chaosfuzz.targets.postgres.administration import APPLICATION_NAME, Administrator
+from chaosfuzz.targets.postgres.cluster import STOP_SIGNALS, StopMode
 from chaosfuzz.targets.postgres.data_directory import QUICK_SETTINGS
 
 PORT = 5432
@@ -23,7 +23,6 @@ _INITDB_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 30.0
 _STATUS_LINE = 8
 _FIRST_WITH_IO_METHOD = 18
-_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 _INITDB = ("-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
 _SETTINGS = {
     **QUICK_SETTINGS,
@@ -36,7 +35,7 @@ _SETTINGS = {
 
 
 class ContainerCluster:
-    """Implements Database over a container that is dead while the server is down.
+    """Implements ClusterServer over a container that is dead while the server is down.
 
     The harness reaches it by the unix socket in a directory that both share, which refuses at
     once while the server is down; an address nobody has takes seconds to.
@@ -45,7 +44,8 @@ class ContainerCluster:
     def __init__(self, slot: Slot, directory: Path, gateway: str, major: int) -> None:
         self._slot = slot
         self._directory = directory
-        self._gateway = gateway
+        self.host = gateway
+        self.port = PORT
         self._server: ContainerProcess | None = None
         self._administrator = Administrator(self._admin_dsn, major, self._log_tail)
         self._settings = dict(_SETTINGS)
@@ -53,7 +53,7 @@ class ContainerCluster:
             self._settings["io_method"] = "sync"
         self.create_database = self._administrator.create_database
         self.drop_database = self._administrator.drop_database
-        self.prepare_template = self._administrator.prepare_template
+        self.await_no_session = self._administrator.await_no_session
         self.terminate_backends = self._administrator.terminate_backends
 
     @property
@@ -72,11 +72,6 @@ class ContainerCluster:
     def socket_path(self) -> Path:
         """The unix socket, seen from this machine."""
         return self._directory / f".s.PGSQL.{PORT}"
-
-    def dsn(self, database: str = "postgres", over: Literal["tcp", "unix"] = "tcp") -> str:
-        """Return the connection string: for containers over TCP by the wire's address."""
-        host = self._gateway if over == "tcp" else str(self._directory)
-        return make_conninfo(host=host, port=PORT, user="postgres", dbname=database)
 
     def initialise(self) -> None:
         """Make the data directory, once in the life of the volume."""
@@ -116,7 +111,7 @@ class ContainerCluster:
         )
         self._server.wait_ready(timeout_s)
 
-    def stop(self, mode: Literal["fast", "immediate", "kill"]) -> None:
+    def stop(self, mode: StopMode) -> None:
         """Stop the server, and with it its container; a kill takes all processes at once."""
         server = self._server
         if server is None:
@@ -125,7 +120,7 @@ class ContainerCluster:
             server.kill_tree()
         else:
             server.signal(signal.SIGCONT)
-            os.kill(server.host_pid, _SIGNALS[mode])
+            os.kill(server.host_pid, STOP_SIGNALS[mode])
         if server.wait(_STOP_TIMEOUT_S) is None:
             raise InfrastructureError(
                 cause=(
@@ -150,5 +145,10 @@ class ContainerCluster:
 
     def _admin_dsn(self, database: str) -> str:
         return make_conninfo(
-            self.dsn(database, over="unix"), application_name=APPLICATION_NAME, connect_timeout=10
+            host=str(self._directory),
+            port=PORT,
+            user="postgres",
+            dbname=database,
+            application_name=APPLICATION_NAME,
+            connect_timeout=10,
         )

@@ -58,7 +58,7 @@ def create_network(engine: Engine, run: str, name: str) -> PrivateNetwork:
         try:
             identity = engine.create_network(name, subnet, labels_of(run, "network"))
         except InfrastructureError as error:
-            problem = str(error)
+            problem = error.cause
             continue
         return PrivateNetwork(identity=identity, name=name, subnet=subnet)
     raise InfrastructureError(

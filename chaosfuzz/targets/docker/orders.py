@@ -50,7 +50,7 @@ class Program:
         }
 
 
-class Doorstep:
+class Listener:
     """Where the gate of one container announces itself each time it has started."""
 
     def __init__(self, directory: Path) -> None:

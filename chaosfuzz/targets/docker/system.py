@@ -2,45 +2,36 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.domain.target import Exit
+from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.wire import Wire
-from chaosfuzz.targets.components import EXIT_TIMEOUT_S, SERVER
+from chaosfuzz.targets.components import EXIT_TIMEOUT_S, SERVER, ContainerPlace
+from chaosfuzz.targets.docker.active_faults import ActiveFaults
 from chaosfuzz.targets.docker.container import ContainerProcess
+from chaosfuzz.targets.docker.container_set import LEDGER_PATH, SERVER_PORT, ContainerSet
+from chaosfuzz.targets.docker.network_faults import NetworkFaults, PutBack
 from chaosfuzz.targets.docker.orders import Program
-from chaosfuzz.targets.docker.rack import LEDGER_PATH, SERVER_PORT, Rack
 from chaosfuzz.targets.docker.starvation import Starvation
-from chaosfuzz.targets.docker.suffering import Suffering
 from chaosfuzz.targets.keeper.process_tree import children_of
+from chaosfuzz.targets.ledger import Ledger
+from chaosfuzz.targets.postgres.database import Address, Database
 from chaosfuzz.targets.process.system import ReferenceSystem
 from chaosfuzz.targets.process.tuning import Tuning, entry_of
 from chaosfuzz.targets.process.users import Users
 from chaosfuzz.targets.restarting import ENGINE_DELAY_S, Restarts
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContainerAddress:
-    """Where a server in a container listens (implements ServerPlace)."""
-
-    host: str
-    number: int = SERVER_PORT
-
-    def close(self) -> None:
-        """The address is the container's."""
-
-
-def _place(rack: Rack) -> ContainerAddress:
+def _place(containers: ContainerSet) -> ContainerPlace:
     """Return where the server listens that is in use now."""
-    address = rack.container(SERVER).plan.address
+    address = containers.container(SERVER).plan.address
     assert address is not None
-    return ContainerAddress(host=str(address))
+    return ContainerPlace(host=str(address), number=SERVER_PORT)
 
 
-class DockerSystem(ReferenceSystem):
+class DockerSystem(NetworkFaults, ReferenceSystem):
     """The reference system whose components are containers.
 
     To be killed is to die with the whole container, which is booted again at once: what starts
@@ -50,57 +41,51 @@ class DockerSystem(ReferenceSystem):
 
     def __init__(
         self,
-        rack: Rack,
+        containers: ContainerSet,
         *,
-        database: str,
+        database: Database,
+        address: Address,
+        ledger: Ledger,
         tuning: Tuning,
         users: Users,
         workers: int,
-        wire: Wire,
+        wire: Wire | None,
     ) -> None:
-        self._rack = rack
-        self._suffering = Suffering(rack)
+        self._containers = containers
+        self.begin_network_faults(SERVER_PORT)
+        self._faults = ActiveFaults(containers)
         self._starvation = Starvation()
         self._pids: set[int] = set()
         super().__init__(
             spawn=self._spawn_in_container,
-            cluster=rack.cluster,
             database=database,
-            directory=rack.ledgers,
+            address=address,
+            ledger=ledger,
             tuning=tuning,
             users=users,
             workers=workers,
             wire=wire,
-            place=_place(rack),
+            place=_place(containers),
         )
         self._restarts = Restarts("never", first_delay_s=ENGINE_DELAY_S)
 
-    afterwards: Callable[[], None] | None = None
-    """What is done once the system has been closed."""
-
-    def close(self) -> None:
+    def end(self) -> None:
         """End what runs; containers that live are kept."""
-        try:
-            self._end()
-        finally:
-            if self.afterwards is not None:
-                self.afterwards()
-
-    def _end(self) -> None:
         with self._lock:
-            self._suffering.end()
+            self.end_network_faults()
+            self._faults.end()
             for name, child in self._processes().items():
                 self._ordered.add(name)
                 if child.retire():
                     del self._children[name]
-        super().close()
+        super().end()
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         """Return what ended; raises InfrastructureError if the kernel killed for memory."""
         gone = super().exits()
         if self._starvation.is_due(time.monotonic_ns()):
             self._starvation.look(self._prompt_pids())
-        for container in self._rack.containers():
+        for container in self._containers.containers():
             container.check_memory()
         return gone
 
@@ -110,53 +95,38 @@ class DockerSystem(ReferenceSystem):
 
     def start_database(self) -> bool:
         """Start PostgreSQL; not while there is no disk for it."""
-        return not self._suffering.disk_is_full and super().start_database()
+        return not self._faults.disk_is_full and super().start_database()
 
-    def unplug(self, component: str) -> bool:
-        """Take a container off the network."""
-        with self._lock:
-            return component in self._running() and self._suffering.unplug(component)
+    def disconnect(self, component: str) -> PutBack:
+        """Take a container off the lane's network."""
+        container, containers = self._containers.container(component), self._containers
+        containers.engine.disconnect(containers.network.identity, container.identity)
 
-    def plug(self, component: str) -> bool:
-        """Put it on again, at the same address."""
-        with self._lock:
-            return self._back_again(component, done=self._suffering.plug(component))
+        def put_back() -> None:
+            address = container.plan.address
+            assert address is not None
+            aliases = container.plan.aliases
+            containers.engine.connect(
+                containers.network.identity, container.identity, address, aliases
+            )
 
-    def partition(self, component: str, peer: str) -> bool:
-        """Drop every packet between a container and its peer."""
-        with self._lock:
-            return component in self._running() and self._suffering.partition(component, peer)
-
-    def lose_packets(self, component: str, percent: int) -> bool:
-        """Drop packets at random."""
-        with self._lock:
-            return component in self._running() and self._suffering.lose_packets(component, percent)
-
-    def stop_filtering(self, component: str) -> bool:
-        """Drop nothing any more."""
-        with self._lock:
-            return self._back_again(component, done=self._suffering.stop_filtering(component))
-
-    def reset_connections(self, component: str) -> bool:
-        """Reset all open connections of a container."""
-        with self._lock:
-            return component in self._running() and self._suffering.reset_connections(component)
+        return put_back
 
     def limit_cpu(self, component: str, percent: int) -> bool:
         """Give a container less of a processor."""
         with self._lock:
-            return component in self._running() and self._suffering.limit_cpu(component, percent)
+            return component in self._running() and self._faults.limit_cpu(component, percent)
 
     def limit_memory(self, component: str, megabytes: int) -> bool:
         """Leave a container little memory."""
         with self._lock:
             spare = megabytes << 20
-            return component in self._running() and self._suffering.limit_memory(component, spare)
+            return component in self._running() and self._faults.limit_memory(component, spare)
 
     def lift_limits(self, component: str) -> bool:
         """Give a container what it had."""
         with self._lock:
-            return self._suffering.lift_limits(component)
+            return self._faults.lift_limits(component)
 
     def exhaust_memory(self, component: str) -> bool:
         """Have the kernel kill a container for lack of memory."""
@@ -165,7 +135,7 @@ class DockerSystem(ReferenceSystem):
             if child is None or child.exit_code is not None:
                 return False
             self._ordered.add(component)
-            self._suffering.exhaust_memory(component)
+            self._faults.exhaust_memory(component)
             if child.wait(EXIT_TIMEOUT_S) is None:
                 raise InfrastructureError(
                     cause=(
@@ -185,17 +155,17 @@ class DockerSystem(ReferenceSystem):
     def fill_disk(self) -> bool:
         """Leave the database no space."""
         with self._lock:
-            return self._suffering.fill_disk()
+            return self._faults.fill_disk()
 
     def free_disk(self) -> bool:
         """Give the space back."""
         with self._lock:
-            return self._suffering.free_disk()
+            return self._faults.free_disk()
 
     def skew_clock(self, component: str, ms: int) -> bool:
         """Set a container's wall clock ahead."""
         with self._lock:
-            return component in self._running() and self._suffering.skew_clock(component, ms)
+            return component in self._running() and self._faults.skew_clock(component, ms)
 
     def pid(self, component: str) -> int:
         """Return the process id on this machine of a component that runs."""
@@ -209,7 +179,8 @@ class DockerSystem(ReferenceSystem):
         children = tuple(self._children.items())
         return {name: each for name, each in children if isinstance(each, ContainerProcess)}
 
-    def _host_pids(self) -> list[int]:
+    def host_pids(self) -> list[int]:
+        """Return the pids of all components on this machine."""
         return [process.host_pid for process in self._processes().values()]
 
     def _prompt_pids(self) -> list[int]:
@@ -217,16 +188,10 @@ class DockerSystem(ReferenceSystem):
         pids = [
             process.host_pid
             for name, process in self._processes().items()
-            if not self._suffering.is_limited(name)
+            if not self._faults.is_limited(name)
         ]
-        postmaster = self._rack.cluster.pid
+        postmaster = self._containers.cluster.pid
         return [*pids, *children_of(postmaster)] if postmaster else pids
-
-    def _back_again(self, component: str, *, done: bool) -> bool:
-        """End what the database keeps of connections that died unheard, as its keepalive would."""
-        if done and self._wire is not None and component in self._running():
-            self._wire.cut(component)
-        return done
 
     def _spawn_in_container(self, component: str, settings: str) -> ContainerProcess:
         changed = json.loads(settings)
@@ -238,21 +203,22 @@ class DockerSystem(ReferenceSystem):
             # A pid names one process of the run, whichever container it is in.
             avoid=frozenset(self._pids),
         )
-        process = self._rack.container(component).run(program)
+        process = self._containers.container(component).run(program)
         self._pids.add(process.pid)
         return process
 
     def _collect(self, component: str) -> None:
         has_ended = component in self._children
-        if self._suffering.is_limited(component):
+        if self._faults.is_limited(component):
             # It was left too little on purpose.
             self._ordered.add(component)
         super()._collect(component)
         if not has_ended or component in self._children:
             return
-        self._suffering.died(component)
-        self._rack.slot(component).swap()
+        self.network_is_gone(component)
+        self._faults.died(component)
+        self._containers.slot(component).swap()
         if component == SERVER:
             # Nobody answers at the address of a container that is down, not even to refuse.
-            self._rack.container(component).booted()
-            self._move(_place(self._rack))
+            self._containers.container(component).booted()
+            self.move(_place(self._containers))

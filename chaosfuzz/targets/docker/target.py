@@ -1,108 +1,104 @@
 """The reference target in containers: lanes with warm ones, a fresh database for each schedule."""
 
 import itertools
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import PROCESS_ABILITIES
-from chaosfuzz.domain.target import TargetDescription
-from chaosfuzz.domain.wire import Wire
-from chaosfuzz.reference.schema import SCHEMA
+from chaosfuzz.domain.target import MakeWire, TargetDescription
 from chaosfuzz.targets.components import SERVER
 from chaosfuzz.targets.docker.abilities import probed_abilities
+from chaosfuzz.targets.docker.container_set import ContainerSet
 from chaosfuzz.targets.docker.engine import Engine
-from chaosfuzz.targets.docker.rack import Rack
 from chaosfuzz.targets.docker.system import DockerSystem
-from chaosfuzz.targets.process.target import TEMPLATE
-from chaosfuzz.targets.process.target import describe as describe_processes
+from chaosfuzz.targets.ledger import Ledger
+from chaosfuzz.targets.postgres.database import (
+    READY_TIMEOUT_S,
+    Address,
+    Database,
+    EmbeddedDatabase,
+)
+from chaosfuzz.targets.postgres.lane import ColdLane, PostgresLane
+from chaosfuzz.targets.process.lane import apply_schema
+from chaosfuzz.targets.process.system import ReferenceSystem
+from chaosfuzz.targets.process.target import ReferenceTarget
 from chaosfuzz.targets.process.tuning import Tuning
 from chaosfuzz.targets.process.users import Users
 
 START_TIMEOUT_S = 60.0
-MakeWire = Callable[[str], Wire]
 
 
-def describe() -> TargetDescription:
-    """Return what the reference target in containers is, and offers on this machine.
+class DockerTarget(ReferenceTarget):
+    """The reference system in containers of this machine's engine."""
 
-    Raises:
-        InfrastructureError: no engine answers.
+    places: ClassVar[tuple[str, ...]] = ()
 
-    """
-    able = {probed.ability for probed in probed_abilities() if probed.works}
-    return replace(
-        describe_processes(),
-        actions=offered(PROCESS_ABILITIES | able),
-        summary="the bundled job system: HTTP server, workers, PostgreSQL, as containers",
-    )
+    @property
+    def description(self) -> TargetDescription:
+        """What it is, and offers on this machine; raises InfrastructureError without an engine."""
+        able = {probed.ability for probed in probed_abilities() if probed.works}
+        return replace(
+            super().description,
+            actions=offered(PROCESS_ABILITIES | able),
+            summary="the bundled job system: HTTP server, workers, PostgreSQL, as containers",
+        )
 
-
-class DockerTarget:
-    """Implements Target. `make_wire` makes a proxy that listens at an address."""
-
-    def __init__(self, defects: tuple[str, ...], mode: str, make_wire: MakeWire) -> None:
-        self._tuning = Tuning(defects=tuple(defects), mode=mode)
-        self._make_wire = make_wire
-        self.description = describe()
-
-    def lane(self, index: int, directory: Path) -> "DockerLane":
+    def lane(self, index: int, directory: Path) -> PostgresLane[ReferenceSystem]:
         """Start a lane: a network, a database with the schema in a template, and containers."""
-        return DockerLane(index, directory, self._tuning, self._make_wire)
+        return DockerLane(index, directory, self.tuning, self.make_wire)
+
+    def cold_lane(self, index: int, directory: Path) -> ColdLane[ReferenceSystem]:
+        """Return a lane that makes a network, a database and containers for each schedule."""
+        return ColdLane(lambda: self.lane(index, directory))
 
 
-class DockerLane:
-    """Warm containers; each schedule gets a fresh database and fresh programs (implements Lane)."""
+class DockerLane(PostgresLane[ReferenceSystem]):
+    """Warm containers; each schedule gets fresh programs in them."""
 
-    def __init__(self, index: int, directory: Path, tuning: Tuning, make_wire: MakeWire) -> None:
-        self._numbers = itertools.count(1)
-        self._used: str | None = None
+    def __init__(
+        self, index: int, directory: Path, tuning: Tuning, make_wire: MakeWire | None
+    ) -> None:
+        self._index = index
         self._tuning = tuning
         self._users = Users()
-        self._logs = directory / f"docker-lane-{index}"
-        self._logs.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as undo:
-            engine = Engine()
-            undo.callback(engine.close)
-            self._rack = Rack(engine, index)
-            undo.callback(self._rack.close)
-            undo.callback(self._rack.write_logs, self._logs)
-            self._rack.container(SERVER).boot_ahead()
-            cluster = self._rack.cluster
-            cluster.initialise()
-            cluster.start(START_TIMEOUT_S)
-            cluster.prepare_template(TEMPLATE, SCHEMA + self._users.script())
-            self._wire = make_wire(self._rack.network.gateway)
-            undo.callback(self._wire.close)
-            self._undo = undo.pop_all()
+        self._numbers = itertools.count(1)
+        super().__init__(f"docker-lane-{index}", directory, make_wire)
 
-    def open(self, workers: int) -> DockerSystem:
-        """Return a fresh system on a database cloned from the template."""
+    def build(self, undo: ExitStack) -> Database:
+        """Make a network and containers, and start the database in one of them."""
+        engine = Engine()
+        undo.callback(engine.close)
+        self._containers = ContainerSet(engine, self._index)
+        undo.callback(self._containers.close)
+        undo.callback(self._containers.write_logs, self.logs)
+        self._containers.container(SERVER).boot_ahead()
+        cluster = self._containers.cluster
+        cluster.initialise()
+        cluster.start(START_TIMEOUT_S)
+        return EmbeddedDatabase(cluster, READY_TIMEOUT_S)
+
+    def host(self) -> str:
+        """Return the gateway of the network."""
+        return self._containers.network.gateway
+
+    def set_up(self, address: Address) -> None:
+        """Apply the schema, and add users."""
+        apply_schema(address, self._users)
+
+    def start(self, address: Address, workers: int) -> ReferenceSystem:
+        """Start server and workers."""
         for name in (SERVER, *(f"worker-{slot}" for slot in range(1, workers + 1))):
-            self._rack.container(name).boot_ahead()
-        database = f"schedule_{next(self._numbers)}"
-        self._rack.cluster.create_database(database, TEMPLATE)
-        used, self._used = self._used, database
-        with ThreadPoolExecutor(1, "drop") as background:
-            dropping = background.submit(self._drop, used)
-            system = DockerSystem(
-                self._rack,
-                database=database,
-                tuning=self._tuning,
-                users=self._users,
-                workers=workers,
-                wire=self._wire,
-            )
-            dropping.result()
-        return system
-
-    def close(self) -> None:
-        """Remove everything."""
-        self._undo.close()
-
-    def _drop(self, database: str | None) -> None:
-        if database is not None:
-            self._rack.cluster.drop_database(database)
+            self._containers.container(name).boot_ahead()
+        return DockerSystem(
+            self._containers,
+            database=self.database,
+            address=address,
+            ledger=Ledger(self._containers.ledgers / f"ledger-{next(self._numbers)}.jsonl", None),
+            tuning=self._tuning,
+            users=self._users,
+            workers=workers,
+            wire=self.wire,
+        )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def stat_fields(pid: int) -> list[str] | None:
@@ -32,6 +33,15 @@ def is_alive(pid: int) -> bool:
     """Tell whether the process exists and is not a zombie."""
     fields = stat_fields(pid)
     return fields is not None and fields[0] not in "ZX"
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 if it is gone."""
+    try:
+        fields = (PROC / str(pid) / "statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return int(fields[1]) * _PAGE_BYTES if len(fields) > 1 else 0
 
 
 def all_pids() -> Iterator[int]:

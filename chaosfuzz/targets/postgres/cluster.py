@@ -37,7 +37,7 @@ _SCARCE_BYTES = 16 * 1024 * 1024
 _MAXIMUM_SOCKET_PATH_BYTES = 107
 # Of postmaster.pid: LOCK_FILE_LINE_PM_STATUS in PostgreSQL's pidfile.h.
 _STATUS_LINE = 8
-_STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+STOP_SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 _PORT_TAKEN = ("could not bind", "could not create any TCP/IP sockets")
 
 
@@ -49,6 +49,8 @@ class Cluster:
         InfrastructureError: no space, no access for the unprivileged account, or `port` is taken.
 
     """
+
+    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -98,7 +100,7 @@ class Cluster:
 
     def dsn(self, database: str = "postgres", over: Literal["tcp", "unix"] = "tcp") -> str:
         """Return the connection string of a database."""
-        host = "127.0.0.1" if over == "tcp" else str(self._socket_directory)
+        host = self.host if over == "tcp" else str(self._socket_directory)
         return psycopg.conninfo.make_conninfo(
             host=host, port=self.port, user="postgres", dbname=database
         )
@@ -161,7 +163,7 @@ class Cluster:
                 server.signal(signal.SIGKILL)
                 processes.send(signal.SIGKILL)
             else:
-                server.signal(_STOP_SIGNALS[mode])
+                server.signal(STOP_SIGNALS[mode])
                 # A paused process would hold the shutdown up for ever.
                 processes.send(signal.SIGCONT)
                 server.signal(signal.SIGCONT)

@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 from chaosfuzz.domain.action import PRIORITIES, RETRY_STRATEGIES, TASK_TYPES
-from chaosfuzz.domain.history import Health, InquiryKind
+from chaosfuzz.domain.history import InquiryKind
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.wire import Wire
-from chaosfuzz.targets.http_calls import HttpCalls, NeverSentError, silent
+from chaosfuzz.targets.components import ServerPlace
+from chaosfuzz.targets.http_calls import HealthInquiry, HttpCalls, NeverSentError, silent
 from chaosfuzz.targets.process.users import Users
-from chaosfuzz.targets.seams import ServerPlace
 
 RETRY_BASE_MS = 50
 _LISTS = {
@@ -81,9 +81,9 @@ class ApiClient:
         """GET a path as the first user."""
         return self._send("GET", path, None, self._as(0))
 
-    def ask_health(self) -> "HealthInquiry":
+    def ask_health(self) -> HealthInquiry:
         """Send the question after health; the answer is read later."""
-        return HealthInquiry(self._calls.connection())
+        return HealthInquiry(self._calls.connection(), "/api/v1/health")
 
     def inquire(self, kind: InquiryKind, user: int, limit: int) -> Reply:
         """Ask for tasks or dead letters as a user, for stats as a moderator, or for nonsense."""
@@ -148,34 +148,6 @@ class Clients:
         self.harness.move(place)
         if self._wire is not None:
             self._wire.route_http(CLIENT, place.number, place.host)
-
-
-class HealthInquiry:
-    """A question after health under way; what else is to be read can be read meanwhile."""
-
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        self._connection = connection
-        self._failed: Exception | None = None
-        try:
-            connection.connect()
-            connection.request("GET", "/api/v1/health", headers={"Connection": "close"})
-        except (OSError, http.client.HTTPException) as error:
-            self._failed = error
-
-    def answer(self) -> Health:
-        """Wait for the answer, up to the deadline of a request."""
-        try:
-            if self._failed is not None:
-                raise self._failed
-            response = self._connection.getresponse()
-            response.read()
-        except TimeoutError:
-            return Health.TIMED_OUT
-        except (OSError, http.client.HTTPException):
-            return Health.UNREACHABLE
-        finally:
-            self._connection.close()
-        return Health.WELL if response.status == 200 else Health.UNWELL
 
 
 def _task_id(data: object) -> str | None:

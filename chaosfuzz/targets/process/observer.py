@@ -2,16 +2,15 @@
 
 from dataclasses import replace
 
-from psycopg.rows import tuple_row
-
 from chaosfuzz.domain.breaker import Breaker, BreakerState, BreakerTransition
 from chaosfuzz.domain.task import TaskState, TaskStatus
-from chaosfuzz.targets.postgres.session import SESSIONS, LastingSession
+from chaosfuzz.targets.postgres.session import LastingSession, Row
 
 _TASKS = """
-SELECT t.id::text, coalesce(t.payload->>'token', ''), t.status::text, t.current_attempt,
-       t.max_attempts, t.fence, t.completed_fence,
-       (SELECT count(*) FROM effects e WHERE e.task_id = t.id), coalesce(t.last_error, '')
+SELECT t.id::text AS id, coalesce(t.payload->>'token', '') AS token, t.status::text AS status,
+       t.current_attempt, t.max_attempts, t.fence, t.completed_fence,
+       (SELECT count(*) FROM effects e WHERE e.task_id = t.id) AS effects,
+       coalesce(t.last_error, '') AS error
 FROM tasks t ORDER BY t.created_at, t.id
 """
 # One statement, so that breakers and tasks are seen at the same instant.
@@ -19,19 +18,20 @@ _BREAKERS = """
 SELECT b.task_type, b.state, b.failures, b.successes, b.opened,
        (SELECT count(*) FROM tasks t WHERE t.task_type = b.task_type AND t.status = 'running'
         AND t.lease_until > clock_timestamp() AND t.breaker_opened = b.opened)
+       AS let_through
 FROM circuit_breakers b WHERE b.opened > 0 OR b.failures > 0 ORDER BY b.task_type
 """
 _TRANSITIONS = """
-SELECT task_type, from_state, to_state, extract(epoch FROM at) * 1000
+SELECT task_type, from_state, to_state, extract(epoch FROM at) * 1000 AS at_ms
 FROM circuit_breaker_transitions ORDER BY id
 """
 
 
 class QueueObserver:
-    """Sees the queue; close it at the end."""
+    """Sees the queue by a session that its owner closes."""
 
-    def __init__(self, dsn: str, *, effects: bool) -> None:
-        self._session = LastingSession[tuple[object, ...]](dsn, tuple_row)
+    def __init__(self, session: LastingSession, *, effects: bool) -> None:
+        self._session = session
         self._effects = effects
         self._breakers: tuple[Breaker, ...] = ()
         self._transitions: tuple[BreakerTransition, ...] = ()
@@ -39,9 +39,7 @@ class QueueObserver:
     def tasks(self) -> tuple[TaskState, ...] | None:
         """Return all rows, or None while the database cannot be reached."""
         rows = self._session.query(_TASKS)
-        if rows is None:
-            return None
-        return tuple(self._state(row) for row in rows)
+        return None if rows is None else tuple(map(self._state, rows))
 
     def breakers(
         self, *, readable: bool
@@ -61,49 +59,35 @@ class QueueObserver:
                 self._breakers, self._transitions = breakers, tuple(map(_transition, done))
         return breakers, self._transitions
 
-    def sessions(self) -> tuple[int, int]:
-        """Return the number of the target's sessions, and of those idle in a transaction."""
-        rows = self._session.query(SESSIONS)
-        if not rows:
-            return 0, 0
-        return int(str(rows[0][0])), int(str(rows[0][1]))
-
-    def close(self) -> None:
-        """Close the session."""
-        self._session.close()
-
-    def _state(self, row: tuple[object, ...]) -> TaskState:
-        identity, token, status, attempts, limit, fence, completed, effects, error = row
+    def _state(self, row: Row) -> TaskState:
         return TaskState(
-            task_id=str(identity),
-            token=str(token),
-            status=TaskStatus(str(status)),
-            attempts=int(str(attempts)),
-            max_attempts=int(str(limit)),
-            fence=int(str(fence)),
-            completed_fence=None if completed is None else int(str(completed)),
-            effects=int(str(effects)) if self._effects else None,
-            last_error=str(error),
+            task_id=row["id"],
+            token=row["token"],
+            status=TaskStatus(row["status"]),
+            attempts=row["current_attempt"],
+            max_attempts=row["max_attempts"],
+            fence=row["fence"],
+            completed_fence=row["completed_fence"],
+            effects=row["effects"] if self._effects else None,
+            last_error=row["error"],
         )
 
 
-def _breaker(row: tuple[object, ...]) -> Breaker:
-    task_type, state, failures, successes, opened, let_through = map(str, row)
+def _breaker(row: Row) -> Breaker:
     return Breaker(
-        task_type=task_type,
-        state=BreakerState(state),
-        failures=int(failures),
-        successes=int(successes),
-        opened=int(opened),
-        let_through=int(let_through),
+        task_type=row["task_type"],
+        state=BreakerState(row["state"]),
+        failures=row["failures"],
+        successes=row["successes"],
+        opened=row["opened"],
+        let_through=row["let_through"],
     )
 
 
-def _transition(row: tuple[object, ...]) -> BreakerTransition:
-    task_type, before, after, at_ms = map(str, row)
+def _transition(row: Row) -> BreakerTransition:
     return BreakerTransition(
-        task_type=task_type,
-        before=BreakerState(before),
-        after=BreakerState(after),
-        at_ms=float(at_ms),
+        task_type=row["task_type"],
+        before=BreakerState(row["from_state"]),
+        after=BreakerState(row["to_state"]),
+        at_ms=float(row["at_ms"]),
     )

@@ -1,138 +1,92 @@
-"""The reference target: lanes with a warm cluster and a prepared process to fork from."""
+"""The reference system as a target: its defects, guarantees and places, and what it needs."""
 
-import itertools
-import os
-import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import PROCESS_ABILITIES
-from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.target import Defect, TargetDescription
-from chaosfuzz.domain.wire import Wire
+from chaosfuzz.domain.case import DOCKER
+from chaosfuzz.domain.check_result import CheckResult, look
+from chaosfuzz.domain.contract import Guarantee
+from chaosfuzz.domain.target import Defect, MakeWire, TargetDescription
 from chaosfuzz.reference.defects import DEFECTS
-from chaosfuzz.reference.schema import SCHEMA
-from chaosfuzz.targets.keeper import Child, Keeper
-from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
-from chaosfuzz.targets.process.system import READY_TIMEOUT_S, ReferenceSystem
-from chaosfuzz.targets.process.tuning import CONTRACT, PREPARED, Tuning, entry_of
-from chaosfuzz.targets.process.users import Users
-
-TEMPLATE = "reference_template"
-# A log that has grown beyond this is emptied before the next schedule.
-MAX_LOG_BYTES = 4 * 1024 * 1024
+from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.postgres.checks import check_cluster, check_installation
+from chaosfuzz.targets.postgres.lane import ColdLane, PostgresLane
+from chaosfuzz.targets.process.lane import ColdProcessLane, ProcessLane
+from chaosfuzz.targets.process.system import ReferenceSystem
+from chaosfuzz.targets.process.tuning import Tuning
 
 
-def known_defects() -> tuple[Defect, ...]:
-    """Return the defects that the reference system can have."""
-    return tuple(
-        Defect(name=d.name, summary=d.summary, mirrors=d.mirrors) for d in DEFECTS.values()
-    )
-
-
-def describe() -> TargetDescription:
-    """Return what the reference target is and offers."""
-    return TargetDescription(
-        name="reference",
-        summary="the bundled job system: HTTP server, workers, PostgreSQL, as processes",
-        actions=offered(PROCESS_ABILITIES),
-        contract=CONTRACT,
-        defects=known_defects(),
-    )
-
-
+@dataclass(frozen=True, kw_only=True)
 class ReferenceTarget:
-    """Implements Target. Without `make_wire` there is no proxy, and no moment comes."""
+    """The reference system as processes (implements LaneTarget and every optional ability).
 
-    def __init__(
-        self,
-        defects: tuple[str, ...] = (),
-        mode: str = "at-least-once",
-        make_wire: Callable[[], Wire] | None = None,
-    ) -> None:
-        known = [defect.name for defect in known_defects()]
-        for name in defects:
-            if name not in known:
-                raise UsageError(
-                    cause=f"unknown defect {name!r}", remedy=f"choose among: {', '.join(known)}"
-                )
-        self._tuning = Tuning(defects=tuple(defects), mode=mode)
-        self._make_wire = make_wire
-        self.description = describe()
+    Without `make_wire` there is no proxy, and no moment comes.
+    """
 
-    def lane(self, index: int, directory: Path) -> "ProcessLane":
+    tuning: Tuning = field(default_factory=Tuning)
+    make_wire: MakeWire | None = None
+    guarantees = (Guarantee.AT_LEAST_ONCE, Guarantee.EXACTLY_ONCE_EFFECT)
+    places: ClassVar[tuple[str, ...]] = (DOCKER,)
+
+    @property
+    def description(self) -> TargetDescription:
+        """What it is and offers."""
+        return TargetDescription(
+            name="reference",
+            summary="the bundled job system: HTTP server, workers, PostgreSQL, as processes",
+            actions=offered(PROCESS_ABILITIES),
+            contract=self.tuning.contract,
+            defects=tuple(
+                Defect(name=d.name, summary=d.summary, mirrors=d.mirrors) for d in DEFECTS.values()
+            ),
+        )
+
+    def with_defects(self, names: tuple[str, ...]) -> "ReferenceTarget":
+        """Return the target with these defects."""
+        return replace(self, tuning=replace(self.tuning, defects=names))
+
+    def with_guarantee(self, guarantee: Guarantee) -> "ReferenceTarget":
+        """Return the target that promises this."""
+        return replace(self, tuning=replace(self.tuning, mode=guarantee.value))
+
+    def with_wire(self, make_wire: MakeWire) -> "ReferenceTarget":
+        """Return the target with a proxy in each lane."""
+        return replace(self, make_wire=make_wire)
+
+    def on(self, place: str) -> "ReferenceTarget":
+        """Return the target in containers.
+
+        Raises:
+            InfrastructureError: no Docker engine answers.
+            UsageError: the docker package is missing.
+
+        """
+        from chaosfuzz.targets.docker import DockerTarget
+
+        assert place == DOCKER, place
+        return DockerTarget(tuning=self.tuning, make_wire=self.make_wire)
+
+    def lane(self, index: int, directory: Path) -> PostgresLane[ReferenceSystem]:
         """Start a lane: a keeper and a cluster with the schema in a template."""
-        return ProcessLane(index, directory, self._tuning, self._make_wire)
+        return ProcessLane(index, directory, self.tuning, self.make_wire)
 
+    def cold_lane(self, index: int, directory: Path) -> ColdLane[ReferenceSystem]:
+        """Return a lane that starts a keeper, and everything else for each schedule."""
+        keeper = Keeper()
 
-class ProcessLane:
-    """A keeper and a warm cluster; each schedule gets a fresh database (implements Lane)."""
+        def make() -> ColdProcessLane:
+            return ColdProcessLane(index, directory, self.tuning, self.make_wire, keeper)
 
-    def __init__(
-        self,
-        index: int,
-        directory: Path,
-        tuning: Tuning,
-        make_wire: Callable[[], Wire] | None = None,
-    ) -> None:
-        self._numbers = itertools.count(1)
-        self._used: str | None = None
-        self._index = index
-        self._tuning = tuning
-        self._users = Users()
-        self._logs = directory / f"lane-{index}"
-        self._logs.mkdir(parents=True, exist_ok=True)
-        installation = locate_postgres()
-        with ExitStack() as undo:
-            self._keeper = undo.enter_context(Keeper(PREPARED))
-            self._runtime = create_runtime_directory(f"lane {index}")
-            undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
-            self._cluster = Cluster(self._keeper, installation, self._runtime)
-            undo.callback(self._cluster.dispose)
-            self._cluster.start(READY_TIMEOUT_S)
-            self._cluster.prepare_template(TEMPLATE, SCHEMA + self._users.script())
-            self._wire = make_wire() if make_wire is not None else None
-            if self._wire is not None:
-                undo.callback(self._wire.close)
-            self._undo = undo.pop_all()
+        return ColdLane(make, keeper.close)
 
-    def open(self, workers: int) -> ReferenceSystem:
-        """Return a fresh system on a database cloned from the template."""
-        self._trim_logs()
-        database = f"schedule_{next(self._numbers)}"
-        self._cluster.create_database(database, TEMPLATE)
-        # What the schedule before has used goes while the new processes start.
-        used, self._used = self._used, database
-        with ThreadPoolExecutor(1, "drop") as background:
-            dropping = background.submit(self._drop, used)
-            system = ReferenceSystem(
-                spawn=self._spawn,
-                cluster=self._cluster,
-                database=database,
-                directory=self._logs,
-                tuning=self._tuning,
-                users=self._users,
-                workers=workers,
-                wire=self._wire,
-            )
-            dropping.result()
-        return system
+    def check_machine(self) -> Iterator[CheckResult]:
+        """Look for PostgreSQL, start a cluster, and look for what containers need."""
+        from chaosfuzz.targets.docker.checks import check_engine
 
-    def _spawn(self, component: str, settings: str) -> Child:
-        return self._keeper.fork(entry_of(component), settings, self._logs / f"{component}.log")
-
-    def _drop(self, database: str | None) -> None:
-        if database is not None:
-            self._cluster.drop_database(database)
-
-    def _trim_logs(self) -> None:
-        for log in (*self._logs.glob("*.log"), *self._runtime.glob("*.log")):
-            if log.stat().st_size > MAX_LOG_BYTES:
-                os.truncate(log, 0)
-
-    def close(self) -> None:
-        """Dispose of the cluster and end the keeper."""
-        self._undo.close()
+        yield look("postgresql", check_installation)
+        yield look("cluster", check_cluster)
+        yield look("docker", check_engine)

@@ -78,7 +78,7 @@ class Tuning:
             "breaker_open_ms": self.breaker.open_ms,
             "breaker_successes": self.breaker.successes,
             "handler_scale": self.handler_scale,
-            "dsn": f"{dsn} application_name={component}",
+            "dsn": dsn,
             "component": component,
             "port": port,
             "ledger_path": str(ledger_path),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from chaosfuzz.domain.check_result import MISSING, OK, CheckResult
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.targets.profiles.model import Profile, Requirements
 from chaosfuzz.targets.profiles.node_packages import NodePackages, version_of
@@ -33,7 +34,7 @@ def check_python(profile: Profile) -> None:
         UsageError: one is missing or another version, or the requirement is malformed.
 
     """
-    requirements = profile.requirements
+    requirements = profile
     remedy = f"pip install {' '.join(repr(word) for word in requirements.python)}"
     if requirements.extra:
         remedy = f"pip install 'chaosfuzz[{requirements.extra}]'"
@@ -60,11 +61,37 @@ def install(profile: Profile) -> Installed:
 
     """
     check_python(profile)
-    packages = packages_of(profile.requirements)
+    packages = packages_of(profile)
     if packages.packages:
         packages.ensure(_say)
     node = packages.node or shutil.which("node") or "node"
     return Installed(python=sys.executable, node=node, cache=packages.directory)
+
+
+def check_requirements(profile: Profile) -> CheckResult:
+    """Say whether what a profile needs is installed; nothing is installed."""
+    name = profile.name
+    try:
+        check_python(profile)
+    except UsageError as error:
+        remedy = f"optional: {error.remedy}"
+        return CheckResult(name=name, state=MISSING, detail=error.cause, remedy=remedy)
+    packages = packages_of(profile)
+    if not packages.packages or packages.is_there():
+        found = [*profile.python, packages.named]
+        detail = f"{', '.join(filter(None, found)) or 'nothing that is not there'}: installed"
+        return CheckResult(name=name, state=OK, detail=detail)
+    said = {program: _version(program) for program in ("node", "npm")}
+    # An npm that is too new for its Node says so in place of its version.
+    lacking = [f"{each} {text}" for each, text in said.items() if not text[:1].isdigit()]
+    remedy = f"optional: done at first use, as by chaosfuzz fuzz {name}"
+    if lacking:
+        remedy = (
+            f"optional: {'; '.join(lacking)}: install Node.js with npm (Debian: apt-get install "
+            "npm), once; the packages bring the Node that they want"
+        )
+    detail = f"not installed yet: {packages.named}"
+    return CheckResult(name=name, state=MISSING, detail=detail, remedy=remedy)
 
 
 def packages_of(requirements: Requirements) -> NodePackages:
@@ -79,6 +106,11 @@ def packages_of(requirements: Requirements) -> NodePackages:
 def _is_recent(node: str | None, least: int) -> bool:
     major = version_of(node).partition(".")[0] if node is not None else ""
     return major.isdigit() and int(major) >= least
+
+
+def _version(program: str) -> str:
+    path = shutil.which(program)
+    return "is not on PATH" if path is None else version_of(path)
 
 
 def _say(message: str) -> None:

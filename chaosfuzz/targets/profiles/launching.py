@@ -9,10 +9,12 @@ from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper import Keeper, ProcessTree
 from chaosfuzz.targets.keeper.child import log_tail
 from chaosfuzz.targets.keeper.tree import MARK
-from chaosfuzz.targets.profiles.database import Address
+from chaosfuzz.targets.postgres.database import Address, run_sql
 from chaosfuzz.targets.profiles.installing import Installed
 from chaosfuzz.targets.profiles.model import ComponentProfile, Profile
 from chaosfuzz.targets.profiles.placeholders import fill
+
+SETUP = "setup"
 
 
 class Launcher:
@@ -85,6 +87,27 @@ class Launcher:
                 ),
                 remedy="run the command by hand, and correct it in the profile",
             )
+
+    def set_up(self, address: Address, unused_ledger: Path) -> None:
+        """Run what the profile sets a database up by: scripts of SQL, then commands.
+
+        Raises:
+            InfrastructureError: one of them fails; the message names it.
+
+        """
+        database = self.profile.database
+        for script in database.setup_sql:
+            try:
+                content = script.read_bytes()
+            except OSError as error:
+                raise InfrastructureError(
+                    cause=f"cannot read {script}: {error.strerror}",
+                    remedy="correct database.setup_sql",
+                ) from error
+            run_sql(address, content, str(script))
+        values = self.values(SETUP, address, ledger=unused_ledger, port=None)
+        for command in database.setup:
+            self.run(SETUP, command, values)
 
     def log_path(self, component: str) -> Path:
         """Return where a component's output goes."""

@@ -1,50 +1,13 @@
-"""Lists the tasks of a queue by the profile's query, over a session of the harness's own."""
+"""What the rows of a profile's query say of tasks."""
 
 from collections.abc import Mapping, Sequence
 
-import psycopg
-from psycopg.rows import dict_row
-
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.task import Execution, TaskState, TaskStatus
-from chaosfuzz.targets.postgres.session import SESSIONS, LastingSession
 from chaosfuzz.targets.profiles.model import ListingProfile
 
 UNNAMED = "unnamed:"
 Row = Mapping[str, object]
-
-
-class ListingObserver:
-    """Sees the queue; close it at the end."""
-
-    def __init__(self, dsn: str, listing: ListingProfile, origin: str) -> None:
-        self._session = LastingSession[dict[str, object]](dsn, dict_row)
-        self._listing = listing
-        self._origin = origin
-
-    def rows(self) -> list[dict[str, object]] | None:
-        """Return what the query gives, None while the database cannot be reached.
-
-        Raises:
-            UsageError: the query is wrong.
-
-        """
-        try:
-            return self._session.query(self._listing.query)
-        except psycopg.Error as error:
-            said = " ".join(str(error).split())
-            raise UsageError(
-                cause=f"{self._origin}: tasks.query failed: {said}", remedy="correct the query"
-            ) from error
-
-    def sessions(self) -> tuple[int, int]:
-        """Return the number of the target's sessions, and of those idle in a transaction."""
-        rows = self._session.query(SESSIONS)
-        return (int(str(rows[0]["sessions"])), int(str(rows[0]["open"]))) if rows else (0, 0)
-
-    def close(self) -> None:
-        """Close the session."""
-        self._session.close()
 
 
 class Listing:

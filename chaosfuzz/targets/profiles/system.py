@@ -2,71 +2,61 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
+
+import psycopg
 
 from chaosfuzz.domain.contract import Contract, WorkerExit
-from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.domain.history import Health, Observation
+from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.history import Health, ProcessExit
 from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome, Reply, classify
-from chaosfuzz.domain.target import Exit
-from chaosfuzz.domain.task import Execution, TaskRequest
+from chaosfuzz.domain.task import TaskRequest, TaskState
 from chaosfuzz.domain.wire import Wire
-from chaosfuzz.targets.components import SERVER, ComponentSystem, Process
-from chaosfuzz.targets.http_calls import HttpCalls
+from chaosfuzz.targets.components import SERVER, Process, ServerPlace
+from chaosfuzz.targets.http_calls import HealthInquiry, HttpCalls
 from chaosfuzz.targets.keeper import ProcessTree
 from chaosfuzz.targets.keeper.child import log_tail
+from chaosfuzz.targets.ledger import Ledger
 from chaosfuzz.targets.postgres import ReservedPort
+from chaosfuzz.targets.postgres.database import Address, Database
+from chaosfuzz.targets.postgres.system import PostgresSystem
 from chaosfuzz.targets.profiles.creating import Creator, HttpCreator, SqlCreator
-from chaosfuzz.targets.profiles.database import Address, ProfileDatabase
-from chaosfuzz.targets.profiles.health import ask_health_of
 from chaosfuzz.targets.profiles.launching import Launcher
-from chaosfuzz.targets.profiles.ledger import ProfileLedger
 from chaosfuzz.targets.profiles.model import ComponentProfile, CreationProfile, Profile
-from chaosfuzz.targets.profiles.observing import Listing, ListingObserver
+from chaosfuzz.targets.profiles.observing import Listing
 from chaosfuzz.targets.profiles.producing import Producer, command_creator, producer_creator
 from chaosfuzz.targets.profiles.readiness import is_ready, log_since, not_ready
 from chaosfuzz.targets.restarting import Restarts
-from chaosfuzz.targets.seams import ServerPlace
 
 FIRST_ANSWER_S = 20.0
 
 
-class ProfileSystem(ComponentSystem):
+class ProfileSystem(PostgresSystem):
     """Implements System and the optional abilities that any profile's system has."""
 
     def __init__(
         self,
         *,
         launcher: Launcher,
-        database: ProfileDatabase,
+        database: Database,
         address: Address,
-        ledger: Path,
+        ledger: Ledger,
         workers: int,
         wire: Wire | None,
     ) -> None:
-        super().__init__(wire)
         self.profile: Profile = launcher.profile
+        place = self.find_server() if self.profile.server is not None else None
+        super().__init__(database=database, address=address, ledger=ledger, wire=wire, place=place)
         self._launcher = launcher
-        self._database = database
-        self.address = address
-        self._ledger_path = ledger
-        self._ledger = ProfileLedger(ledger)
-        origin = str(self.profile.path)
+        self._port = place.number if place is not None else None
         self._ready_dsn = address.url("chaosfuzz-ready")
-        self._observer = ListingObserver(
-            address.url("chaosfuzz-observer"), self.profile.tasks, origin
-        )
-        self._listing = Listing(self.profile.tasks, origin)
+        self._listing = Listing(self.profile.tasks, str(self.profile.path))
         self._restarts = Restarts(self.profile.worker.restart)
         self._log_from: dict[str, int] = {}
         self._is_open = False
         # Launched, and not waited for until ready.
         self._starting: set[str] = set()
-        self._reserved = self._place_of_server() if self.profile.server is not None else None
-        self._port = self._reserved.number if self._reserved is not None else None
         self._creator: Creator | None = None
         if wire is not None:
             wire.begin()
@@ -76,7 +66,7 @@ class ProfileSystem(ComponentSystem):
             self.close()
             raise
 
-    def _place_of_server(self) -> ServerPlace:
+    def find_server(self) -> ServerPlace:
         """Say where the HTTP server is to be found."""
         return ReservedPort()
 
@@ -103,39 +93,41 @@ class ProfileSystem(ComponentSystem):
         """Say whether there can be such a component: a server only if the profile has one."""
         return component != SERVER or self.profile.server is not None
 
-    def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
-        """List the tasks, and ask for health and sessions if told to and if there are any."""
-        asked_ns = time.monotonic_ns()
-        health = Health.UNASKED
+    def begin_health(self) -> Callable[[], Health]:
+        """Ask the server at the profile's path, if it has one."""
         server = self.profile.server
-        if ask_health and server is not None and server.health is not None:
-            assert self._reserved is not None
-            place, bound_ms = self._reserved, self.contract.request_timeout_ms
-            health = ask_health_of(place.number, server.health, bound_ms, place.host)
-        rows = self._observer.rows() if self._database.is_running else None
-        sessions = open_transactions = 0
-        if count_sessions and rows is not None:
-            sessions, open_transactions = self._observer.sessions()
-        tasks = None if rows is None else self._listing.states(rows, self.executions())
-        return Observation(
-            health=health,
-            at_ns=time.monotonic_ns(),
-            tasks=tasks,
-            health_asked_ns=asked_ns,
-            components_up=tuple(sorted(self._running() - self._starting)),
-            database_sessions=sessions,
-            open_transactions=open_transactions,
-        )
+        if server is None or server.health is None:
+            return lambda: Health.UNASKED
+        assert self._place is not None
+        timeout_s = self.contract.request_timeout_ms / 1000
+        calls = HttpCalls(self._place.number, timeout_s, host=self._place.host)
+        return HealthInquiry(calls.connection(), server.health).answer
 
-    def executions(self) -> Sequence[Execution]:
-        """Read the ledger."""
-        return self._ledger.executions(self._listing.ids())
+    def read_tasks(self) -> tuple[TaskState, ...] | None:
+        """List the tasks, None while the database cannot be reached.
+
+        Raises:
+            UsageError: the profile's query is wrong.
+
+        """
+        try:
+            rows = self._session.query(self.profile.tasks.query)
+        except psycopg.Error as error:
+            said = " ".join(str(error).split())
+            raise UsageError(
+                cause=f"{self.profile.path}: tasks.query failed: {said}", remedy="correct the query"
+            ) from error
+        return None if rows is None else self._listing.states(rows, self.executions())
+
+    def ready_components(self) -> set[str]:
+        """Return the components that run and are not still starting."""
+        return self._running() - self._starting
 
     def known_ids(self) -> dict[str, str]:
         """Return the queue's ids of tokens, as far as creation or a row told them."""
         return self._listing.ids()
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         """Return what ended; workers that the profile wants back are started again."""
         gone = super().exits()
         for ended in gone:
@@ -178,44 +170,11 @@ class ProfileSystem(ComponentSystem):
             self._listing.accepted(request.token, reply.task_id)
         return reply
 
-    def stop_database(self, mode: str) -> bool:
-        """Stop PostgreSQL."""
-        with self._lock:
-            if not self._database.is_running:
-                return False
-            self._database.stop(mode)
-        return True
-
-    def start_database(self) -> bool:
-        """Start PostgreSQL."""
-        with self._lock:
-            if self._database.is_running:
-                return False
-            self._database.start()
-        return True
-
-    def terminate_backend(self, component: str, session: int) -> bool:
-        """End a database session of a component (1 is the oldest), or all of them (0)."""
-        with self._lock:
-            if not self._database.is_running:
-                return False
-            return self._database.terminate_backends(component, session) > 0
-
-    def close(self) -> None:
-        """Kill everything; leave the database running, its contents are the lane's to drop."""
+    def end(self) -> None:
+        """End the creator of tasks, and the rest."""
         if self._creator is not None:
             self._creator.close()
-        self.end_components()
-        self._observer.close()
-        if self._reserved is not None:
-            self._reserved.close()
-        if not self._database.is_running:
-            self._database.start()
-        self._ledger_path.unlink(missing_ok=True)
-
-    def prepare(self, component: str) -> None:
-        """Make its way to the database."""
-        self._address_of(component)
+        super().end()
 
     def launch(self, component: str) -> Process:
         """Start a component's command."""
@@ -256,21 +215,15 @@ class ProfileSystem(ComponentSystem):
         assert self.profile.server is not None
         return self.profile.server
 
-    def _address_of(self, component: str) -> Address:
-        if self._wire is None:
-            return self.address
-        port = self._wire.route(component, self._database.upstream)
-        return replace(self.address, host=self._wire.host, port=port)
-
     def _values(self, component: str) -> dict[str, str]:
         return self._launcher.values(
-            component, self._address_of(component), ledger=self._ledger_path, port=self._port
+            component, self.address_of(component), ledger=self._ledger.path, port=self._port
         )
 
     def _make_creator(self, creation: CreationProfile) -> Creator:
         timeout_s = creation.timeout_ms / 1000
         if creation.http is not None:
-            place = self._reserved
+            place = self._place
             assert place is not None
             if self._wire is None:
                 return HttpCreator(creation.http, HttpCalls(place.number, timeout_s))
@@ -279,15 +232,15 @@ class ProfileSystem(ComponentSystem):
             calls = HttpCalls(way, timeout_s, refused, self._wire.host)
             return HttpCreator(creation.http, calls)
         if creation.sql is not None:
-            return SqlCreator(creation.sql, self._address_of(CLIENT).url(CLIENT), timeout_s)
-        spec = creation.producer or ComponentProfile(command=creation.command, ready=None)
+            return SqlCreator(creation.sql, self.address_of(CLIENT).url(CLIENT), timeout_s)
+        spec = self.profile.producer or ComponentProfile(command=creation.command)
 
         def start(pipes: tuple[int, int]) -> ProcessTree:
             log = self._launcher.log_path(CLIENT)
             self._log_from[CLIENT] = log.stat().st_size if log.exists() else 0
             return self._launcher.start(CLIENT, spec, self._values(CLIENT), pipes)
 
-        if creation.producer is None:
+        if self.profile.producer is None:
             return command_creator(start, timeout_s)
         first_s = timeout_s if spec.ready is not None else max(timeout_s, FIRST_ANSWER_S)
         producer = Producer(

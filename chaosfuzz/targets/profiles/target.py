@@ -1,37 +1,30 @@
 """A profile as a target: lanes with a warm database and a keeper for the profile's commands."""
 
 import itertools
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import PROCESS_ABILITIES, Ability
-from chaosfuzz.domain.target import TargetDescription
-from chaosfuzz.domain.wire import Wire
+from chaosfuzz.domain.check_result import CheckResult, look
+from chaosfuzz.domain.target import MakeWire, TargetDescription
 from chaosfuzz.targets.keeper import Keeper
-from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
-from chaosfuzz.targets.profiles.database import (
+from chaosfuzz.targets.ledger import Ledger
+from chaosfuzz.targets.postgres.database import (
+    READY_TIMEOUT_S,
     Address,
+    Database,
     EmbeddedDatabase,
-    ForeignDatabase,
-    ProfileDatabase,
-    run_mark,
-    run_scripts,
 )
-from chaosfuzz.targets.profiles.installing import install
+from chaosfuzz.targets.postgres.foreign import ForeignDatabase, run_mark
+from chaosfuzz.targets.postgres.lane import PostgresLane
+from chaosfuzz.targets.profiles.installing import check_requirements, install
 from chaosfuzz.targets.profiles.launching import Launcher
 from chaosfuzz.targets.profiles.model import Profile
 from chaosfuzz.targets.profiles.receiver import LedgerReceiver
 from chaosfuzz.targets.profiles.system import ProfileSystem
-
-READY_TIMEOUT_S = 15.0
-SETUP = "setup"
-# A log that has grown beyond this is emptied before the next schedule.
-MAX_LOG_BYTES = 4 * 1024 * 1024
 
 
 def abilities_of(profile: Profile) -> frozenset[Ability]:
@@ -47,7 +40,7 @@ def abilities_of(profile: Profile) -> frozenset[Ability]:
     return PROCESS_ABILITIES - lacking
 
 
-def describe(profile: Profile) -> TargetDescription:
+def describe(profile: Profile, *, released: bool = False) -> TargetDescription:
     """Return what a profile's system is and offers."""
     takes: tuple[str, ...] = ()
     if profile.creation is not None:
@@ -61,25 +54,36 @@ def describe(profile: Profile) -> TargetDescription:
         actions=offered(abilities_of(profile)),
         contract=profile.contract,
         takes=takes,
+        profile="" if released else profile.path.name,
+        released=released,
     )
 
 
-class ProfileTarget:
-    """Implements Target. Without `make_wire` there is no proxy, and no moment comes.
+def say_nothing(_stage: str) -> None:
+    """Say nothing of a stage."""
 
-    `tell` is told the name of each stage of a lane's making as it begins.
+
+@dataclass(frozen=True)
+class ProfileTarget:
+    """A system that a profile describes, as processes (implements LaneTarget).
+
+    Without `make_wire` there is no proxy, and no moment comes. `tell` is told the name of each
+    stage of a lane's making as it begins. `released`: the profile comes with chaosfuzz.
     """
 
-    def __init__(
-        self,
-        profile: Profile,
-        make_wire: Callable[[], Wire] | None = None,
-        tell: Callable[[str], None] = lambda _stage: None,
-    ) -> None:
-        self.profile = profile
-        self._tell = tell
-        self.description = describe(profile)
-        self._make_wire = make_wire
+    profile: Profile
+    make_wire: MakeWire | None = None
+    tell: Callable[[str], None] = say_nothing
+    released: bool = False
+
+    @property
+    def description(self) -> TargetDescription:
+        """What it is and offers."""
+        return describe(self.profile, released=self.released)
+
+    def with_wire(self, make_wire: MakeWire) -> "ProfileTarget":
+        """Return the target with a proxy in each lane."""
+        return replace(self, make_wire=make_wire)
 
     def lane(self, index: int, directory: Path) -> "ProfileLane":
         """Start a lane.
@@ -89,80 +93,65 @@ class ProfileTarget:
             InfrastructureError: the database, the set-up or npm failed.
 
         """
-        return ProfileLane(index, directory, self.profile, self._make_wire, self._tell)
+        return ProfileLane(index, directory, self)
+
+    def check_machine(self) -> Iterator[CheckResult]:
+        """Look for the packages that the profile requires; nothing is installed."""
+        yield look(self.profile.name, lambda: check_requirements(self.profile))
 
 
-class ProfileLane:
-    """A keeper and a database that is set up; each schedule gets a copy (implements Lane)."""
+class ProfileLane(PostgresLane[ProfileSystem]):
+    """A keeper for the profile's commands, and a database that they have set up."""
 
-    def __init__(
-        self,
-        index: int,
-        directory: Path,
-        profile: Profile,
-        make_wire: Callable[[], Wire] | None = None,
-        tell: Callable[[str], None] = lambda _stage: None,
-    ) -> None:
+    def __init__(self, index: int, directory: Path, target: ProfileTarget) -> None:
         self._numbers = itertools.count(1)
         self._index = index
-        self._logs = directory / f"lane-{index}"
-        self._logs.mkdir(parents=True, exist_ok=True)
-        tell("requirements")
-        installed = install(profile)
-        tell("database")
-        with ExitStack() as undo:
-            self._keeper = undo.enter_context(Keeper())
-            self._runtime = create_runtime_directory(f"lane {index} of {profile.name}")
-            undo.callback(shutil.rmtree, self._runtime, ignore_errors=True)
-            self._receiver = LedgerReceiver()
-            undo.callback(self._receiver.close)
-            self._launcher = Launcher(
-                profile, installed, self._keeper, self._logs, self._receiver.url
-            )
-            self._database = self._open_database(profile, undo)
-            undo.callback(self._database.close)
-            tell("set-up")
-            self._database.prepare(partial(self._set_up, profile))
-            self._wire = make_wire() if make_wire is not None else None
-            if self._wire is not None:
-                undo.callback(self._wire.close)
-            self._undo = undo.pop_all()
+        self._profile = target.profile
+        self._tell = target.tell
+        super().__init__(f"lane-{index}", directory, target.make_wire)
 
-    def open(self, workers: int) -> ProfileSystem:
-        """Return a fresh system on a database of its own."""
-        self._trim_logs()
-        address = self._database.fresh()
-        ledger = self._runtime / f"ledger-{next(self._numbers)}.jsonl"
-        self._receiver.write_to(ledger)
+    def build(self, undo: ExitStack) -> Database:
+        """Look for what the profile requires; start a keeper and the database."""
+        self._tell("requirements")
+        installed = install(self._profile)
+        self._tell("database")
+        self._keeper = undo.enter_context(Keeper())
+        self._runtime = self.runtime_directory(undo, f"lane {self._index} of {self._profile.name}")
+        self._receiver = LedgerReceiver()
+        undo.callback(self._receiver.close)
+        self._launcher = Launcher(
+            self._profile, installed, self._keeper, self.logs, self._receiver.url
+        )
+        return self._open_database(undo)
+
+    def set_up(self, address: Address) -> None:
+        """Run the profile's scripts and commands."""
+        self._tell("set-up")
+        self._launcher.set_up(address, self._runtime / "ledger-of-setup.jsonl")
+
+    def start(self, address: Address, workers: int) -> ProfileSystem:
+        """Start server, workers and what creates tasks."""
+        ledger = Ledger(self._runtime / f"ledger-{next(self._numbers)}.jsonl")
+        self._receiver.write_to(ledger.path)
         return ProfileSystem(
             launcher=self._launcher,
-            database=self._database,
+            database=self.database,
             address=address,
             ledger=ledger,
             workers=workers,
-            wire=self._wire,
+            wire=self.wire,
         )
 
-    def close(self) -> None:
-        """Dispose of the database and end the keeper."""
-        self._undo.close()
-
-    def _open_database(self, profile: Profile, undo: ExitStack) -> ProfileDatabase:
-        if profile.database.dsn is not None:
-            return ForeignDatabase(profile.database, run_mark(self._index))
-        cluster = Cluster(self._keeper, locate_postgres(), self._runtime)
-        undo.callback(cluster.dispose)
-        cluster.start(READY_TIMEOUT_S)
-        return EmbeddedDatabase(cluster, READY_TIMEOUT_S)
-
-    def _set_up(self, profile: Profile, address: Address) -> None:
-        run_scripts(address, profile.database.setup_sql)
-        unused = self._runtime / "ledger-of-setup.jsonl"
-        values = self._launcher.values(SETUP, address, ledger=unused, port=None)
-        for command in profile.database.setup:
-            self._launcher.run(SETUP, command, values)
-
-    def _trim_logs(self) -> None:
-        for log in self._logs.glob("*.log"):
-            if log.stat().st_size > MAX_LOG_BYTES:
-                os.truncate(log, 0)
+    def _open_database(self, undo: ExitStack) -> Database:
+        given = self._profile.database
+        if given.dsn is None:
+            cluster = self.start_cluster(undo, self._keeper, self._runtime)
+            return EmbeddedDatabase(cluster, READY_TIMEOUT_S)
+        return ForeignDatabase(
+            given.dsn,
+            run_mark(self._index),
+            stop=given.stop,
+            start=given.start,
+            timeout_s=given.timeout_s,
+            reset_sql=given.reset_sql,
+        )

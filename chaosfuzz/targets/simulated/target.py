@@ -28,7 +28,14 @@ DESCRIPTION = TargetDescription(
 
 
 class SimulatedTarget:
-    """Describes the simulation and makes runners of it."""
+    """Describes the simulation and makes runners of it (implements RunnerTarget, DefectTarget)."""
+
+    def __init__(self, defects: tuple[str, ...] = ()) -> None:
+        self._defects = defects
+
+    def with_defects(self, names: tuple[str, ...]) -> "SimulatedTarget":
+        """Return the simulation with these defects."""
+        return SimulatedTarget(names)
 
     @property
     def description(self) -> TargetDescription:
@@ -39,4 +46,4 @@ class SimulatedTarget:
         self, defects: tuple[str, ...] = (), seed: int = 0, *, flakiness: Flakiness = RELIABLE
     ) -> SimulatedRunner:
         """Return a runner with these defects switched on; raises UsageError for unknown ones."""
-        return SimulatedRunner(defects, flakiness=flakiness, seed=seed)
+        return SimulatedRunner(defects or self._defects, flakiness=flakiness, seed=seed)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chaosfuzz.campaign.targets import ready_profiles
 from chaosfuzz.domain.target import Runner
 from chaosfuzz.targets.process import ReferenceTarget
 from chaosfuzz.targets.profiles import ProfileTarget, load_profile
+from chaosfuzz.targets.registry import ready_profiles
 from chaosfuzz.targets.simulated import SimulatedTarget
 from chaosfuzz.testing import TargetConformance
 from chaosfuzz.wire import LaneWire

@@ -13,8 +13,8 @@ from chaosfuzz.domain.contract import WorkerExit
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.keeper.process_tree import PROC, is_alive
 from chaosfuzz.targets.keeper.tree import MARK
+from chaosfuzz.targets.postgres.foreign import run_mark
 from chaosfuzz.targets.profiles import Profile, ProfileTarget, load_profile
-from chaosfuzz.targets.profiles.database import run_mark
 from chaosfuzz.targets.profiles.system import ProfileSystem
 from chaosfuzz.targets.profiles.target import ProfileLane
 from chaosfuzz.testing import TargetConformance

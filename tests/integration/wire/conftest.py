@@ -1,14 +1,15 @@
-"""A cluster for all, and a proxy with a recording controller for each test."""
+"""A cluster for all, and a proxy for each test."""
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from integration.wire.harness import Wire
 
 from chaosfuzz.targets.keeper import Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
-from chaosfuzz.wire import Proxy
+from chaosfuzz.wire import LaneWire
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +31,8 @@ def wire(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Wire]:
     cluster.start(30)
     database = f"wire_{abs(hash(request.node.nodeid)) % 10**9}_{os.getpid()}"
     cluster.create_database(database)
-    with Proxy() as proxy:
-        made = Wire(proxy, cluster, database)
+    with closing(LaneWire()) as proxy:
+        made = Wire(proxy, cluster=cluster, database=database)
         made.directly("create table tasks (id serial primary key, status text, payload text)")
         yield made
         proxy.check()

@@ -1,35 +1,91 @@
 """A proxy in front of a real database, with what tests ask of it."""
 
-from collections import Counter
+import queue
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
 from chaosfuzz.targets.postgres import Cluster
-from chaosfuzz.wire import Phase, Proxy, Rule, RuleController, TraceEntry
+from chaosfuzz.wire import LaneWire
+from chaosfuzz.wire.event import Event
+from chaosfuzz.wire.rules import Rule
 
 WAIT_S = 10.0
 
 
+def sql(event: Event) -> str:
+    return event.text.decode("utf-8", "replace")
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
 @dataclass
-class Wire:
+class Proxied:
+    """A proxy, with rules of the test's own and what came of them."""
+
+    proxy: LaneWire
+    acted: dict[Rule, "queue.SimpleQueue[Event]"] = field(default_factory=dict)
+
+    def rule(self, **fields: object) -> Rule:
+        """Add a rule; `on_act` is called as well as noted."""
+        seen: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        told = fields.pop("on_act", lambda _event: None)
+
+        def on_act(event: Event) -> None:
+            seen.put(event)
+            told(event)
+
+        rule = Rule(on_act=on_act, **fields)
+        self.acted[rule] = seen
+        self.run(partial(self.proxy._controller.add, rule))
+        return rule
+
+    def run(self, function: Callable[[], object]) -> object:
+        return self.proxy._loop.run(function)
+
+    def fired(self, rule: Rule) -> Event:
+        """Return the event at which the rule has acted."""
+        return self.acted[rule].get(timeout=WAIT_S)
+
+    def has_fired(self, rule: Rule) -> bool:
+        return not self.acted[rule].empty()
+
+    def release(self, rule: Rule) -> None:
+        self.run(rule.release)
+
+    def events(self) -> tuple[Event, ...]:
+        return self.run(lambda: self.proxy._controller.events)
+
+    def wait_balanced(self) -> None:
+        """Wait until every event that arrived has ended.
+
+        A client has its answer an instant before that.
+        """
+        wait_until(lambda: all(event.status is not None for event in self.events()))
+
+    def ends(self, component: str = "worker-1") -> list[tuple[str, str]]:
+        """Return key and completion of all events in order of arrival, once they have ended."""
+        self.wait_balanced()
+        return [(e.key, e.completion) for e in self.events() if e.component == component]
+
+
+@dataclass
+class Wire(Proxied):
     """A proxy in front of a database that is fresh for the test."""
 
-    proxy: Proxy
-    cluster: Cluster
-    database: str
-    controller: RuleController = field(default_factory=RuleController)
-    ports: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.proxy.use(self.controller)
+    cluster: Cluster = field(kw_only=True)
+    database: str = field(kw_only=True)
 
     def port(self, component: str) -> int:
-        if component not in self.ports:
-            upstream = ("127.0.0.1", self.cluster.port)
-            self.ports[component] = self.proxy.listen(component, upstream)
-        return self.ports[component]
+        return self.proxy.route(component, ("127.0.0.1", self.cluster.port))
 
     def dsn(self, component: str = "worker-1") -> str:
         return psycopg.conninfo.make_conninfo(
@@ -44,47 +100,3 @@ class Wire:
         with psycopg.connect(self.cluster.dsn(self.database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else None
-
-    def rule(self, **fields: object) -> Rule:
-        rule = Rule(**fields)
-        self.controller.add(rule)
-        return rule
-
-    def fired(self, rule: Rule):
-        event = self.controller.wait_fired(rule, WAIT_S)
-        assert event is not None, f"never came: {self.story()}"
-        return event
-
-    def ends(self, component: str = "worker-1") -> list[tuple[str, str]]:
-        """Return key and completion of all events in order of their end, once they have ended.
-
-        A client has its answer an instant before that.
-        """
-        self.wait_balanced()
-        return [
-            (entry.key, entry.detail)
-            for entry in self.controller.trace()
-            if entry.phase is Phase.ENDED and entry.component == component
-        ]
-
-    def wait_ended(self, matches: Callable[[TraceEntry], bool]) -> None:
-        assert self.controller.wait_ended(matches, WAIT_S), self.story()
-
-    def wait_balanced(self) -> None:
-        """Wait until every event that arrived has ended, and see that it did so once."""
-        self.controller.wait_ended(lambda _: not self.open_events(), WAIT_S)
-        assert self.open_events() == {}
-
-    def open_events(self) -> dict[object, int]:
-        counts: Counter[object] = Counter()
-        for entry in self.controller.trace():
-            if entry.phase is not Phase.ACTED:
-                name = (entry.component, entry.incarnation, entry.key, entry.nth)
-                counts[name] += 1 if entry.phase is Phase.ARRIVED else -1
-        return {name: count for name, count in counts.items() if count}
-
-    def story(self) -> str:
-        return "\n".join(
-            f"{e.component}/{e.connection} {e.phase.value} {e.key} #{e.nth} {e.detail}"
-            for e in self.controller.trace()
-        )

@@ -5,10 +5,8 @@ import time
 import pytest
 from integration.wire.harness import WAIT_S, Wire
 
-from chaosfuzz.wire import (
-    Event,
-    Side,
-)
+from chaosfuzz.domain.moment import Side
+from chaosfuzz.wire.event import Event
 
 INSERT = "insert into tasks (status) values ('new')"
 COUNT = "select count(*) from tasks"

@@ -3,25 +3,18 @@
 import threading
 import time
 
-import psycopg
-import pytest
-from integration.wire.harness import WAIT_S, Wire
-from integration.wire.inserts import COUNT, INSERT, SIDES, insert, is_commit, is_insert, wait_count
+from integration.wire.harness import WAIT_S, Wire, sql
+from integration.wire.inserts import COUNT, INSERT, SIDES, insert, is_commit, is_insert
 
-from chaosfuzz.wire import (
-    Cut,
-    Delay,
-    Hold,
-    Intervention,
-    Phase,
-    Release,
-    Side,
-)
+from chaosfuzz.domain.moment import Side
+from chaosfuzz.domain.wire import Intervention
+
+HOLD = Intervention.HOLD
 
 
 @SIDES
-def test_a_delay_is_felt_and_harmless(wire: Wire, side: Side):
-    rule = wire.rule(matches=is_insert, intervention=Delay(delay_ms=100, side=side))
+def test_a_hold_is_felt_harmless_and_ends_by_itself(wire: Wire, side: Side):
+    rule = wire.rule(matches=is_insert, intervention=HOLD, side=side, hold_ms=100)
     started = time.monotonic()
     insert(wire)
     assert time.monotonic() - started >= 0.1
@@ -30,14 +23,16 @@ def test_a_delay_is_felt_and_harmless(wire: Wire, side: Side):
 
 
 def test_a_hold_until_another_commits(wire: Wire):
-    release = Release()
     held = wire.rule(
-        component="second",
-        matches=lambda event: event.statement.verb == "SELECT",
-        intervention=Hold(release=release, deadline_ms=60_000),
+        matches=lambda event: event.component == "second" and event.statement.verb == "SELECT",
+        intervention=HOLD,
+        hold_ms=60_000,
     )
-    wire.controller.add_listener(
-        lambda event: release.set() if event.component == "first" and is_commit(event) else None
+    wire.rule(
+        matches=lambda event: event.component == "first" and is_commit(event),
+        intervention=HOLD,
+        side=Side.AFTER,
+        on_act=lambda _event: held.release(),
     )
     found = []
 
@@ -51,36 +46,20 @@ def test_a_hold_until_another_commits(wire: Wire):
     insert(wire, transaction=True, component="first")
     thread.join(WAIT_S)
     assert found == [(1,)]
-    assert not wire.fired(held).expired
 
 
-def test_a_hold_that_nobody_releases_ends_at_its_deadline(wire: Wire):
-    held = wire.rule(matches=is_insert, intervention=Hold(release=Release(), deadline_ms=20))
+def test_a_hold_that_is_released_before_it_begins_ends_at_once(wire: Wire):
+    rule = wire.rule(matches=is_insert, intervention=HOLD, hold_ms=60_000)
+    wire.release(rule)
     insert(wire)
-    assert wire.fired(held).expired
+    wire.fired(rule)
     assert wire.directly(COUNT) == [(1,)]
 
 
-@pytest.mark.parametrize("then", [Cut(), Cut(side=Side.AFTER)], ids=["before", "after"])
-def test_a_hold_ends_in_another_intervention(wire: Wire, then: Intervention):
-    release = Release()
-    release.set()
-    wire.rule(matches=is_insert, intervention=Hold(release=release, deadline_ms=60_000, then=then))
-    with pytest.raises(psycopg.OperationalError):
-        insert(wire)
-    wait_count(wire, 1 if then.side is Side.AFTER else 0)
-    acted = [entry.detail for entry in wire.controller.trace() if entry.phase is Phase.ACTED]
-    assert acted == ["Hold before", f"Cut {then.side.value}"]
-
-
 def test_a_held_reply_is_delivered_in_order(wire: Wire):
-    release = Release()
-    rule = wire.rule(
-        matches=is_insert,
-        intervention=Hold(release=release, deadline_ms=60_000, side=Side.AFTER),
-    )
+    rule = wire.rule(matches=is_insert, intervention=HOLD, side=Side.AFTER, hold_ms=60_000)
     with wire.connect("w") as connection:
-        threading.Thread(target=lambda: (wire.fired(rule), release.set())).start()
+        threading.Thread(target=lambda: (wire.fired(rule), wire.release(rule))).start()
         with connection.pipeline():
             cursors = [connection.execute("select %s::int", [n]) for n in range(5)]
             cursors.append(connection.execute(f"{INSERT} returning 5"))
@@ -92,8 +71,10 @@ def test_a_held_reply_is_delivered_in_order(wire: Wire):
 def test_a_held_reply_of_megabytes_arrives_whole(wire: Wire):
     query = "select n, repeat('x', 1000) from generate_series(1, 5000) n"
     rule = wire.rule(
-        matches=lambda event: event.sql == query,
-        intervention=Hold(release=Release(), deadline_ms=50, side=Side.AFTER),
+        matches=lambda event: sql(event) == query,
+        intervention=HOLD,
+        side=Side.AFTER,
+        hold_ms=50,
     )
     with wire.connect("w") as connection:
         rows = connection.execute(query).fetchall()
@@ -102,12 +83,12 @@ def test_a_held_reply_of_megabytes_arrives_whole(wire: Wire):
 
 
 def test_requests_that_pile_up_behind_a_hold_are_forwarded_in_order(wire: Wire):
-    release = Release()
     rule = wire.rule(
         matches=lambda event: event.parameters()[:1] == ("3",),
-        intervention=Hold(release=release, deadline_ms=60_000),
+        intervention=HOLD,
+        hold_ms=60_000,
     )
-    releasing = threading.Thread(target=lambda: (wire.fired(rule), release.set()))
+    releasing = threading.Thread(target=lambda: (wire.fired(rule), wire.release(rule)))
     releasing.start()
     with wire.connect("w") as connection, connection.pipeline() as pipeline:
         for number in range(200):

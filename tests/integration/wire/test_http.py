@@ -6,40 +6,31 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from integration.wire.harness import WAIT_S
+from integration.wire.harness import WAIT_S, Proxied, wait_until
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from chaosfuzz.wire import (
-    Cut,
-    Delay,
-    Event,
-    Hold,
-    Phase,
-    Proxy,
-    Release,
-    Rule,
-    RuleController,
-    Side,
-    Strike,
-    Zombie,
-)
+from chaosfuzz.domain.moment import Side
+from chaosfuzz.domain.wire import Intervention
+from chaosfuzz.wire import LaneWire
+from chaosfuzz.wire.rules import Rule
 
 SIDES = pytest.mark.parametrize("side", Side)
 CREATE = "POST /tasks"
 MEGABYTES = b"0123456789abcdef" * 500_000
 
 
-class Site:
+class Site(Proxied):
     """A server that counts what reaches it, and a proxy before it."""
 
     def __init__(self) -> None:
+        super().__init__(LaneWire())
         self.created: list[bytes] = []
         routes = [
             Route("/tasks", self.create, methods=["POST"]),
@@ -52,9 +43,7 @@ class Site:
         self.upstream = ("127.0.0.1", self.listener.getsockname()[1])
         self.thread = threading.Thread(target=self.server.run, args=([self.listener],))
         self.thread.start()
-        self.controller = RuleController()
-        self.proxy = Proxy(self.controller)
-        self.port = self.proxy.listen_http("client-1", self.upstream)
+        self.port = self.proxy.route_http("client-1", self.upstream[1])
 
     async def create(self, request: Request) -> Response:
         self.created.append(await request.body())
@@ -91,24 +80,13 @@ class Site:
         finally:
             connection.close()
 
-    def rule(self, intervention: object, key: str = CREATE) -> Rule:
-        rule = Rule(component="client-1", key=key, intervention=intervention)
-        self.controller.add(rule)
-        return rule
-
-    def fired(self, rule: Rule) -> Event:
-        event = self.controller.wait_fired(rule, WAIT_S)
-        assert event is not None, self.controller.trace()
-        return event
-
-    def ends(self) -> list[tuple[str, str]]:
-        """How every request ended; a client has its answer an instant before that."""
-        wait_until(lambda: self.count(Phase.ARRIVED) == self.count(Phase.ENDED))
-        trace = self.controller.trace()
-        return [(entry.key, entry.detail) for entry in trace if entry.phase is Phase.ENDED]
-
-    def count(self, phase: Phase) -> int:
-        return sum(entry.phase is phase for entry in self.controller.trace())
+    def at(self, intervention: Intervention, side: Side, key: str = CREATE, ms: int = 0) -> Rule:
+        return self.rule(
+            matches=lambda event: event.key == key,
+            intervention=intervention,
+            side=side,
+            hold_ms=ms,
+        )
 
 
 @pytest.fixture
@@ -119,13 +97,6 @@ def site() -> Iterator[Site]:
         made.proxy.check()
     finally:
         made.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
 
 
 def test_a_connection_that_is_kept_alive(site: Site):
@@ -142,9 +113,8 @@ def test_a_connection_that_is_kept_alive(site: Site):
     connection.close()
     expected = [(CREATE, "200")] * 3
     expected += [("HEAD /stream/{id}", "200"), ("GET /stream/{id}", "200")]
-    assert site.ends() == [*expected, ("POST /nowhere/{id}", "404")]
-    events = [entry for entry in site.controller.trace() if entry.phase is Phase.ARRIVED]
-    assert [event.nth for event in events if event.key == CREATE] == [1, 2, 3]
+    assert site.ends("client-1") == [*expected, ("POST /nowhere/{id}", "404")]
+    assert [event.nth for event in site.events() if event.key == CREATE] == [1, 2, 3]
 
 
 def test_pipelined_requests_are_answered_in_order(site: Site):
@@ -157,7 +127,7 @@ def test_pipelined_requests_are_answered_in_order(site: Site):
     assert [answer.index(b"task %d" % number) for number in (1, 2, 3)] == sorted(
         answer.index(b"task %d" % number) for number in (1, 2, 3)
     )
-    assert site.ends() == [(CREATE, "200")] * 3 + [("GET /stream/{id}", "200")]
+    assert site.ends("client-1") == [(CREATE, "200")] * 3 + [("GET /stream/{id}", "200")]
 
 
 def test_a_body_that_waits_to_be_asked_for(site: Site):
@@ -185,7 +155,7 @@ def test_large_bodies_both_ways(site: Site, is_chunked: bool):
 
 def test_a_slow_reader_holds_the_server_back(site: Site):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = site.proxy.listen_http("client-2", server.getsockname())
+        port = site.proxy.route_http("client-2", server.getsockname()[1])
         with socket.create_connection(("127.0.0.1", port), WAIT_S) as client:
             client.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
             taken, _address = server.accept()
@@ -207,7 +177,7 @@ def test_a_slow_reader_holds_the_server_back(site: Site):
 
 @SIDES
 def test_a_cut_before_leaves_nothing_and_after_loses_the_reply(site: Site, side: Side):
-    rule = site.rule(Cut(side=side))
+    rule = site.at(Intervention.CUT, side)
     with pytest.raises(ConnectionResetError):
         site.post()
     event = site.fired(rule)
@@ -218,7 +188,7 @@ def test_a_cut_before_leaves_nothing_and_after_loses_the_reply(site: Site, side:
 
 @SIDES
 def test_a_delay_is_felt_and_harmless(site: Site, side: Side):
-    rule = site.rule(Delay(delay_ms=100, side=side))
+    rule = site.at(Intervention.HOLD, side, ms=100)
     began = time.monotonic()
     assert site.post() == (200, b"task 1")
     assert time.monotonic() - began >= 0.1
@@ -227,15 +197,14 @@ def test_a_delay_is_felt_and_harmless(site: Site, side: Side):
 
 @SIDES
 def test_a_hold_lasts_until_it_is_released(site: Site, side: Side):
-    release = Release()
-    rule = site.rule(Hold(release=release, deadline_ms=60_000, side=side))
+    rule = site.at(Intervention.HOLD, side, ms=60_000)
     answers: list[tuple[int, bytes]] = []
     asking = threading.Thread(target=lambda: answers.append(site.post()))
     asking.start()
     site.fired(rule)
     assert len(site.created) == (1 if side is Side.AFTER else 0)
     assert answers == []
-    release.set()
+    site.release(rule)
     asking.join(WAIT_S)
     assert answers == [(200, b"task 1")]
 
@@ -243,21 +212,30 @@ def test_a_hold_lasts_until_it_is_released(site: Site, side: Side):
 @SIDES
 def test_a_server_ended_at_a_request_has_it_or_not_and_nobody_hears(site: Site, side: Side):
     # The loop of uvicorn cannot be killed within a process; its sockets are as good as gone.
-    seen: list[int] = []
-    rule = site.rule(Strike(action=lambda _event: seen.append(len(site.created)), side=side))
-    with pytest.raises(ConnectionResetError):
-        site.post()
+    rule = site.at(Intervention.FREEZE, side)
+    ended: list[ConnectionError] = []
+
+    def ask() -> None:
+        try:
+            site.post()
+        except ConnectionError as error:
+            ended.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
     site.fired(rule)
-    assert seen == [1 if side is Side.AFTER else 0]
-    with pytest.raises(ConnectionError):
-        site.post()
-    site.proxy.new_incarnation("client-1")
+    assert len(site.created) == (1 if side is Side.AFTER else 0)
+    site.proxy.cut("client-1")
+    asking.join(WAIT_S)
+    assert len(ended) == 1
+    site.proxy.started("client-1")
     assert site.post()[0] == 200
+    assert len(site.created) == (2 if side is Side.AFTER else 1)
 
 
 @SIDES
 def test_a_client_that_is_dropped_leaves_the_server_its_request(site: Site, side: Side):
-    rule = site.rule(Zombie(side=side))
+    rule = site.at(Intervention.STRAND, side)
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         site.post()
     site.fired(rule)
@@ -266,12 +244,12 @@ def test_a_client_that_is_dropped_leaves_the_server_its_request(site: Site, side
 
 def test_a_held_reply_of_megabytes_arrives_whole(site: Site):
     key = "GET /stream/{id}"
-    rule = site.rule(Hold(release=Release(), deadline_ms=50, side=Side.AFTER), key)
+    rule = site.at(Intervention.HOLD, Side.AFTER, key, ms=50)
     connection = site.connect()
     connection.request("GET", "/stream/5000000")
     assert len(connection.getresponse().read()) == 5_000_000
     connection.close()
-    assert site.fired(rule).expired
+    site.fired(rule)
 
 
 def connect_and_read(client: socket.socket, port: int) -> bytes:
@@ -290,20 +268,20 @@ def test_a_server_that_is_away_refuses_and_the_proxy_says_so(site: Site):
             connect_and_read(client, site.port)
     assert site.proxy.has_refused("client-1", port)
     assert not site.proxy.has_refused("client-1", port + 1)
-    assert site.ends() == []
+    assert site.ends("client-1") == []
 
 
 def test_a_client_that_goes_leaves_nothing_open(site: Site):
     with socket.create_connection(("127.0.0.1", site.port), WAIT_S) as client:
         client.sendall(b"POST /tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\nnew")
-        wait_until(lambda: bool(site.controller.trace()))
-    wait_until(lambda: site.ends() == [(CREATE, "CUT")])
+        wait_until(site.events)
+    wait_until(lambda: site.ends("client-1") == [(CREATE, "CUT")])
 
 
 def test_another_server_for_the_next_schedule(site: Site):
     other = Site()
     try:
-        site.proxy.redirect("client-1", other.upstream)
+        assert site.proxy.route_http("client-1", other.upstream[1]) == site.port
         assert site.post() == (200, b"task 1")
         assert (len(site.created), len(other.created)) == (0, 1)
     finally:

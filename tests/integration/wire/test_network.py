@@ -4,17 +4,17 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 
 import psycopg
 import pytest
-from integration.wire.harness import WAIT_S, Wire
+from integration.wire.harness import WAIT_S, Wire, sql, wait_until
 
-from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.moment import Side
+from chaosfuzz.domain.wire import Intervention
 from chaosfuzz.targets.keeper import Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
-from chaosfuzz.wire import Cut, Proxy, Side
+from chaosfuzz.wire import LaneWire
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 GSS_REQUEST = struct.pack("!II", 8, 80877104)
@@ -116,7 +116,7 @@ def test_a_client_that_vanishes_is_followed_to_the_end_of_its_request(wire: Wire
         connection.sendall(startup(wire.database))
         read_until(connection, READY)
         connection.sendall(message(b"Q", b"insert into tasks default values\0"))
-    wire.wait_ended(lambda entry: entry.key.startswith("INSERT"))
+    wait_until(lambda: wire.events()[-1].key.startswith("INSERT"))
     assert wire.ends("raw")[-1][1] == "INSERT 0 1"
     assert wire.directly("select count(*) from tasks") == [(1,)]
 
@@ -129,11 +129,9 @@ def test_a_fast_sender_and_a_slow_reader_are_held_back(wire: Wire):
         connection.sendall(
             message(b"Q", b"select repeat('x', 500) from generate_series(1, %d)\0" % rows)
         )
-        side = next(iter(wire.proxy._components["raw"]._connections)).client
-        deadline = time.monotonic() + WAIT_S
-        while side._peer is not None and not side._peer.stops:
-            assert time.monotonic() < deadline, "the server was never stopped"
-        buffered = side._transport.get_write_buffer_size()
+        client = next(iter(wire.proxy._components["raw"]._connections)).client
+        wait_until(lambda: client._opposite is None or client._opposite.pauses)
+        buffered = client._transport.get_write_buffer_size()
         assert buffered < 2_000_000
         size = 0
         tail = b""
@@ -169,31 +167,27 @@ def test_a_server_that_goes_takes_its_clients_with_it(wire: Wire, mode: str):
 
 def test_the_last_word_of_a_server_is_delivered_though_a_moment_was_awaited(wire: Wire):
     sleep = "select pg_sleep(60)"
-    rule = wire.rule(matches=lambda e: e.sql == sleep, intervention=Cut(side=Side.AFTER))
+    rule = wire.rule(
+        matches=lambda e: sql(e) == sleep, intervention=Intervention.CUT, side=Side.AFTER
+    )
     with wire.connect() as connection:
         pid = connection.info.backend_pid
         end = f"select pg_terminate_backend({pid}) from pg_stat_activity where pid = {pid}"
         active = f"{end} and wait_event = 'PgSleep'"
-        thread = threading.Thread(target=lambda: until(lambda: wire.directly(active)))
+        thread = threading.Thread(target=lambda: wait_until(lambda: wire.directly(active)))
         thread.start()
         with pytest.raises(psycopg.errors.AdminShutdown):
             connection.execute(sleep)
         thread.join(WAIT_S)
     wire.wait_balanced()
     assert wire.ends()[-1][1] == "57P01"
-    assert wire.controller.never_came() == (rule,)
-
-
-def until(condition: Callable[[], object]):
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
+    assert not wire.has_fired(rule)
 
 
 def test_a_unix_socket_upstream(wire: Wire):
     parameters = psycopg.conninfo.conninfo_to_dict(wire.cluster.dsn(over="unix"))
     path = f"{parameters['host']}/.s.PGSQL.{parameters['port']}"
-    port = wire.proxy.listen("unix", path)
+    port = wire.proxy.route("unix", path)
     with psycopg.connect(wire.dsn(), port=port) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
 
@@ -208,8 +202,8 @@ def test_scram_passes_through(keeper: Keeper):
         hba.write_text("host all guarded 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             connection.execute("select pg_reload_conf()")
-        with Proxy() as proxy:
-            port = proxy.listen("w", ("127.0.0.1", cluster.port))
+        with closing(LaneWire()) as proxy:
+            port = proxy.route("w", ("127.0.0.1", cluster.port))
             dsn = psycopg.conninfo.make_conninfo(cluster.dsn(), port=port, user="guarded")
             wait_for_scram(dsn)
             with psycopg.connect(dsn, password="secret") as connection:
@@ -231,20 +225,15 @@ def wait_for_scram(dsn: str):
         assert time.monotonic() < deadline, "pg_hba.conf is not in force"
 
 
-def test_names_that_are_wrong_are_usage_errors(wire: Wire, tmp_path: Path):
-    wire.port("w")
-    with pytest.raises(UsageError, match="worker-9"):
-        wire.proxy.thaw("worker-9")
-    with pytest.raises(UsageError, match="already"):
-        wire.proxy.listen("w", str(tmp_path))
-
-
 def test_another_schedule_begins_anew(wire: Wire):
-    rule = wire.rule(matches=lambda event: event.statement.verb == "SELECT", intervention=Cut())
+    rule = wire.rule(
+        matches=lambda event: event.statement.verb == "SELECT", intervention=Intervention.CUT
+    )
     with wire.connect() as connection:
-        wire.proxy.use(type(wire.controller)())
+        wire.proxy.begin()
         with pytest.raises(psycopg.OperationalError):
             connection.execute("select 1")
     with wire.connect() as connection:
         assert connection.execute("select 1").fetchone() == (1,)
-    assert wire.controller.fired(rule) == ()
+    assert not wire.has_fired(rule)
+    assert [event.key.partition(" ")[0] for event in wire.events()] == ["CONNECT", "SELECT"]

@@ -7,14 +7,12 @@ from pathlib import Path
 import psycopg
 from integration.wire.harness import Wire
 
-from chaosfuzz.wire import Event, RequestKind
+from chaosfuzz.wire.event import RequestKind
 
 _TRACED = re.compile(r'^(F|B)\t\d+\t(\w+)(?:\t ?"(.*)")?')
 
 
 def test_requests_and_completions_are_those_of_libpq(wire: Wire, tmp_path: Path):
-    ended: list[Event] = []
-    wire.controller.add_listener(ended.append)
     trace = tmp_path / "trace"
     with trace.open("w") as file, wire.connect() as connection:
         connection.pgconn.trace(file.fileno())
@@ -31,7 +29,7 @@ def test_requests_and_completions_are_those_of_libpq(wire: Wire, tmp_path: Path)
             tags.append(found[3])
         elif line.startswith("B") and "ErrorResponse" in line:
             errors.append(re.search(r'C "(\w{5})"', line)[1])
-    requests = [event for event in ended if event.kind is not RequestKind.CONNECT]
+    requests = [event for event in wire.events() if event.kind is not RequestKind.CONNECT]
     assert sorted(event.kind.value for event in requests) == sorted(sent)
     completed = [
         word for event in requests for word in event.completion.split(";") if not word[:1].isdigit()

@@ -7,8 +7,6 @@ import psycopg
 import pytest
 from integration.wire.harness import WAIT_S, Wire
 
-from chaosfuzz.wire import Phase
-
 BIG = 3_000_000
 
 
@@ -25,17 +23,15 @@ def test_statements_rows_and_errors_are_as_without_the_proxy(wire: Wire):
 
 
 def test_a_prepared_statement_keeps_its_key_and_its_parameters_are_known(wire: Wire):
-    parameters = []
-    wire.controller.add_listener(lambda event: parameters.extend(event.parameters()))
     with wire.connect() as connection:
         for number in range(10):
             connection.execute("select status from tasks where id = %s::int8", [str(number)])
     wire.wait_balanced()
     keys = {key for key, _end in wire.ends() if key.startswith("SELECT")}
     assert keys == {wire.ends()[-1][0]}
-    assert parameters == [str(number) for number in range(10)]
-    entries = [e for e in wire.controller.trace() if e.phase is Phase.ARRIVED and e.key in keys]
-    assert [entry.nth for entry in entries] == list(range(1, 11))
+    events = [event for event in wire.events() if event.key in keys]
+    assert [event.nth for event in events] == list(range(1, 11))
+    assert [event.parameters() for event in events] == [(str(number),) for number in range(10)]
 
 
 def test_transactions_are_told_by_what_they_commit(wire: Wire):
@@ -203,14 +199,13 @@ def test_an_error_at_commit_is_the_error_of_the_statement(wire: Wire):
 
 def test_result_rows_are_kept_when_asked_for(wire: Wire):
     wire.directly("insert into tasks (status) values ('new'), ('old'), (null)")
-    wire.controller.rows_wanted = 2
-    kept = []
-    wire.controller.add_listener(lambda event: kept.append((event.rows(), event.parameters())))
+    wire.proxy._controller.rows_wanted = 2
     with wire.connect() as connection:
         cursor = connection.cursor(binary=True)
         cursor.execute("select id, status from tasks where id > %b order by id", [0])
         connection.execute("select id, status from tasks order by id desc")
     wire.wait_balanced()
+    kept = [(event.rows(), event.parameters()) for event in wire.events()]
     assert kept[-2][0] == ((b"\0\0\0\1", b"new"), (b"\0\0\0\2", b"old"))
     assert kept[-2][1] == (b"\0\0",)
     assert kept[-1] == ((("3", None), ("2", "old")), ())

@@ -1,6 +1,6 @@
 import pytest
 
-from chaosfuzz.actions import Role, all_actions, find_action
+from chaosfuzz.actions import Action, PlanModel, Role, all_actions, find_action, register
 from chaosfuzz.domain.errors import UsageError
 
 PARAMETERS = [(action, parameter) for action in all_actions() for parameter in action.parameters]
@@ -69,3 +69,25 @@ def test_an_unknown_argument_is_told_with_those_there_are():
         find_action("kill_worker").parameter("x")
     with pytest.raises(UsageError, match="choose among: none"):
         find_action("wait_idle").parameter("x")
+
+
+def test_an_action_without_a_weight_is_refused_instead_of_never_drawn():
+    class Nameless(Action):
+        name = "nameless"
+        summary = "do nothing"
+        role = Role.FAULT
+
+    with pytest.raises(UsageError, match="Nameless is an action without weight"):
+        register(Nameless())
+
+
+def test_two_actions_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="two actions named 'kill_worker'"):
+        register(find_action("kill_worker"))
+
+
+def test_every_bundled_action_is_weighted_and_possible_somewhere():
+    for action in all_actions():
+        assert action.weight > 0, action.name
+        choices = action.choices(PlanModel.of(2))
+        assert set(choices) == {parameter.name for parameter in action.parameters}, action.name

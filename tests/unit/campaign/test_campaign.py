@@ -1,6 +1,5 @@
 """The campaign over test doubles: no target, no clock."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +11,15 @@ from chaosfuzz.campaign.events import CaseSaved, FailureFound, ScheduleDone
 from chaosfuzz.campaign.failures import RUNS, Sighting, look_again
 from chaosfuzz.campaign.fuzz import UNDECIDED_RERUNS, FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
-from chaosfuzz.campaign.tally import Tally
+from chaosfuzz.campaign.tally import MAX_EXCUSES, Tally
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.domain.excuses import Excuse, ExcusedRun
 from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.schedule import Schedule
+from chaosfuzz.domain.stop import Stopped, StopReason, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.shrinking import Budget
@@ -53,13 +54,13 @@ class FakeRunner:
 
     answer: Callable[[Schedule], RunResult]
     breaks_after: int | None = None
-    error: type[BaseException] = InfrastructureError
+    error: Exception = InfrastructureError(cause="broken", remedy="run again")  # noqa: RUF009
     runs: int = 0
     closed: bool = False
 
     def run(self, schedule: Schedule) -> RunResult:
         if self.runs == self.breaks_after:
-            raise self.error("broken")
+            raise self.error
         self.runs += 1
         return self.answer(schedule)
 
@@ -76,7 +77,7 @@ class FakeJournal:
 class FakeSetup(Setup):
     runners: list[FakeRunner] = field(default_factory=list)
 
-    def runner(self, lane: int, logs: Path, journal: Journal, stop: threading.Event) -> Runner:
+    def runner(self, lane: int, logs: Path, journal: Journal, stop: StopSignal) -> Runner:
         return self.runners[lane]
 
 
@@ -117,6 +118,23 @@ def test_undecided_schedule_is_run_again_and_told(tmp_path: Path) -> None:
     assert tally.summary(1.0).message == "asleep"
 
 
+def test_excused_runs_are_counted_and_the_first_are_told(tmp_path: Path) -> None:
+    excuse = Excuse(words="worker-2 killed", why="unheard", component="worker-2")
+    runs = tuple(
+        ExcusedRun(task=number, component="worker-1", at_ns=0, excuse=excuse)
+        for number in range(30)
+    )
+    tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
+    runner = FakeRunner(lambda schedule: replace(held(schedule), excused=runs))
+    for event in campaign(tmp_path, runner, examples=2).run():
+        tally.observe(event)
+    summary = tally.summary(1.0)
+    assert (summary.excused_runs, len(summary.excuses)) == (60, MAX_EXCUSES)
+    assert summary.excuses[0] == (
+        "task 0 ran again on worker-1: excused by worker-2 killed (unheard)"
+    )
+
+
 def test_nothing_run_is_not_a_pass() -> None:
     assert Tally(command="fuzz", target="reference", defects=(), seed=0).verdict == "unknown"
 
@@ -124,9 +142,9 @@ def test_nothing_run_is_not_a_pass() -> None:
 def test_error_of_the_harness_is_no_verdict(tmp_path: Path) -> None:
     tally = Tally(command="fuzz", target="reference", defects=(), seed=0)
     events = campaign(tmp_path, FakeRunner(held, breaks_after=1)).run()
-    with pytest.raises(InfrastructureError, match="broken"):
+    with pytest.raises(InfrastructureError, match="broken") as raised:
         list(events)
-    assert tally.summary(1.0, "broken").verdict == "infrastructure"
+    assert tally.summary(1.0, raised.value).verdict is Verdict.INFRASTRUCTURE
 
 
 def test_first_failure_ends_the_search_and_is_saved(tmp_path: Path) -> None:
@@ -168,7 +186,7 @@ def test_harness_that_breaks_while_shrinking_loses_nothing(tmp_path: Path, runs:
 
 
 def test_interrupt_while_shrinking_saves_the_best_so_far(tmp_path: Path) -> None:
-    runner = FakeRunner(failed, breaks_after=6, error=KeyboardInterrupt)
+    runner = FakeRunner(failed, breaks_after=6, error=Stopped(StopReason.INTERRUPTED))
     saved = saved_by(reduction(tmp_path).reduce(runner, sighted(LONG)))
     assert len(saved.case.schedule.steps) < len(LONG.steps)
     assert saved.case.reproduces.violations >= 1
@@ -200,12 +218,12 @@ def stuck(schedule: Schedule) -> RunResult:
 
 def test_failure_that_shows_again_is_taken_at_once() -> None:
     runner = FakeRunner(failed)
-    sighting = look_again(runner, failed(LONG), threading.Event())
+    sighting = look_again(runner, failed(LONG), StopSignal())
     assert (str(sighting.rate), sighting.rare, runner.runs) == ("2 of 2", False, 1)
 
 
 def test_failure_that_shows_more_is_preferred_to_the_one_found() -> None:
-    sighting = look_again(FakeRunner(stuck), failed(LONG), threading.Event())
+    sighting = look_again(FakeRunner(stuck), failed(LONG), StopSignal())
     assert sighting.result.failure is not None
     assert sighting.result.failure.signature.kind == "STUCK"
     assert (str(sighting.rate), sighting.rare, sighting.others) == ("3 of 4", False, (LOST,))
@@ -218,7 +236,7 @@ def test_failure_that_shows_beside_another_counts_as_shown() -> None:
         return replace(other, also=(found.failure,))
 
     runner = FakeRunner(both)
-    sighting = look_again(runner, failed(LONG), threading.Event())
+    sighting = look_again(runner, failed(LONG), StopSignal())
     assert sighting.result.failure is not None
     assert sighting.result.failure.signature == LOST
     assert (str(sighting.rate), runner.runs) == ("2 of 2", 1)
@@ -231,15 +249,15 @@ def test_what_one_look_shows_for_several_tasks_is_one_run() -> None:
         return replace(first, also=(replace(first.failure, tasks=(2,)),))
 
     runner = FakeRunner(several)
-    sighting = look_again(runner, several(LONG), threading.Event())
+    sighting = look_again(runner, several(LONG), StopSignal())
     assert (str(sighting.rate), runner.runs) == ("2 of 2", 1)
     runner = FakeRunner(held)
-    sighting = look_again(runner, several(LONG), threading.Event())
+    sighting = look_again(runner, several(LONG), StopSignal())
     assert (str(sighting.rate), sighting.rare) == (f"1 of {1 + RUNS}", True)
 
 
 def test_failure_that_does_not_show_again_is_rare() -> None:
-    sighting = look_again(FakeRunner(held), failed(LONG), threading.Event())
+    sighting = look_again(FakeRunner(held), failed(LONG), StopSignal())
     assert (sighting.rare, sighting.rate) == (True, Rate(violations=1, attempts=1 + RUNS))
 
 

@@ -43,7 +43,7 @@ class Queue:
         requests = []
         for index, step in enumerate(schedule.steps):
             at_ns = index * STEP_NS
-            history.steps.append(
+            history.add(
                 StepRecord(
                     index=index,
                     step=step,

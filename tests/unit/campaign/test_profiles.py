@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from chaosfuzz.campaign.replay import setup_for
-from chaosfuzz.campaign.targets import ready_profiles
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
 from chaosfuzz.domain.case import Case
@@ -15,6 +14,7 @@ from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.planning import schedules
 from chaosfuzz.profile_tools.writing import WAYS, Answers, write_profile
 from chaosfuzz.targets.profiles import describe, load_profile
+from chaosfuzz.targets.registry import ready_profiles
 
 CASE = Path(__file__).parents[3] / "shrunk_cases/reference/stuck-no-lease-recovery.yaml"
 
@@ -37,7 +37,7 @@ def test_a_case_of_a_profile_asks_for_it(profile: Path):
     with pytest.raises(UsageError, match=r"whose profile 'mine.toml' was not given\n.*--profile"):
         setup_for(mine)
     setup = setup_for(mine, profiles=[profile])
-    assert setup.named.name == "mine"
+    assert setup.description.name == "mine"
     assert setup.check() == describe(load_profile(profile))
 
 
@@ -53,7 +53,7 @@ def test_a_case_never_names_a_file_to_be_run(name: str):
 
 
 def test_schedules_of_a_profile_hold_what_it_offers_and_heeds(profile: Path):
-    description = Setup(target=str(profile)).named.description
+    description = Setup(target=str(profile)).description
     drawn = schedules(description.actions, 15, 1, takes=description.takes)
     for _, schedule in zip(range(20), drawn, strict=False):
         for step in schedule.steps:

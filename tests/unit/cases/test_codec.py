@@ -46,13 +46,7 @@ def moments(draw: st.DrawFn, action: Action) -> Moment:
         nth=draw(st.integers(1, MAX_NTH)),
         task=draw(st.integers(0, MAX_TASK)),
         side=draw(st.sampled_from(Side)) if action.side is None else action.side,
-        component=draw(
-            st.sampled_from(
-                ["", CLIENT]
-                if action.strikes is ComponentRole.CLIENT
-                else ["", "worker-2", "server-1"]
-            )
-        ),
+        component=draw(st.sampled_from(requesters)),
     )
 
 

@@ -89,9 +89,8 @@ class TestSaving:
         with pytest.raises(InfrastructureError) as caught:
             CaseStore(tmp_path).save(CASE)
         told = caught.value.text
-        assert (
-            "No space left on device" in told and "\nfree space or choose another directory" in told
-        )
+        assert "No space left on device" in told
+        assert "\nfree space or choose another directory" in told
         assert "- kill_worker: {worker: 1}" in told
         assert list((tmp_path / "reference").iterdir()) == []
 

@@ -21,7 +21,7 @@ CONTRACT = Contract(
 
 def view(*, final: bool = True, readable: bool = True) -> View:
     history = History(began_ns=0)
-    history.observations.append(Observation(at_ns=1, tasks=() if readable else None))
+    history.add(Observation(at_ns=1, tasks=() if readable else None))
     return View(history, CONTRACT, final, 2)
 
 
@@ -103,7 +103,7 @@ def test_an_error_that_cannot_be_shown_is_a_crash():
 
 def test_something_else_than_a_finding_is_a_crash():
     (reason,) = judge(giving("task 1 is lost")).undecided
-    assert "TypeError: it gave 'task 1 is lost', which is no Finding" in reason
+    assert "TypeError: it yielded 'task 1 is lost'; yield Finding(message=...) instead" in reason
 
 
 def test_an_invariant_that_gives_nothing_iterable_is_a_crash():

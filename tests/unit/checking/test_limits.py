@@ -44,14 +44,12 @@ def judged(
 ) -> Judgement:
     history = History(began_ns=0)
     request = TaskRequest(number=1, token="t")
-    history.creations.append(
+    history.add(
         Creation(request=request, outcome=Outcome.OK, task_ids=("1",), sent_ns=1, ended_ns=2)
     )
     if struck is not None:
-        history.faults.append(
-            Fault(kind=kind, component=struck, began_ns=at_ns, ended_ns=at_ns + 1)
-        )
-        history.exits.append(
+        history.add(Fault(kind=kind, component=struck, began_ns=at_ns, ended_ns=at_ns + 1))
+        history.add(
             ProcessExit(component=struck, pid=1, exit_code=exit_code, ordered=True, at_ns=at_ns + 1)
         )
     if ran:
@@ -67,7 +65,7 @@ def judged(
         )
         history.executions = (run,)
     state = TaskState(task_id="1", token="t", status=status, attempts=1, max_attempts=0)
-    history.observations.append(Observation(at_ns=90, tasks=(state,)))
+    history.add(Observation(at_ns=90, tasks=(state,)))
     view = View(history, replace(CONTRACT, limits=(limit,)), final=True, now_ns=100)
     return InvariantJudge([stuck]).judge(view, None)
 

@@ -108,7 +108,7 @@ class TestDirectories:
 
     def test_a_directory_named_must_be_there(self, tmp_path: Path):
         with pytest.raises(
-            UsageError, match="no such directory of invariants\ngive a directory that"
+            UsageError, match="there is no such directory of invariants\nname one that exists"
         ):
             default_directories(tmp_path / "none")
 

@@ -1,4 +1,10 @@
-from chaosfuzz.domain.history import Fault, FaultKind, History
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from chaosfuzz.domain.history import Fault, FaultKind, History, ProcessExit
 
 
 def fault(began: int, ended: int | None) -> Fault:
@@ -33,3 +39,41 @@ def test_a_fault_that_is_over_stays_over():
     history.end_fault(FaultKind.PAUSED, "worker-1", 2)
     history.end_fault(FaultKind.PAUSED, "worker-1", 9)
     assert history.faults[0].ended_ns == 2
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Have threads take turns as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_lose_nothing_of_what_each_other_record():
+    history = History(began_ns=0)
+
+    def record(component: str) -> None:
+        for at_ns in range(200):
+            history.begin_fault(FaultKind.PAUSED, component, at_ns)
+            history.add(ProcessExit(component=component, pid=at_ns, exit_code=0, ordered=True))
+            history.confirm_fault(FaultKind.PAUSED, component, at_ns)
+            history.end_fault(FaultKind.PAUSED, component, at_ns)
+
+    threads = [threading.Thread(target=record, args=(f"worker-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(history.faults) == len(history.exits) == 800
+    for number in range(4):
+        own = [fault for fault in history.faults if fault.component == f"worker-{number}"]
+        assert [fault.began_ns for fault in own] == [*range(200)]
+        assert all(fault.began_ns == fault.certain_ns == fault.ended_ns for fault in own)
+
+
+def test_the_time_of_an_exit_is_when_it_was_told_unless_it_is_known():
+    gone = ProcessExit(component="worker-1", pid=7, exit_code=1, ordered=False)
+    assert gone.known_by(30).at_ns == 30
+    assert gone.known_by(30).known_by(40).at_ns == 30

@@ -1,14 +1,14 @@
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.fault import Judgement
-from chaosfuzz.domain.history import Health, InquiryKind, Observation
+from chaosfuzz.domain.history import Health, InquiryKind, Observation, ProcessExit
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.target import Exit, RunResult, System
+from chaosfuzz.domain.stop import StopSignal
+from chaosfuzz.domain.target import RunResult, System
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.domain.view import View
@@ -36,7 +36,7 @@ class FakeSystem:
         self.replies: list[Reply] = []
         self.answers: list[Reply] = []
         self.asked: list[TaskRequest] = []
-        self.exited: list[Exit] = []
+        self.exited: list[ProcessExit] = []
         self.workers = ["worker-1"]
         self.error: Exception | None = None
 
@@ -72,7 +72,7 @@ class FakeSystem:
     def executions(self) -> Sequence[Execution]:
         return ()
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         gone, self.exited = self.exited, []
         return gone
 
@@ -174,7 +174,7 @@ class Stage:
         self.log: list[str] = []
         self.system = FakeSystem(self.log)
         self.judge = FakeJudge()
-        self.stop = threading.Event()
+        self.stop = StopSignal()
         self.lane = FakeLane(self.system, self.log)
         self.runner = ScheduleRunner(
             self.lane,

@@ -1,13 +1,14 @@
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chaosfuzz.actions import make_step
-from chaosfuzz.domain import Outcome
+from chaosfuzz.domain import Execution, Outcome
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
-from chaosfuzz.domain.history import FaultKind
+from chaosfuzz.domain.history import FaultKind, ProcessExit
 from chaosfuzz.domain.outcome import Reception, Reply
-from chaosfuzz.domain.target import Exit
+from chaosfuzz.domain.stop import Stopped
 from chaosfuzz.domain.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -54,6 +55,32 @@ class TestOrder:
         stage.run(CREATE, KILL)
         assert {step for _, step in stage.judge.views} == {0, 1, None}
 
+    def test_a_run_that_a_fault_excuses_is_told_and_journalled(
+        self, stage: "Stage", monkeypatch: pytest.MonkeyPatch
+    ):
+        began_ns = time.monotonic_ns()
+
+        def executions() -> list[Execution]:
+            return [
+                Execution(
+                    task_id=f"id-{asked.token}",
+                    token=asked.token,
+                    attempt=attempt,
+                    component="worker-1",
+                    pid=1,
+                    start_ns=began_ns + attempt,
+                    end_ns=began_ns + 10**10,
+                    result="finished",
+                )
+                for asked in stage.system.asked[:1]
+                for attempt in (0, 1)
+            ]
+
+        monkeypatch.setattr(stage.system, "executions", executions)
+        (run,) = stage.run(CREATE, KILL).excused
+        assert str(run).startswith("task 1 ran again on worker-1: excused by worker-1 killed")
+        assert "journal excused" in stage.log
+
     def test_an_empty_schedule_holds(self, stage: "Stage"):
         result = stage.run()
         assert (result.verdict, result.steps_run) == (Verdict.HOLDS, 0)
@@ -96,7 +123,7 @@ class TestVerdicts:
 
     def test_being_told_to_stop_is_no_verdict(self, stage: "Stage"):
         stage.stop.set()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Stopped):
             stage.run(CREATE)
         assert stage.log[-1] == "close"
         assert stage.system.asked == []
@@ -109,7 +136,9 @@ class TestVerdicts:
 
 class TestRecords:
     def test_exits_are_recorded_with_who_ordered_them(self, stage: "Stage"):
-        stage.system.exited.append(Exit(component="worker-1", pid=7, exit_code=1, ordered=False))
+        stage.system.exited.append(
+            ProcessExit(component="worker-1", pid=7, exit_code=1, ordered=False)
+        )
         history = stage.run(CREATE).history
         assert history is not None
         assert [(gone.component, gone.exit_code, gone.ordered) for gone in history.exits] == [

@@ -13,7 +13,7 @@ from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Verdict
-from chaosfuzz.domain.wire import Grip, Request
+from chaosfuzz.domain.wire import Intervention, Request
 
 if TYPE_CHECKING:
     from chaosfuzz.domain.outcome import Reply
@@ -51,7 +51,7 @@ class Trappable:
         self._create = stage.system.create
         stage.system.create = self.create  # type: ignore[method-assign]
         stage.system.set_trap = self.set_trap  # type: ignore[attr-defined]
-        stage.system.let_go = self.let_go  # type: ignore[attr-defined]
+        stage.system.unfreeze = self.unfreeze  # type: ignore[attr-defined]
         stage.system.requests = self.requests  # type: ignore[attr-defined]
 
     def create(self, request: TaskRequest, due_ns: int) -> "Reply":
@@ -65,7 +65,7 @@ class Trappable:
         self,
         component: str,
         moment: Moment,
-        grip: Grip,
+        grip: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
@@ -76,7 +76,7 @@ class Trappable:
         self.traps.append(self.trap_type(self.stage.log, sprung))
         return self.traps[-1]
 
-    def let_go(self, component: str) -> None:
+    def unfreeze(self, component: str) -> None:
         self.stage.log.append(f"let go {component}")
 
     def requests(self) -> Sequence[Request]:

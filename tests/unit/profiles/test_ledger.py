@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.targets.profiles.ledger import DIED, ProfileLedger
+from chaosfuzz.targets.ledger import DIED, Ledger
 from chaosfuzz.targets.profiles.receiver import LedgerReceiver
 
 MS = 10**6
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_an_execution_begins_and_ends(path: Path):
     path.write_text(line("start", task="7", at_ns=1) + line("end", at_ns=2, result="finished"))
-    (run,) = ProfileLedger(path).executions({})
+    (run,) = Ledger(path).executions({})
     assert (run.task_id, run.token, run.attempt, run.start_ns, run.end_ns) == ("7", "t", 1, 1, 2)
     assert run.finished
 
@@ -35,13 +35,13 @@ def test_an_execution_begins_and_ends(path: Path):
 def test_without_id_and_attempt_these_follow_from_the_queue_and_the_order(path: Path):
     failed = line("start") + line("end", result="failed")
     path.write_text(failed + line("start"))
-    runs = ProfileLedger(path).executions({"t": "id-9"})
+    runs = Ledger(path).executions({"t": "id-9"})
     assert [(run.task_id, run.attempt) for run in runs] == [("id-9", 1), ("id-9", 2)]
-    assert ProfileLedger(path).executions({})[0].task_id == "t"
+    assert Ledger(path).executions({})[0].task_id == "t"
 
 
 def test_times_of_the_wall_clock_become_monotonic_in_their_order(path: Path):
-    ledger = ProfileLedger(path)
+    ledger = Ledger(path)
     record = {"event": "start", "token": "t", "component": "worker-1", "pid": os.getpid()}
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     with path.open("w") as stream:
@@ -53,7 +53,7 @@ def test_times_of_the_wall_clock_become_monotonic_in_their_order(path: Path):
 
 
 def test_a_line_cut_short_waits_for_its_rest(path: Path):
-    ledger = ProfileLedger(path)
+    ledger = Ledger(path)
     whole = line("start")
     path.write_text(whole[:20])
     assert ledger.executions({}) == ()
@@ -68,7 +68,7 @@ def test_an_execution_of_a_process_that_is_gone_has_ended_unfinished(path: Path)
         os._exit(0)
     os.waitpid(gone, 0)
     path.write_text(line("start", pid=gone))
-    ledger = ProfileLedger(path)
+    ledger = Ledger(path)
     # The first look takes the line in, the next one finds nobody who could go on.
     assert ledger.executions({})[0].end_ns is None
     (run,) = ledger.executions({})
@@ -92,8 +92,8 @@ def test_an_execution_of_a_process_that_is_gone_has_ended_unfinished(path: Path)
 )
 def test_what_is_no_ledger_line_is_told_with_the_format(path: Path, damaged: str):
     path.write_text(damaged)
-    with pytest.raises(InfrastructureError, match=r"damaged ledger line.*handlers write"):
-        ProfileLedger(path).executions({})
+    with pytest.raises(InfrastructureError, match=r"damaged ledger line.*\n.*handlers write"):
+        Ledger(path).executions({})
 
 
 def test_what_is_posted_is_in_the_ledger_of_the_schedule(path: Path):
@@ -107,4 +107,4 @@ def test_what_is_posted_is_in_the_ledger_of_the_schedule(path: Path):
             assert answer.status == 204
     finally:
         receiver.close()
-    assert len(ProfileLedger(path).executions({})) == 1
+    assert len(Ledger(path).executions({})) == 1

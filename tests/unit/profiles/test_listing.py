@@ -5,11 +5,13 @@ from chaosfuzz.domain.task import Execution, TaskStatus
 from chaosfuzz.targets.profiles.model import ListingProfile
 from chaosfuzz.targets.profiles.observing import Listing
 
-STATES = {"todo": TaskStatus.PENDING, "ok": TaskStatus.COMPLETED}
+STATES = {"pending": ["todo"], "completed": ["ok"]}
 
 
 def listing(deleted_means: str | None = None) -> Listing:
-    profile = ListingProfile(query="", states=STATES, deleted_means=deleted_means)  # type: ignore[arg-type]
+    profile = ListingProfile.model_validate(
+        {"query": "", "states": STATES, "deleted_means": deleted_means}
+    )
     return Listing(profile, "p.toml")
 
 
@@ -34,13 +36,13 @@ def test_words_of_the_queue_become_states():
 
 
 def test_a_word_that_is_not_mapped_is_told_with_those_that_are():
-    with pytest.raises(UsageError, match=r"p.toml.*'lost'.*todo, ok.*add it"):
+    with pytest.raises(UsageError, match=r"p.toml.*'lost'.*todo, ok.*\nadd it"):
         listing().states([{"id": 1, "status": "lost"}], [])
 
 
 @pytest.mark.parametrize("row", [{"status": "ok"}, {"id": 1, "state": "ok"}])
 def test_rows_without_status_or_name_are_refused(row: dict[str, object]):
-    with pytest.raises(UsageError, match="has to give status, and token or id"):
+    with pytest.raises(UsageError, match="not status and one of token and id"):
         listing().states([row], [])
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from chaosfuzz.campaign.targets import ready_profiles
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.profiles import load_profile
 from chaosfuzz.targets.profiles.installing import packages_of
 from chaosfuzz.targets.profiles.model import Requirements
 from chaosfuzz.targets.profiles.node_packages import NodePackages, cache_root
+from chaosfuzz.targets.registry import ready_profiles
 
 # Stands in for npm: makes what package.json names, or fails as the environment asks.
 FAKE_NPM = """#!{python}
@@ -53,7 +53,7 @@ def calls(tmp_path: Path) -> int:
 
 
 def test_every_shipped_pin_is_exact():
-    pins = [load_profile(path).requirements.npm for path in ready_profiles().values()]
+    pins = [load_profile(path).npm for path in ready_profiles().values()]
     pinned = {
         name: version for npm in pins for name, _, version in (p.rpartition("@") for p in npm)
     }

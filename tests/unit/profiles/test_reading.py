@@ -1,16 +1,19 @@
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from unit.profiles.conftest import ProfileFiles
 
-from chaosfuzz.campaign.targets import ready_profiles
+from chaosfuzz.checked_toml import Table, keys_at, tables_in
 from chaosfuzz.domain.contract import Guarantee, WorkerExit
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.targets.profiles import describe, load_profile
-from chaosfuzz.targets.profiles.schema import json_schema
+from chaosfuzz.targets.profiles.model import Profile, json_schema
+from chaosfuzz.targets.registry import ready_profiles
 
 TOP = Path(__file__).parents[3]
 Files = Callable[[], ProfileFiles]
@@ -83,7 +86,12 @@ def test_what_a_statement_names_is_what_creation_heeds(files: Files):
         ('name = "mine"', 'name = "mine"\ncolour = 1', "colour", "unknown key colour"),
         ("{dsn}", "{dns}", "command", "unknown placeholder {dns}\nthere are: {dsn}"),
         ("{dsn}", "{port}", "command", "describe it"),
-        ('ready = {line = "up"}', "", "[worker]", "says how to know"),
+        (
+            'ready = {line = "up"}',
+            "",
+            "[worker]",
+            "worker.ready is missing (when it is ready: {line",
+        ),
         ('line = "up"', 'line = "("', "ready", "no regular expression"),
         ('line = "up"', 'line = "up", tcp = true', "ready", "give one of"),
         ('["new"]', '["done"]', "completed", "means both pending and completed"),
@@ -106,15 +114,51 @@ def test_what_cannot_be_is_refused_with_line_value_and_remedy(
     [
         ('[database]\ndsn = "host=h dbname=d"\n', "may_be_broken = true"),
         ('[database]\ndsn = "host=h"\nmay_be_broken = true\n', "names no database"),
-        ('[database]\nstop = ["x"]\n', "go with a dsn"),
+        ('[database]\nstop = ["x"]\n', "without dsn there is no use for stop"),
         ('[database]\nsetup_sql = ["none.sql"]\n', "no file"),
-        ('[[contract.limits]]\nkind = "NO"\nsays="s"\nsource="s"\nafter=[]\n', "unknown kind 'NO'"),
-        ('[[contract.limits]]\nkind="STUCK"\nsays="s"\nsource=" "\nafter=[]\n', "has no source"),
+        (
+            '[[contract.limits]]\nkind = "NO"\nsays="s"\nsource="s"\nafter=[]\n',
+            "limits[0].kind='NO' is unknown\nuse one of: LOST, STUCK",
+        ),
+        (
+            '[[contract.limits]]\nkind="STUCK"\nsays="s"\nsource=" "\nafter=[]\n',
+            "limits[0].source: it is empty",
+        ),
         ('[producer]\ncommand = ["p"]\n', "go together"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(files: Files, more: str, told: str):
     assert told in refusal(files().adding(more))
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file(files: Files):
+    changed = (
+        files()
+        .having('name = "mine"', 'name = "mine"\ncolour = 1')
+        .having('command = ["worker", "{dsn}"]', 'comand = ["worker"]\ngrace_s = 500')
+        .having('"at-least-once"', '"at-leastonce"')
+        .adding('lease_ms = "3 s"\n[[contract.limits]]\nkind = "STUK"\nsays = " "\nafter = []\n')
+        .adding('[producer]\ncommand = ["{dns}"]\nready = {}\n')
+    )
+    *told, remedy = refusal(changed).replace(f"{changed.path}:", "").splitlines()
+    assert remedy == "correct each of these places"
+    assert told[::2] == [
+        "3: unknown key colour",
+        "5: worker.command is missing (program and arguments, with placeholders)",
+        "6: unknown key worker.comand",
+        "7: worker.grace_s=500 is out of range",
+        "10: create: by = 'producer' and [producer] go together",
+        "21: contract.guarantee='at-leastonce' is unknown",
+        "22: contract.lease_ms='3 s': it has to be a whole number",
+        "23: contract.limits[0].source is missing (where it is documented)",
+        "24: contract.limits[0].kind='STUK' is unknown",
+        "25: contract.limits[0].says: it is empty",
+        "28: producer.command[0]: unknown placeholder {dns}",
+        "29: producer.ready: it names nothing",
+    ]
+    assert "did you mean command? remove it, or use one of: command, ready" in told[5]
+    assert told[7] == "  use more than 0 to 120"
+    assert "did you mean at-least-once? use one of: at-most-once" in told[11]
 
 
 def test_no_toml_no_file_and_no_text_are_told_as_such(files: Files, tmp_path: Path):
@@ -132,13 +176,55 @@ def test_the_published_schema_is_that_of_the_format():
     assert published.read_text(encoding="utf-8") == json_schema(), "chaosfuzz profile schema > it"
 
 
-def test_every_key_is_in_the_document():
+def tables_of(heading: str) -> list[str]:
+    """Return the places of the tables that a heading of the reference is about."""
+    if heading == "Top of the file":
+        return [""]
+    names = [name.strip("[]") for name in re.findall(r"`([^`]+)`", heading)]
+    return ["worker.ready" if name == "ready" else name for name in names]
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """Return the keys and defaults that the reference in docs/profiles.md gives each table."""
     text = (TOP / "docs" / "profiles.md").read_text(encoding="utf-8")
-    keys = {
-        key for part in json.loads(json_schema())["$defs"].values() for key in part["properties"]
-    }
-    forms = {key: (f"`{key}`", f"{key} =", f".{key}]]") for key in keys}
-    assert [k for k, shown in forms.items() if not any(form in text for form in shown)] == []
+    reference = text.partition("\n## All keys\n")[2].partition("\n## ")[0]
+    found: dict[str, dict[str, str]] = {}
+    for section in reference.split("\n### ")[1:]:
+        heading = section.splitlines()[0]
+        rows = re.findall(r"^\| (`.*?`) \| (.*?) ?\| ", section, re.MULTILINE)
+        keys = {key: default for names, default in rows for key in re.findall("`(.+?)`", names)}
+        found |= {table: dict(keys) for table in tables_of(heading)}
+    return found
+
+
+def test_the_reference_has_the_keys_and_defaults_of_the_models():
+    shared = {"health": "none"}
+    for table, keys in documented().items():
+        place = tuple(part for part in table.split(".") if part)
+        fields = keys_at(Profile, place)
+        extra = set(keys) - set(fields)
+        assert extra <= set(shared if table in {"worker", "producer"} else ()), table
+        assert set(fields) <= set(keys), table
+        for key, field in fields.items():
+            if field.is_required() or (table, key) in {("producer", "ready"), ("create", "takes")}:
+                assert keys[key] in {"", "by the way"}, (table, key)
+            elif isinstance(field.default, Table):
+                assert keys[key] == "embedded"
+            else:
+                default = list(field.default) if field.default == () else field.default
+                shown = "none" if default is None else f"`{json.dumps(default)}`"
+                assert keys[key] == shown, (table, key)
+
+
+def test_the_reference_has_all_tables():
+    def places(model: type[BaseModel], place: str) -> Iterator[str]:
+        yield place
+        for key, field in keys_at(model, ()).items():
+            for table in tables_in(field.annotation):
+                yield from places(table, f"{place}.{key}".strip("."))
+
+    found = {"ready" if place.endswith(".ready") else place for place in places(Profile, "")}
+    assert found == {"ready" if place.endswith(".ready") else place for place in documented()}
 
 
 def test_ready_profiles_can_be_read_and_are_named_apart():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.failures import ReportedFailure
 from chaosfuzz.reporting.html import verdict_sentence, write_report
 from chaosfuzz.reporting.junit import write_junit
@@ -29,7 +29,7 @@ def summary(verdict: str = "violated", message: str = "", schedules: int = 30) -
         command="fuzz",
         target="reference",
         defects=("no-lease-recovery",),
-        verdict=verdict,
+        verdict=Verdict(verdict),
         seed=7,
         schedules=schedules,
         steps=240,
@@ -74,6 +74,16 @@ def test_a_documented_limit_is_no_failure_and_tells_its_source(tmp_path: Path):
     write_report(tmp_path / "report.html", summary("holds"), [limit])
     text = Page((tmp_path / "report.html").read_text()).text
     assert "No promise is broken: a documented limit. says so" in text
+
+
+def test_runs_that_faults_excuse_are_listed(tmp_path: Path):
+    excuse = "task 3 ran again on worker-1: excused by worker-2 killed (it may be <unheard>)"
+    told = replace(summary(), excused_runs=2, excuses=(excuse,))
+    write_report(tmp_path / "report.html", told, [reported()])
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert excuse in text
+    assert "Runs repeated and excused, the first 1" in text
+    assert "excused by" not in report(tmp_path, reported())
 
 
 class Page(HTMLParser):

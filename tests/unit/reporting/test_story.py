@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 from chaosfuzz.actions import make_step
-from chaosfuzz.domain import Execution, FaultKind, Outcome, TaskStatus
+from chaosfuzz.domain import Excuse, Execution, FaultKind, Outcome, TaskStatus
+from chaosfuzz.domain.excuses import ExcusedRun
 from chaosfuzz.domain.history import Creation, History, Observation, ProcessExit, StepRecord
 from chaosfuzz.domain.task import TaskRequest, TaskState
 from chaosfuzz.domain.verdict import Failure, Signature
@@ -77,6 +80,19 @@ def test_the_story_is_told_in_order_of_time_about_the_tasks_concerned():
     )
 
 
+def test_attempts_that_the_target_does_not_count_are_not_told():
+    told = history()
+    told.executions = tuple(replace(each, attempt=0, end_ns=6 * MS) for each in told.executions)
+    told.observations = [
+        replace(seen, tasks=tuple(replace(row, attempts=0) for row in seen.tasks or ()))
+        for seen in told.observations
+    ]
+    lines = "\n".join(tell(told, FAILURE, (1,)))
+    assert "worker-1   starts task 1 (pid 9)" in lines
+    assert "queue      task 1 is running\n" in lines
+    assert "attempt" not in lines
+
+
 def test_a_long_story_is_cut_and_still_ends_with_the_failure():
     long = history()
     for at in range(MAX_LINES):
@@ -85,3 +101,13 @@ def test_a_long_story_is_cut_and_still_ends_with_the_failure():
     assert len(told) == MAX_LINES + 2
     assert told[-2].startswith("... and ")
     assert told[-1].endswith("STUCK: task 1 is still running")
+
+
+def test_a_run_that_repeats_a_task_is_told_with_its_excuse():
+    excuse = Excuse(words="worker-2 killed", why="it may not have acknowledged", component="w")
+    run = ExcusedRun(task=2, component="worker-1", at_ns=15 * MS, excuse=excuse)
+    told = tell(history(), FAILURE, (1,), (run,))
+    assert (
+        "     15.0 ms  worker-1   task 2 ran again on worker-1: excused by worker-2 killed "
+        "(it may not have acknowledged)"
+    ) in told

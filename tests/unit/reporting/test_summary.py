@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from chaosfuzz.domain.errors import UsageError
-from chaosfuzz.domain.verdict import Signature
+from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
 
 SUMMARY = Summary(
     command="fuzz",
     target="reference",
     defects=("no-lease-recovery",),
-    verdict="violated",
+    verdict=Verdict.VIOLATED,
     seed=7,
     schedules=30,
     steps=240,
@@ -63,7 +63,7 @@ def test_a_run_that_took_no_time_has_no_rate():
         command="fuzz",
         target="reference",
         defects=(),
-        verdict="unknown",
+        verdict=Verdict.UNKNOWN,
         seed=0,
         schedules=0,
         steps=0,

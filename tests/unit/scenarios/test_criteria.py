@@ -2,7 +2,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from chaosfuzz.domain.scenario import Count, Criterion, Grade, Mark, Metrics, Recovery, Sample
+from chaosfuzz.domain.scenario import (
+    Count,
+    Criterion,
+    Grade,
+    Mark,
+    Metrics,
+    Recovery,
+    Sample,
+    ScenarioResult,
+    ScenarioRun,
+)
 from chaosfuzz.domain.verdict import Failure, Signature
 from chaosfuzz.scenarios import LEVELS, AwaitTasks, Pace, Program
 from chaosfuzz.scenarios.criteria import criteria, grade
@@ -16,7 +26,11 @@ LOST = Failure(
 
 
 def program(
-    completion: float = 0.9, *, may_be_late: bool = False, steady_memory: bool = False
+    completion: float = 0.9,
+    *,
+    may_be_late: bool = False,
+    steady_memory: bool = False,
+    at_most: float = 1.0,
 ) -> Program:
     return Program(
         workers=2,
@@ -25,6 +39,7 @@ def program(
         completion=completion,
         may_be_late=may_be_late,
         steady_memory=steady_memory,
+        at_most=at_most,
     )
 
 
@@ -69,6 +84,51 @@ def test_completion_by_the_deadline_decides(
     reached, why = judged(tasks(completed, in_time), wanted)
     assert reached is expected, why
     assert f" of 10 ({10 * (in_time if expected is Grade.FAIL else completed)}.0 %)" in why
+
+
+@pytest.mark.parametrize(
+    ("completed", "in_time", "expected"),
+    [
+        (10, 1, Grade.LATE),
+        (10, 2, Grade.PASS),
+        (10, 5, Grade.PASS),
+        (10, 6, Grade.NOT_OVERLOADED),
+        (10, 10, Grade.NOT_OVERLOADED),
+        (1, 1, Grade.FAIL),
+    ],
+)
+def test_an_overload_that_is_mostly_done_in_time_was_none(
+    completed: int, in_time: int, expected: Grade
+):
+    wanted = program(0.2, may_be_late=True, at_most=0.5)
+    reached, why = judged(tasks(completed, in_time), wanted, level=6)
+    assert reached is expected, why
+    if expected is Grade.NOT_OVERLOADED:
+        share = f"{in_time} of 10 ({10 * in_time}.0 %)"
+        assert why == f"overloaded at the deadline: {share} completed, expected at most 50 %"
+        assert not reached.passed
+
+
+def test_a_broken_promise_is_told_before_an_overload_that_was_none():
+    wanted = program(0.2, may_be_late=True, at_most=0.5)
+    assert judged(tasks(10, 10), wanted, level=6, failures=[LOST])[0] is Grade.FAIL
+
+
+def test_an_overload_that_was_none_ends_a_run_as_undecided():
+    result = ScenarioResult(
+        name="task-flood", level=6, grade=Grade.NOT_OVERLOADED, why="", duration_s=1.0
+    )
+    run = ScenarioRun(
+        level=6,
+        level_name="catastrophic load",
+        speed=1,
+        seed=1,
+        defects=(),
+        planned=("task-flood",),
+        results=(result,),
+        duration_s=1.0,
+    )
+    assert (run.verdict, run.failed, run.passed.good) == ("unknown", 0, 0)
 
 
 @pytest.mark.parametrize("level", [1, 6])

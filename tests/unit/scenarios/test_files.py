@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from chaosfuzz.checked_toml import keys_at
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.scenarios import LEVELS, SCENARIOS, Chaos, Create, StopDatabase
-from chaosfuzz.scenarios.catalogue import choose, known_scenarios
-from chaosfuzz.scenarios.files import load_file
+from chaosfuzz.scenarios.catalogue import Catalogue, choose, known_scenarios
+from chaosfuzz.scenarios.files import PHASES, load_file
 from chaosfuzz.scenarios.runner import planned
 
 MINIMAL = 'summary = "x"\n[[phases]]\ndo = "create"\n'
@@ -50,39 +51,61 @@ def test_what_a_file_says_is_kept(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("summary = ", "cannot be read as TOML"),
-        ("[[phases]]\ndo = 'wait'\nfor_s = 1", "summary is missing\ngive it a value"),
-        ("summary = 'x'\nphases = []", "phases is empty; give at least one"),
-        ("summary = 1\n" + MINIMAL[14:], "summary = 1: "),
+        ("summary = ", "1: not TOML: Invalid value"),
         (
-            "speed = 3\n" + MINIMAL,
-            "speed is unknown\nuse the keys of a scenario: summary, phases, workers",
+            "[[phases]]\ndo = 'wait'\nfor_s = 1",
+            "1: summary is missing (one line about the scenario)\nadd it",
         ),
-        ("workers = 9\n" + MINIMAL, "workers is 9; use 1 to 5"),
-        ("completion = 1.5\n" + MINIMAL, "completion is 1.5; use 0 to 1"),
-        (MINIMAL + "[[phases]]\n", "phases[1].do is None\nuse one of create, "),
-        (MINIMAL + "[[phases]]\ndo = 'explode'", "phases[1].do is 'explode'\nuse one of"),
-        (MINIMAL + "count = 0", "phases[0].count is 0; use 1 to 1000"),
-        (MINIMAL + "count = 'many'", "phases[0].count = 'many': "),
+        ("summary = 'x'\nphases = []", "2: phases is empty\ngive at least one"),
+        ("summary = 1\n" + MINIMAL[14:], "1: summary=1: it has to be text in quotes\n"),
+        ("speed = 3\n" + MINIMAL, "unknown key speed\nremove it, or use one of: summary, phases"),
+        ("workers = 9\n" + MINIMAL, "1: workers=9 is out of range\nuse 1 to 5"),
+        ("completion = 1.5\n" + MINIMAL, "completion=1.5 is out of range\nuse 0 to 1"),
+        (MINIMAL + "[[phases]]\n", "4: phases[1].do is None\nuse one of: create, "),
+        (MINIMAL + "[[phases]]\ndo = 'explode'", "5: phases[1].do is 'explode'\nuse one of"),
+        (MINIMAL + "count = 0", "4: phases[0].count=0 is out of range\nuse 1 to 1000"),
+        (MINIMAL + "count = 'many'", "phases[0].count='many': it has to be a whole number\n"),
         (
             MINIMAL + "colour = 'red'",
-            "phases[0].colour = 'red' is unknown to create\nuse what it takes",
+            "unknown key phases[0].colour\nremove it, or use one of: count",
         ),
-        (MINIMAL + "task_type = 'tea'", "phases[0].task_type is 'tea'; use one of probe"),
-        (MINIMAL + "[[phases]]\ndo = 'wait'", "phases[1].for_s is missing\ngive it a value"),
+        (MINIMAL + "task_type = 'tea'", "phases[0].task_type: 'tea' is unknown\nuse one of: probe"),
+        (MINIMAL + "[[phases]]\ndo = 'wait'", "4: phases[1].for_s is missing (how long)\nadd it"),
         (
             MINIMAL + "[[phases]]\ndo = 'chaos'\ninterval_s = [2, 1]",
-            "phases[1].interval_s[1] is 1; use 2 to 3600",
+            "6: phases[1].interval_s: it ends at 1, before 2\nput",
         ),
     ],
 )
-def test_a_file_that_makes_no_sense_is_told_with_file_key_value_and_remedy(
+def test_a_file_that_makes_no_sense_is_told_with_file_line_key_value_and_remedy(
     tmp_path: Path, text: str, told: str
 ):
     path = toml(tmp_path, text)
     with pytest.raises(UsageError, match=re.escape(told)) as raised:
         load_file(path)
-    assert raised.value.text.startswith(f"{path}: ")
+    assert raised.value.text.startswith(f"{path}:")
+
+
+def test_the_page_tells_what_each_phase_takes():
+    text = (Path(__file__).parents[3] / "docs/scenarios.md").read_text(encoding="utf-8")
+    for name, phase in PHASES.items():
+        row = re.search(rf"^\| {name} \|(.*)\|$", text, re.MULTILINE)
+        assert row is not None, name
+        assert set(keys_at(phase, ())) <= set(re.findall(r"[a-z_]+", row[1])), name
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path):
+    text = 'summary = 1\nworkers = 9\n[[phases]]\ndo = "wait"\nfor = 1\n[[phases]]\ndo = "pause"\n'
+    with pytest.raises(UsageError) as raised:
+        load_file(toml(tmp_path, text))
+    told = raised.value.cause.replace(f"{tmp_path / 'mine.toml'}:", "").splitlines()
+    assert told[::2] == [
+        "1: summary=1: it has to be text in quotes",
+        "2: workers=9 is out of range",
+        "3: phases[0].for_s is missing (how long)",
+        "5: unknown key phases[0].for",
+        "7: phases[1].do is 'pause'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +122,11 @@ def test_a_python_file_that_is_no_scenario_is_told(tmp_path: Path, text: str, to
 
 @pytest.mark.parametrize(
     ("body", "told"),
-    [("return 1", "gave 1, which is no Program"), ("return level.nothing", "AttributeError")],
+    [
+        ("from chaosfuzz.scenarios import Scale; Scale(workers=9)", r"Scale: workers=9 is out of"),
+        ("return 1", "gave 1, which is no Program"),
+        ("return level.nothing", "AttributeError"),
+    ],
 )
 def test_a_python_plan_that_fails_is_told_with_its_file(tmp_path: Path, body: str, told: str):
     path = toml(tmp_path, f"def plan(level):\n    {body}\n", "mine.py")
@@ -118,25 +145,41 @@ def test_files_join_the_built_in_ones(tmp_path: Path):
     toml(tmp_path, MINIMAL, "mine.toml")
     toml(tmp_path, "not even TOML", "_draft.toml")
     toml(tmp_path, "not a scenario", "README.md")
-    names = [scenario.name for scenario in known_scenarios(tmp_path)]
+    names = [scenario.name for scenario in known_scenarios(tmp_path).scenarios]
     assert names == [*(scenario.name for scenario in SCENARIOS), "mine"]
+
+
+BUILT_IN = Catalogue(SCENARIOS, {})
 
 
 @pytest.mark.parametrize("name", ["baseline.toml", "all.toml"])
 def test_a_file_cannot_take_a_name_that_is_taken(tmp_path: Path, name: str):
     toml(tmp_path, MINIMAL, name)
     with pytest.raises(UsageError, match=r"is there already .*\nrename the file"):
-        known_scenarios(tmp_path)
+        choose([name.removesuffix(".toml")], known_scenarios(tmp_path))
+
+
+def test_a_broken_file_stops_no_other_scenario(tmp_path: Path):
+    toml(tmp_path, "summary = ", "broken.toml")
+    toml(tmp_path, MINIMAL, "good.toml")
+    known = known_scenarios(tmp_path)
+    assert [scenario.name for scenario in choose(["good", "baseline"], known)] == [
+        "good",
+        "baseline",
+    ]
+    assert [*known.broken] == ["broken"]
+    with pytest.raises(UsageError, match=r"broken.toml:1: not TOML: .*\ncorrect the line"):
+        choose(["broken"], known)
 
 
 def test_scenarios_are_chosen_once_each_in_the_order_named():
-    chosen = choose(["recovery", "baseline", "recovery"], SCENARIOS)
+    chosen = choose(["recovery", "baseline", "recovery"], BUILT_IN)
     assert [scenario.name for scenario in chosen] == ["recovery", "baseline"]
-    assert choose(["all"], SCENARIOS) == SCENARIOS
+    assert choose(["all"], BUILT_IN) == SCENARIOS
 
 
 def test_an_unknown_scenario_is_told_with_the_nearest_and_all_there_are():
     with pytest.raises(UsageError, match=r"unknown scenario 'basline'\ndid you mean baseline\?"):
-        choose(["basline"], SCENARIOS)
+        choose(["basline"], BUILT_IN)
     with pytest.raises(UsageError, match=r"choose among: baseline, db-failure, .*, and all"):
-        choose(["zzz"], SCENARIOS)
+        choose(["zzz"], BUILT_IN)

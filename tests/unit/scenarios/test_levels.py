@@ -2,8 +2,9 @@ import pytest
 
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.scenarios import LEVELS, SCENARIOS, Create, KillWorker, Scenario, find_level
-from chaosfuzz.scenarios.levels import SCALING, WORKER_CHAOS
-from chaosfuzz.scenarios.phases import AwaitBreaker, Chaos, Scale
+from chaosfuzz.scenarios.levels import SCALING, WORKER_CHAOS, WORKER_SLOTS
+from chaosfuzz.scenarios.phases import AwaitBreaker, Chaos, Scale, StopDatabase
+from chaosfuzz.targets.process.tuning import SETTINGS
 
 GUIDE = {
     1: (2, 10, 1, 45, (20, 30), 0.9),
@@ -11,7 +12,8 @@ GUIDE = {
     3: (3, 25, 3, 60, (10, 15), 0.8),
     4: (3, 35, 4, 90, (5, 10), 0.75),
     5: (4, 30, 5, 80, (3, 7), 0.6),
-    6: (2, 40, 6, 60, (2, 5), 0.2),
+    # The guide's 40 tasks are what two workers of two slots just manage: four times as many.
+    6: (2, 160, 6, 60, (2, 5), 0.2),
 }
 NAMES = [
     "baseline",
@@ -49,6 +51,42 @@ def test_worker_chaos_and_scaling_have_the_figures_of_the_guide():
         (50, 25, 1.5, 300),
         (60, 30, 2, 360),
     ]
+
+
+def test_the_capacity_counts_the_slots_that_a_worker_has():
+    assert SETTINGS["concurrency"] == WORKER_SLOTS
+
+
+# The guide has these complete in full at every level, or gives them a fixed amount of work.
+COMPLETE = {"baseline", "circuit-breaker", "recovery", "dynamic-scaling"}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
+def test_level_6_overloads_workers_that_always_work(scenario: Scenario):
+    program = scenario.plan(LEVELS[6])
+    if scenario.name in COMPLETE:
+        assert program.at_most == 1
+        return
+    assert program.at_most == 0.5
+    # The faults take from the capacity at least the time in which nothing can work.
+    idle_s = 0.0
+    for phase in program.phases:
+        if isinstance(phase, StopDatabase):
+            idle_s += program.workers * phase.down_s
+        elif isinstance(phase, Chaos):
+            idle_s += program.deadline_s / (sum(phase.interval_s) / 2) * phase.down_s
+    capacity_s = WORKER_SLOTS * (program.workers * program.deadline_s - idle_s)
+    work_s = sum(p.count * p.task_s for p in program.phases if isinstance(p, Create))
+    # More than half by the deadline would be more than the capacity.
+    assert work_s >= capacity_s / program.at_most
+    # A run reads all tasks many times a second.
+    assert sum(p.count for p in program.phases if isinstance(p, Create)) <= 500
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=NAMES)
+def test_only_level_6_overloads(scenario: Scenario, number: int):
+    assert scenario.plan(LEVELS[number]).at_most == 1
 
 
 @pytest.mark.parametrize("number", [0, 7, -1])

@@ -1,16 +1,16 @@
 """A stage over a system whose every look is scripted."""
 
-import threading
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.fault import Judgement
-from chaosfuzz.domain.history import Health, Observation
+from chaosfuzz.domain.history import Health, Observation, ProcessExit
 from chaosfuzz.domain.outcome import Reception, Reply
 from chaosfuzz.domain.scenario import Count, Mark
-from chaosfuzz.domain.target import Exit, System
+from chaosfuzz.domain.stop import Stopped, StopSignal
+from chaosfuzz.domain.target import System
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
 from chaosfuzz.domain.task_counts import TaskCounts
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
@@ -61,7 +61,7 @@ class ScriptedSystem:
         self.workers = ["worker-1", "worker-2"]
         self.rows: dict[str, TaskState] = {}
         self.running: dict[str, Execution] = {}
-        self.gone: list[Exit] = []
+        self.gone: list[ProcessExit] = []
         self.now_ns = 0
         self.done: list[str] = []
 
@@ -72,7 +72,7 @@ class ScriptedSystem:
     def executions(self) -> Sequence[Execution]:
         return tuple(self.running.values())
 
-    def exits(self) -> Sequence[Exit]:
+    def exits(self) -> Sequence[ProcessExit]:
         gone, self.gone = self.gone, []
         return gone
 
@@ -123,7 +123,7 @@ class ScriptedSystem:
     def die(self, worker: str) -> None:
         self.workers.remove(worker)
         pid = int(worker[-1])
-        self.gone.append(Exit(component=worker, pid=pid, exit_code=-9, ordered=True))
+        self.gone.append(ProcessExit(component=worker, pid=pid, exit_code=-9, ordered=True))
         for token, execution in self.running.items():
             if execution.component == worker and execution.end_ns is None:
                 end_ns = 2 if self.late else None
@@ -177,7 +177,7 @@ def stage_over(
         judge=judge or Judging(),
         journal=Quiet(),
         stalls=Quiet(),
-        stop=threading.Event(),
+        stop=StopSignal(),
         check_api=lambda _url: ApiCheck(count=Count(good=0, of=0)),
         task_counts=lambda _dsn, _tag: counted,
         show=lambda _line: None,
@@ -248,7 +248,7 @@ def test_a_broken_promise_ends_the_scenario_at_once():
 def test_a_stop_ends_waiting():
     stage = stage_over(ScriptedSystem(late=0))
     stage.seams.stop.set()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped):
         stage.wait(lambda: False, None)
 
 

@@ -9,6 +9,7 @@ import pytest
 from chaosfuzz.actions import make_step
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.stop import Stopped, StopReason
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Kind, Signature, Verdict
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress
@@ -228,7 +229,7 @@ def test_interrupt_keeps_the_best_so_far(stop_at: int) -> None:
 
     def interrupt(run: int, _result: RunResult) -> RunResult | None:
         if run == stop_at:
-            raise KeyboardInterrupt
+            raise Stopped(StopReason.INTERRUPTED)
         return None
 
     runner = Runner(interrupt)

@@ -1,6 +1,6 @@
-import threading
 from collections.abc import Callable
 
+from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing.worker_chaos import ChaosPlan, WorkerChaos
 from chaosfuzz.targets.standing import Order, ServiceState, Status
 
@@ -28,8 +28,8 @@ class Workers:
         )
 
 
-def torment(give: Callable[[Order], Status], stop: threading.Event | None = None) -> list[str]:
-    chaos = WorkerChaos(PLAN, give, stop or threading.Event())
+def torment(give: Callable[[Order], Status], stop: StopSignal | None = None) -> list[str]:
+    chaos = WorkerChaos(PLAN, give, stop or StopSignal())
     return [f"{event.worker} {event.what}" for event in chaos.run()]
 
 
@@ -49,7 +49,7 @@ def test_whoever_was_killed_is_started_again():
 
 
 def test_told_to_stop_while_one_is_down_it_starts_that_first():
-    workers, stop = Workers(), threading.Event()
+    workers, stop = Workers(), StopSignal()
 
     def give(order: Order) -> Status:
         if order.verb == "end":

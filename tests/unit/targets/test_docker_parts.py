@@ -16,7 +16,7 @@ from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.targets.docker.engine import DEFAULT_URL, chosen_url
 from chaosfuzz.targets.docker.labels import OWNER, labels_of, owner_of
 from chaosfuzz.targets.docker.network import PrivateNetwork
-from chaosfuzz.targets.docker.orders import Doorstep, GateLine, Program
+from chaosfuzz.targets.docker.orders import GateLine, Listener, Program
 from chaosfuzz.targets.docker.starvation import STALL_NS, Starvation
 
 GATE = Path(__file__).parents[3] / "chaosfuzz/targets/docker/gate.py"
@@ -26,7 +26,7 @@ def test_another_machine_s_engine_is_refused_unless_told(monkeypatch: pytest.Mon
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     assert chosen_url() == DEFAULT_URL
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.7:2375")
-    with pytest.raises(UsageError, match=r"10\.0\.0\.7.*unset it"):
+    with pytest.raises(UsageError, match=r"10\.0\.0\.7.*\nunset it"):
         chosen_url()
     monkeypatch.setenv("CHAOSFUZZ_DOCKER_REMOTE", "1")
     assert chosen_url() == "tcp://10.0.0.7:2375"
@@ -81,19 +81,19 @@ class Guarded:
     """A gate as a process of this machine; its socket is elsewhere than in a container."""
 
     def __init__(self, directory: Path) -> None:
-        self.doorstep = Doorstep(directory)
+        self.listener = Listener(directory)
         script = directory / "gate.py"
         script.write_text(GATE.read_text().replace("/run/chaosfuzz", str(directory)))
         place = {**os.environ, "TMPDIR": str(directory)}
         self.process = subprocess.Popen([sys.executable, str(script)], env=place)
         self.pidfd = os.pidfd_open(self.process.pid)
-        line = self.doorstep.admit(self.pidfd, 20)
+        line = self.listener.admit(self.pidfd, 20)
         assert line is not None
         self.line: GateLine = line
 
     def close(self) -> None:
         self.line.close()
-        self.doorstep.close()
+        self.listener.close()
         self.process.kill()
         self.process.wait()
         os.close(self.pidfd)

@@ -1,12 +1,12 @@
 import pytest
 
-from chaosfuzz.domain.target import Exit
+from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.targets import restarting
 from chaosfuzz.targets.restarting import Restarts
 
 
-def gone(code: int = 1, *, ordered: bool = False, component: str = "worker-1") -> Exit:
-    return Exit(component=component, pid=1, exit_code=code, ordered=ordered)
+def gone(code: int = 1, *, ordered: bool = False, component: str = "worker-1") -> ProcessExit:
+    return ProcessExit(component=component, pid=1, exit_code=code, ordered=ordered)
 
 
 @pytest.fixture

