@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from chaosfuzz.domain.errors import UsageError, joined
+from chaosfuzz.domain.errors import UsageError, WrongValueError, joined
 
 # Chosen by hand: the longest profile in this repository has 3 KB.
 MAX_BYTES = 128 * 1024
@@ -44,14 +44,6 @@ T = TypeVar("T")
 REQUIRED: Any = ...
 # Allows a list of TOML for a tuple of a model, and a word for a member of an enumeration.
 FromToml = Strict(strict=False)
-
-
-class WrongValueError(ValueError):
-    """A value that a validator refuses, with the remedy."""
-
-    def __init__(self, cause: str, remedy: str) -> None:
-        super().__init__(cause)
-        self.remedy = remedy
 
 
 class Table(BaseModel):

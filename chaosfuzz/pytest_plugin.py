@@ -1,7 +1,9 @@
 """Collects saved cases as tests: `shrunk_cases/**/*.yaml`.
 
-A case that is expected to hold fails the test when its violation shows again, with its story;
-one that is expected to be violated (a known failure or a planted defect) fails when it does not.
+A case that is to hold fails the test when its violation shows again, with its story. A case that
+is to be violated (a known failure or a planted defect) fails when it shows more rarely than when
+it was saved. Either fails when it is stale: its target no longer makes the request it strikes at.
+docs/cases.md has the tests that decide.
 """
 
 from collections.abc import Iterator
@@ -12,13 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from chaosfuzz.campaign.replay import Try
-    from chaosfuzz.campaign.wiring import Setup
-    from chaosfuzz.domain.case import Case
+    from _pytest.terminal import TerminalReporter
+
+    from chaosfuzz.campaign.replay import CaseReplay
 
 FOLDER = "shrunk_cases"
-TRIES_HOLDS = 3
-TRIES_VIOLATED = 20
+NOTE = "chaosfuzz-note"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=None,
         metavar="N",
-        help=f"runs of a case that is to hold (default {TRIES_HOLDS}), and most runs until "
-        f"one that is to be violated shows it (default {TRIES_VIOLATED})",
+        help="runs of a case that is to hold, and most runs of one that is to be violated "
+        "(default: as many as it takes to decide against the saved rate)",
     )
     parser.addini(
         "chaosfuzz_profiles",
@@ -72,7 +73,7 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run the case and compare with what it expects."""
-        from chaosfuzz.campaign.replay import setup_for
+        from chaosfuzz.campaign.replay import CaseReplay, Standing, setup_for
         from chaosfuzz.cases import CaseStore
         from chaosfuzz.domain.case import DOCKER
         from chaosfuzz.domain.errors import InfrastructureError, UsageError
@@ -89,82 +90,70 @@ class CaseItem(pytest.Item):
             if case.on == DOCKER:
                 pytest.skip(f"it needs containers: {error}")
             raise
-        tries = self._tries(case, setup)
-        undecided = [t for t in tries if t.result.undecided and t.result.failure is None]
-        if case.expect == "violated":
-            if not any(t.violated for t in tries):
-                raise CaseFailedError(self._not_shown(case, tries))
-            return
-        broken = next((t for t in tries if t.result.failure is not None), None)
-        if broken is not None:
-            raise CaseFailedError(self._shown(case, broken, len(tries)))
-        if all(t.result.missed for t in tries):
-            pytest.skip("the moment never came: the system no longer makes that request")
-        if undecided:
-            pytest.skip(f"undecided: {undecided[0].result.undecided[0]}")
+        replay = CaseReplay(case, setup, most=self.config.getoption("--chaosfuzz-tries"))
+        _run(replay)
+        judgement = replay.judgement(self.path)
+        if judgement.note:
+            self.user_properties.append((NOTE, f"{self.path}: {judgement.note}"))
+        if judgement.standing is Standing.UNDECIDED:
+            pytest.skip(f"undecided: {judgement.reason}")
+        if judgement.standing is not Standing.EXPECTED:
+            reason = f"{judgement.standing.value}: {judgement.reason}"
+            raise CaseFailedError(self._report(replay, reason))
 
-    def _tries(self, case: "Case", setup: "Setup") -> "list[Try]":
-        from chaosfuzz.campaign.replay import replay
-        from chaosfuzz.domain.stop import StopSignal
-        from chaosfuzz.reporting.eventlog import EventLog
-        from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
-
-        until_violated = case.expect == "violated"
-        times = self.config.getoption("--chaosfuzz-tries")
-        if times is None:
-            times = TRIES_VIOLATED if until_violated else TRIES_HOLDS
-        with (
-            scratch_directory("pytest") as logs,
-            closing(EventLog(logs / "events.jsonl")) as journal,
-        ):
-            return list(
-                replay(
-                    case,
-                    setup,
-                    times,
-                    logs,
-                    journal,
-                    StopSignal(),
-                    until_violated=until_violated,
-                )
-            )
-
-    def _shown(self, case: "Case", broken: "Try", tries: int) -> str:
+    def _report(self, replay: "CaseReplay", reason: str) -> str:
         from chaosfuzz.reporting.description import describe_schedule
         from chaosfuzz.reporting.story import story_of
 
-        failure = broken.result.failure
-        assert failure is not None
-        lines = [
-            f"{self.path}: {failure.message}",
-            f"broken in try {broken.number} of {tries}: {failure.signature}",
-            *describe_schedule(case),
-            *story_of(broken.result),
-            f"replay: chaosfuzz replay {self.path}",
-        ]
-        return "\n".join(lines)
-
-    def _not_shown(self, case: "Case", tries: "list[Try]") -> str:
-        seen = {str(t.result.failure.signature) for t in tries if t.result.failure is not None}
-        instead = f"; instead: {', '.join(sorted(seen))}" if seen else ""
-        return (
-            f"{self.path}: {case.signature} did not show in {len(tries)} tries "
-            f"(when saved: {case.reproduces}){instead}\n"
-            "If it is fixed, set `expect: holds` in the case to keep it so."
-        )
+        broken = replay.broken
+        lines = [f"{self.path}: {reason}"]
+        if broken is not None and broken.result.failure is not None:
+            which = f"try {broken.number} of {len(replay.tries)}"
+            lines += [
+                f"broken in {which}: {broken.result.failure.signature}",
+                *describe_schedule(replay.case),
+                *story_of(broken.result),
+            ]
+        return "\n".join([*lines, f"replay: chaosfuzz replay {self.path}"])
 
     def repr_failure(
         self,
         excinfo: pytest.ExceptionInfo[BaseException],
         style: str | None = None,
     ) -> str:
-        """Show the report of a case, or the one-line error of chaosfuzz, without a traceback."""
+        """Show the report of a case, or the error of chaosfuzz with its remedy; no traceback."""
         from chaosfuzz.domain.errors import ChaosfuzzError
 
-        if isinstance(excinfo.value, CaseFailedError | ChaosfuzzError):
+        if isinstance(excinfo.value, ChaosfuzzError):
+            return excinfo.value.text
+        if isinstance(excinfo.value, CaseFailedError):
             return str(excinfo.value)
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Say where the test is from."""
         return self.path, None, f"case {self.path.name}"
+
+
+def _run(replay: "CaseReplay") -> None:
+    from chaosfuzz.domain.stop import StopSignal
+    from chaosfuzz.reporting.eventlog import EventLog
+    from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
+
+    with (
+        scratch_directory("pytest") as logs,
+        closing(EventLog(logs / "events.jsonl")) as journal,
+    ):
+        for _ in replay.run(logs, journal, StopSignal()):
+            pass
+
+
+def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
+    """Print what limits the results of cases: too few runs, moments that never came."""
+    reports = (r for kind in terminalreporter.stats.values() for r in kind)
+    named = (pair for report in reports for pair in getattr(report, "user_properties", ()))
+    notes = list(dict.fromkeys(str(text) for name, text in named if name == NOTE))
+    if notes:
+        terminalreporter.section("saved cases")
+        for note in notes:
+            terminalreporter.line(note)

@@ -16,6 +16,8 @@ from chaosfuzz.actions.registry import (
     possible,
     register,
     repaired,
+    requester_of,
+    whose_moment,
 )
 from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.action import Parameter, Role
@@ -119,6 +121,7 @@ __all__ = [
     "rejoin_worker",
     "release_connection",
     "repaired",
+    "requester_of",
     "reset_connections",
     "reset_request",
     "restart_server",
@@ -140,4 +143,5 @@ __all__ = [
     "wait",
     "wait_idle",
     "wait_lease",
+    "whose_moment",
 ]

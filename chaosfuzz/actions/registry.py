@@ -10,6 +10,7 @@ from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Performed
+from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.schedule import Schedule, Step
 
 _ACTIONS: dict[str, Action] = {}
@@ -77,6 +78,22 @@ def action_of(step: Step) -> Action:
     """Return the action of a step."""
     assert isinstance(step.kind, Action), step
     return step.kind
+
+
+def requester_of(step: Step) -> str:
+    """Return the component whose requests are a step's moments unless its moment names another."""
+    requester = action_of(step).requester(step)
+    return "" if requester is None else str(requester)
+
+
+def whose_moment(step: Step) -> str:
+    """Return the component whose request the moment of a step is.
+
+    The text is empty if the step has no moment, or if neither moment nor action names a component.
+    """
+    if step.at is None:
+        return ""
+    return step.at.component or (CLIENT if step.at.is_http else requester_of(step))
 
 
 def possible(step: Step, model: PlanModel) -> bool:

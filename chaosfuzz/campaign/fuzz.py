@@ -161,10 +161,11 @@ class FuzzCampaign:
     def _learn(self, runner: Runner) -> Generator[Event, None, Pinning]:
         """Learn what requests there are; a target without moments is fuzzed by the clock."""
         clock_only = self._plan.moments is Moments.CLOCK or not self._plan.faults
-        if clock_only or not isinstance(runner, TracingRunner):
+        description = self._plan.setup.description
+        if clock_only or not description.moments or not isinstance(runner, TracingRunner):
             return Pinning()
         try:
-            alphabet = learn_at_once(runner, self._plan.setup.description)
+            alphabet = learn_at_once(runner, description)
         except Stopped:
             return Pinning()
         save(alphabet, self._plan.out)

@@ -1,24 +1,46 @@
-"""Runs saved cases again."""
+"""Runs saved cases again and judges them against what was saved."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
+from chaosfuzz.actions import whose_moment
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
 from chaosfuzz.campaign.failures import LimitAsFailure, Sighting
+from chaosfuzz.campaign.learning import learn_at_once, merged
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.wiring import Setup
-from chaosfuzz.domain.case import Case, Rate
+from chaosfuzz.cases.statistics import (
+    MOST_RUNS,
+    MOST_RUNS_UNTOLD,
+    POWER,
+    can_fail,
+    has_fallen,
+    is_as_saved,
+    power,
+    runs_to_hold,
+)
+from chaosfuzz.domain.case import UNMEASURED, Case, Rate
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
+from chaosfuzz.domain.moment import Alphabet, EventClass
+from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.stop import Stopped, StopSignal
-from chaosfuzz.domain.target import Runner, RunResult
+from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.targets.profiles import load_profile
 from chaosfuzz.targets.registry import looks_like_path
 
 ATTEMPTS_TO_REPRODUCE = 20
+# So many runs without the moment are a reason to look whether the request is still made; chosen
+# by hand.
+RUNS_FOR_A_MOMENT = 3
+# The most undecided runs of a case: the machine will not do better in the next, and a failure that
+# hides the case's own will not go away. Chosen by hand.
+MOST_UNDECIDED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +55,222 @@ class Try:
     def violated(self) -> bool:
         """Say whether the case's own failure showed."""
         return self.result.verdict is Verdict.VIOLATED and self.same_signature
+
+    @property
+    def decided(self) -> bool:
+        """Say whether it could show the case's failure, and did or did not.
+
+        A run whose moment never came could not. Nor could one that another failure ended first.
+        """
+        return self.violated or (self.result.verdict is Verdict.HOLDS and not self.result.missed)
+
+
+class Standing(StrEnum):
+    """How a case stands to what its file expects."""
+
+    EXPECTED = "as expected"
+    UNEXPECTED = "not as expected"
+    STALE = "stale"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """How a case stands, why with what to do about it, and what limits the statement."""
+
+    standing: Standing
+    reason: str
+    note: str = ""
+
+
+class CaseReplay:
+    """The runs of one case and the judgement on them; cases.statistics has the tests.
+
+    `times` is how often it is run; None: until the judgement is decided, `most` times at most.
+    """
+
+    def __init__(
+        self, case: Case, setup: Setup, *, times: int | None = None, most: int | None = None
+    ) -> None:
+        self.case = case
+        self.setup = setup
+        self.tries: list[Try] = []
+        self._times = times
+        self._most = most
+        self._stale: tuple[Step, ...] = ()
+        self.saved = _saved_rate(case, setup.on)
+
+    def run(self, logs: Path, journal: Journal, stop: StopSignal) -> Iterator[Try]:
+        """Run the case on a runner of its own, yielding each try.
+
+        If its moments never came, learn in the end whether the target still makes these requests.
+        Raises InfrastructureError if the target cannot be run.
+        """
+        most = self._times or self._most or self._bound() + MOST_UNDECIDED
+        with closing(self.setup.runner(0, logs, journal, stop)) as runner:
+            for attempt in replay_on(runner, self.case, most, until_violated=False):
+                self.tries.append(attempt)
+                yield attempt
+                if self._times is None and self._is_decided():
+                    break
+            if self.never_came and not stop.is_set():
+                requests = requests_of(runner, self.setup, self.case.schedule)
+                self._stale = stale_steps(self.case.schedule, requests)
+
+    @property
+    def today(self) -> Rate:
+        """Violations among the runs that are decided."""
+        return Rate(
+            violations=sum(t.violated for t in self.tries),
+            attempts=sum(t.decided for t in self.tries),
+        )
+
+    @property
+    def broken(self) -> Try | None:
+        """The first try that shows the case's failure, else the first that shows another."""
+        own = (t for t in self.tries if t.violated)
+        other = (t for t in self.tries if t.result.failure is not None)
+        return next(own, None) or next(other, None)
+
+    @property
+    def never_came(self) -> bool:
+        """Say whether some moment of the case never came in any run, and it did not fail either."""
+        return bool(self.tries) and all(t.result.missed and not t.violated for t in self.tries)
+
+    def judgement(self, path: object) -> Judgement:
+        """Return how the case stands; `path` is its file, for the remedies."""
+        if self._stale:
+            moments = ", ".join(dict.fromkeys(str(step.at) for step in self._stale))
+            reason = (
+                f"{self.setup.place} no longer makes the request of the moment {moments}. The case "
+                f"proves nothing until it has the new name; find it: chaosfuzz cases refresh {path}"
+            )
+            return Judgement(standing=Standing.STALE, reason=reason)
+        if not self._is_to_fail and self.broken is not None:
+            assert self.broken.result.failure is not None
+            return self._judged(Standing.UNEXPECTED, self.broken.result.failure.message)
+        if not self.today.attempts:
+            why = self._unproven() or "it was not run"
+            reason = f"none of {len(self.tries)} runs is decided: {why}"
+            if self._others:
+                reason += f". Mend that failure first, or remove the case: {path}"
+            return Judgement(standing=Standing.UNDECIDED, reason=reason)
+        return self._judge_violated(path) if self._is_to_fail else self._judge_holds()
+
+    @property
+    def _others(self) -> list[str]:
+        """The other failure that ended each run in which the case's own could not show."""
+        failures = (t.result.failure for t in self.tries if not t.violated)
+        return [str(failure.signature) for failure in failures if failure is not None]
+
+    @property
+    def _is_to_fail(self) -> bool:
+        return self.case.expect is Verdict.VIOLATED
+
+    def _judge_violated(self, path: object) -> Judgement:
+        saved, today, failure = self.saved, self.today, self.case.failure
+        told = f"{failure} showed in {today} runs"
+        told += f", when saved in {saved}" if saved.attempts else ""
+        mend = (
+            "If it is fixed, set `expect: holds` in the case. If it is as it was and only rarer, "
+            f"measure its rate anew: chaosfuzz shrink {path}"
+        )
+        if has_fallen(saved, today):
+            why = "A rate that has not changed gives so few in less than one of a million tests."
+            return self._judged(Standing.UNEXPECTED, f"{told}. {why} {mend}")
+        if is_as_saved(saved, today):
+            return self._judged(Standing.EXPECTED, told)
+        if not saved.attempts:
+            return self._judged(Standing.UNEXPECTED, f"{told}. {mend}")
+        why = "These are too few runs to tell whether the rate has fallen."
+        if not can_fail(saved, MOST_RUNS):
+            why = f"Against a saved count of {saved} no {MOST_RUNS} runs could tell a fall."
+        return self._judged(Standing.UNDECIDED, f"{told}. {why} {mend}")
+
+    def _judge_holds(self) -> Judgement:
+        runs, saved = self.today.attempts, self.saved
+        told = f"{self.case.failure} did not show in {counted(runs, 'run')}"
+        reached = power(saved, runs)
+        short = saved.attempts and reached < POWER
+        cut = f"so few runs would show the saved rate of {saved} with {reached:.0%} only"
+        return self._judged(Standing.EXPECTED, told, cut if short else "")
+
+    def _judged(self, standing: Standing, reason: str, note: str = "") -> Judgement:
+        notes = [text for text in (note, self._unproven()) if text]
+        return Judgement(standing=standing, reason=reason, note="; ".join(notes))
+
+    def _unproven(self) -> str:
+        """Say how many runs could not be decided, and why."""
+        told, runs = [], len(self.tries)
+        others = self._others
+        if others and self._is_to_fail:
+            which = ", ".join(sorted(set(others)))
+            told.append(f"another failure showed first in {len(others)} of {runs} runs ({which})")
+        missed = [t for t in self.tries if t.result.missed and t.result.failure is None]
+        if missed:
+            steps = sorted({index + 1 for t in missed for index in t.result.missed})
+            which = f"step{'s' if len(steps) != 1 else ''} {', '.join(map(str, steps))}"
+            told.append(f"the moment of {which} never came in {len(missed)} of {runs} runs")
+        open_runs = (t.result for t in self.tries if not t.decided and t.result.failure is None)
+        whys = [result.undecided[0] for result in open_runs if result.undecided]
+        if whys:
+            told.append(f"{len(whys)} of {runs} runs were undecided: {whys[0]}")
+        return "; ".join(told)
+
+    def _is_decided(self) -> bool:
+        if self.never_came and len(self.tries) - len(self._others) >= RUNS_FOR_A_MOMENT:
+            return True
+        today = self.today
+        if len(self.tries) - today.attempts >= MOST_UNDECIDED:
+            return True
+        if self._is_to_fail:
+            is_clear = has_fallen(self.saved, today) or is_as_saved(self.saved, today)
+            return is_clear or today.attempts >= self._bound()
+        needed = self._most or runs_to_hold(self.saved)
+        return self.broken is not None or today.attempts >= needed
+
+    def _bound(self) -> int:
+        """Return the most decided runs: more than MOST_RUNS_UNTOLD only if they can tell a fall."""
+        decidable = not self._is_to_fail or can_fail(self.saved, MOST_RUNS)
+        return MOST_RUNS if decidable else MOST_RUNS_UNTOLD
+
+
+def _saved_rate(case: Case, on: str) -> Rate:
+    """Return the rate that was saved on this place, or none."""
+    if case.confirmed is not None and on == case.confirmed.on:
+        return case.confirmed.rate
+    return case.reproduces if on == case.on else UNMEASURED
+
+
+def requests_of(runner: Runner, setup: Setup, schedule: Schedule) -> Alphabet | None:
+    """Learn what requests a target makes today, in the lives of one task and in a schedule.
+
+    Return None for a target whose requests cannot be seen.
+    """
+    if not (setup.description.moments and isinstance(runner, TracingRunner)):
+        return None
+    learned = learn_at_once(runner, setup.description)
+    _, requests = runner.trace(schedule)
+    roles = ((r.component.partition("-")[0], r.event) for r in requests)
+    here = (EventClass(role=role, event=event) for role, event in dict.fromkeys(roles))
+    return merged([learned, Alphabet(events=tuple(here))])
+
+
+def stale_steps(schedule: Schedule, requests: Alphabet | None) -> tuple[Step, ...]:
+    """Return the steps that strike at a request which the target does not make."""
+    if requests is None:
+        return ()
+    return tuple(
+        step
+        for step in schedule.steps
+        if step.at is not None and step.at.event not in events_for(step, requests)
+    )
+
+
+def events_for(step: Step, requests: Alphabet) -> tuple[str, ...]:
+    """Return the events that can be the moment of a step: those of its component's role."""
+    role = whose_moment(step).partition("-")[0]
+    return tuple(sorted({each.event for each in requests.of(role)}))
 
 
 def setup_for(
@@ -62,7 +300,9 @@ def setup_for(
 
 
 def _target_of(case: Case, profiles: Sequence[Path]) -> str:
-    if not case.profile:
+    """Return the path of the profile that was given for a case's target, else its name."""
+    named = {load_profile(path).name: path for path in profiles}
+    if not case.profile and case.target not in named:
         if looks_like_path(case.target):
             raise UsageError(
                 cause=(
@@ -72,28 +312,12 @@ def _target_of(case: Case, profiles: Sequence[Path]) -> str:
                 remedy="put the name of the target there, and give its profile with --profile FILE",
             )
         return case.target
-    named = {load_profile(path).name: path for path in profiles}
     if case.target not in named:
         raise UsageError(
             cause=f"the case is of {case.target}, whose profile {case.profile!r} was not given",
             remedy="look at that file, and if its commands may be run, name it: --profile FILE",
         )
     return str(named[case.target].resolve())
-
-
-def replay(
-    case: Case,
-    setup: Setup,
-    times: int,
-    logs: Path,
-    journal: Journal,
-    stop: StopSignal,
-    *,
-    until_violated: bool,
-) -> Iterator[Try]:
-    """Run a case up to so many times on a runner of its own, yielding each try."""
-    with closing(setup.runner(0, logs, journal, stop)) as runner:
-        yield from replay_on(runner, case, times, until_violated=until_violated)
 
 
 def replay_on(runner: Runner, case: Case, times: int, *, until_violated: bool) -> Iterator[Try]:
@@ -104,7 +328,7 @@ def replay_on(runner: Runner, case: Case, times: int, *, until_violated: bool) -
             result = shown.run(case.schedule).showing(case.signature)
         except Stopped:
             return
-        same = result.failure is not None and result.failure.signature == case.signature
+        same = result.failure is not None and case.is_own(result.failure.signature)
         attempt = Try(number=number, result=result, same_signature=same)
         yield attempt
         if until_violated and attempt.violated:
@@ -124,8 +348,3 @@ def shrink_again(case: Case, reduction: Reduction, runner: Runner) -> Iterator[E
             limit = LimitAsFailure(runner, case.signature, documented)
             shown = limit if case.documented else runner
             yield from reduction.reduce(shown, sighting)
-
-
-def rate_of(tries: Sequence[Try]) -> Rate:
-    """Count the tries that showed the case's failure."""
-    return Rate(violations=sum(t.violated for t in tries), attempts=len(tries))

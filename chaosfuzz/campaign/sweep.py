@@ -70,12 +70,12 @@ class Sweep:
         Raises UsageError if the target has no moments, InfrastructureError if it shows none.
         """
         runner = self._lanes.first
-        if not isinstance(runner, TracingRunner):
+        description = self._setup.description
+        if not (description.moments and isinstance(runner, TracingRunner)):
             message = f"{self._setup.target} has no moments to sweep"
             raise UsageError(
                 cause=message, remedy=f"sweep a target with a wire, such as {DEFAULT_TARGET}"
             )
-        description = self._setup.description
         every = lives(description)
         lease_ms = description.contract.lease_ms
         learned = list(learn(runner, description))

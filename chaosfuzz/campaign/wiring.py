@@ -7,7 +7,7 @@ from pathlib import Path
 from chaosfuzz.actions import find_action
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
 from chaosfuzz.domain.abilities import CONTAINER_ABILITIES
-from chaosfuzz.domain.case import PROCESS, Case
+from chaosfuzz.domain.case import ANY_FAILURE, PROCESS, Case
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal
@@ -94,9 +94,11 @@ class Setup:
         for step in case.schedule.steps:
             if step.action not in offered:
                 raise self._cannot(step.action)
-        known = [invariant.name for invariant in self.chosen_invariants()]
+        own = self.description.invariants
+        known = [*own, *(invariant.name for invariant in self.chosen_invariants())]
         judges_itself = isinstance(self.configured, RunnerTarget)
-        if not judges_itself and case.signature.invariant not in known:
+        is_named = case.signature != ANY_FAILURE and not judges_itself
+        if is_named and case.signature.invariant not in known:
             message = f"unknown invariant {case.signature.invariant!r}"
             raise UsageError(cause=message, remedy=f"choose among: {', '.join(known)}")
 

@@ -1,14 +1,39 @@
-"""Cases as YAML that reads aloud; whatever is not a case is refused with line and remedy."""
+"""Cases as YAML that reads aloud; a file that is no case is refused with line and remedy."""
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from chaosfuzz.actions import find_action, make_step
 from chaosfuzz.cases.plainyaml import Document, read, write_inline
-from chaosfuzz.domain.case import PROCESS, Case, Confirmed, Found, Needed, Rate
+from chaosfuzz.checked_toml import brief, problems_in
+from chaosfuzz.domain.action import MAX_WORKERS
+from chaosfuzz.domain.case import (
+    ANY_FAILURE,
+    BY_HAND,
+    PROCESS,
+    UNMEASURED,
+    Case,
+    Confirmed,
+    Found,
+    Needed,
+    Rate,
+)
 from chaosfuzz.domain.contract import Guarantee
-from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.errors import UsageError, WrongValueError
 from chaosfuzz.domain.moment import Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.verdict import Kind, Signature, Verdict
@@ -16,11 +41,84 @@ from chaosfuzz.domain.verdict import Kind, Signature, Verdict
 VERSION = 1
 AT = "at"
 MAX_STEPS = 1000
+_MAX_MESSAGE = 800
 _SHOWN = 80
+_MAX_PROBLEMS = 20
+_Checked = TypeVar("_Checked")
+
+
+def _refusing(check: Callable[[Any], _Checked]) -> Callable[[Any], _Checked]:
+    """Return the check with its UsageError as an error that pydantic collects."""
+
+    def checked(value: object) -> _Checked:
+        try:
+            return check(value)
+        except UsageError as error:
+            raise WrongValueError(_shortened(error.cause), _shortened(error.remedy)) from error
+
+    return checked
+
+
+def _read_step(entry: object) -> Step:
+    """Return the step in `{action: {argument: value, at: MOMENT}}`.
+
+    Raises UsageError, or pydantic's ValidationError for what is wrong in the moment.
+    """
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise UsageError(
+            cause=f"{brief(entry)} is no step",
+            remedy="write each as `- action: {argument: value}` on its line",
+        )
+    ((name, shown),) = entry.items()
+    if not isinstance(shown, dict):
+        raise UsageError(
+            cause=f"{name[:_SHOWN]}: {brief(shown)} are no arguments",
+            remedy="write {argument: value}",
+        )
+    action = find_action(name)
+    arguments = {k: action.parameter(k).read(v, name) for k, v in shown.items() if k != AT}
+    pinned = _MOMENTS.validate_python({name: {AT: shown.get(AT)}})[name][AT]
+    return make_step(name, **arguments).pinned(None if pinned is None else pinned.moment(name))
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Moment(_Strict):
+    before: str | None = None
+    after: str | None = None
+    nth: int = 1
+    on: str = ""
+    task: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, given: object) -> object:
+        keys = list(given) if isinstance(given, dict) else []
+        unknown = [key for key in keys if key not in cls.model_fields]
+        if unknown:
+            raise WrongValueError(
+                f"unknown key {brief(unknown[0])}", f"use {', '.join(cls.model_fields)}"
+            )
+        return given
+
+    def moment(self, name: str) -> Moment:
+        """Return the moment; raise UsageError, naming the action, unless it has one side."""
+        sides = [(Side.BEFORE, self.before), (Side.AFTER, self.after)]
+        told = [(side, event) for side, event in sides if event is not None]
+        if len(told) != 1:
+            shown = self.model_dump(exclude_unset=True)
+            raise UsageError(
+                cause=f"{name}: {AT}={brief(shown)} is no moment",
+                remedy="write {after: EVENT, nth: 1}",
+            )
+        ((side, event),) = told
+        return Moment(event=event, side=side, nth=self.nth, component=self.on, task=self.task)
+
+
+# The places of what is wrong in a moment begin with the names of the action and of AT.
+_MOMENTS = TypeAdapter(dict[str, dict[str, _Moment | None]])
 
 
 class _Target(_Strict):
@@ -32,13 +130,25 @@ class _Target(_Strict):
 
 class _Signature(_Strict):
     invariant: str
-    kind: str
+    kind: Annotated[Kind, Field(strict=False)]
     role: str
 
 
 class _Rate(_Strict):
     violations: int = Field(ge=0)
     attempts: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.violations > self.attempts:
+            told = f"violations={brief(self.violations)}"
+            problem = f"{told} are more than attempts={brief(self.attempts)}"
+            raise WrongValueError(problem, "correct the figures")
+        return self
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(violations=self.violations, attempts=self.attempts)
 
 
 class _Confirmed(_Rate):
@@ -56,201 +166,134 @@ class _Needed(_Rate):
     step: int = Field(ge=1)
 
 
+def _check_needed(needed: _Needed, info: ValidationInfo) -> _Needed:
+    steps = info.data.get("steps")
+    if steps is not None and needed.step > len(steps):
+        problem = f"step={brief(needed.step)} is none of the {len(steps)}"
+        raise WrongValueError(problem, "remove it")
+    return needed
+
+
 class _File(_Strict):
-    chaosfuzz_case: int
-    title: str
-    target: _Target
-    contract: str
-    signature: _Signature
-    reproduces: _Rate
+    chaosfuzz_case: int = VERSION
+    title: str = "a case written by hand"
+    target: _Target = Field(description="as {name: reference}")
+    contract: Annotated[Guarantee, Field(strict=False)] = Guarantee.AT_LEAST_ONCE
+    signature: _Signature | None = None
+    reproduces: _Rate | None = None
     confirmed: _Confirmed | None = None
-    found: _Found
+    found: _Found | None = None
     expect: Literal["violated", "holds"] = "holds"
     documented: str = ""
-    workers: int
-    steps: list[Any] = Field(max_length=MAX_STEPS)
-    needed: list[_Needed] = Field(default_factory=list)
+    workers: int = Field(default=1, ge=0, le=MAX_WORKERS)
+    steps: list[Annotated[Step, PlainValidator(_refusing(_read_step))]] = Field(
+        max_length=MAX_STEPS
+    )
+    needed: list[Annotated[_Needed, AfterValidator(_check_needed)]] = Field(default_factory=list)
 
 
 def dump_case(case: Case) -> str:
     """Return the case as YAML, keys in the order in which one would tell it."""
-    signature, found = case.signature, case.found
+    confirmed = case.confirmed
+    shown = {
+        "chaosfuzz_case": VERSION,
+        "title": case.title,
+        "target": _show_target(case),
+        "contract": case.contract,
+        "signature": None if case.signature == ANY_FAILURE else asdict(case.signature),
+        "reproduces": asdict(case.reproduces),
+        "confirmed": confirmed and {"on": confirmed.on, **asdict(confirmed.rate)},
+        "found": asdict(case.found),
+        "expect": case.expect.value,
+        "documented": case.documented or None,
+        "workers": case.schedule.workers,
+    }
     lines = [
-        f"chaosfuzz_case: {VERSION}",
-        f"title: {write_inline(case.title)}",
-        f"target: {write_inline(_show_target(case))}",
-        f"contract: {write_inline(case.contract)}",
-        "signature: "
-        + write_inline(
-            {"invariant": signature.invariant, "kind": signature.kind, "role": signature.role}
-        ),
-        f"reproduces: {write_inline(_show_rate(case.reproduces))}",
-        *_show_confirmed(case.confirmed),
-        "found: "
-        + write_inline(
-            {
-                "date": found.date,
-                "seed": found.seed,
-                "steps": found.steps,
-                "executions_to_shrink": found.executions_to_shrink,
-            }
-        ),
-        f"expect: {case.expect}",
-        *([f"documented: {write_inline(case.documented)}"] if case.documented else []),
-        f"workers: {case.schedule.workers}",
+        *(f"{key}: {write_inline(value)}" for key, value in shown.items() if value is not None),
         "steps:" if case.schedule.steps else "steps: []",
         *(f"  - {s.action}: {write_inline(_show_arguments(s))}" for s in case.schedule.steps),
         "needed:  # rate without the step" if case.needed else "needed: []",
-        *(f"  - {write_inline({'step': n.step, **_show_rate(n.rate)})}" for n in case.needed),
+        *(f"  - {write_inline({'step': n.step, **asdict(n.rate)})}" for n in case.needed),
     ]
     return "\n".join(lines) + "\n"
 
 
 def load_case(text: str, origin: str) -> Case:
-    """Return the case in a text; raises UsageError naming origin, line, value and remedy.
+    """Return the case in a text. Only `target` and `steps` have to be there.
 
     A reference to a task that no step creates is allowed: such a step does nothing in a run.
+
+    Raises:
+        UsageError: not a case. Names every missing or wrong key, a line each, with origin,
+            line, value and remedy.
+
     """
     document = read(text, origin)
-    if not isinstance(document.value, dict) or "chaosfuzz_case" not in document.value:
-        problem = f"not a case: it has no chaosfuzz_case: {VERSION}"
-        raise document.refuse(problem, "give the path of a case file")
-    _check_version(document.value["chaosfuzz_case"], document)
+    value = document.value
+    if not isinstance(value, dict) or not value.keys() & {"chaosfuzz_case", "target", "steps"}:
+        problem = "not a case: it has neither target nor steps"
+        raise document.refuse(((), problem, "give the path of a case file"))
+    _check_format(value, document)
     try:
-        file = _File.model_validate(document.value)
+        file = _File.model_validate(value)
     except ValidationError as error:
-        raise _refusal(error, document) from error
-    return _to_case(file, document)
+        raise document.refuse(*islice(problems_in(error, _File), _MAX_PROBLEMS)) from error
+    return _to_case(file)
 
 
-def _check_version(version: object, document: Document) -> None:
-    path = ("chaosfuzz_case",)
+def rename_moments(text: str, origin: str, names: Mapping[str, str]) -> str:
+    """Return the text of a case with the events of its moments renamed, all else as it was.
+
+    `names` has the new name of each event by its old one.
+    """
+    document = read(text, origin)
+    spans = []
+    for index, step in enumerate(load_case(text, origin).schedule.steps):
+        if step.at is not None and step.at.event in names:
+            place = ("steps", index, step.action, AT, step.at.side.value)
+            spans.append((document.span(place), names[step.at.event]))
+    for (begin, end), name in reversed(spans):
+        # In braces: text that stands in braces needs more quotes than text that does not.
+        text = text[:begin] + write_inline([name])[1:-1] + text[end:]
+    return text
+
+
+def _check_format(value: Mapping[str, object], document: Document) -> None:
+    """Refuse other formats before anything else, as their keys would be called unknown."""
+    version, place = value.get("chaosfuzz_case", VERSION), ("chaosfuzz_case",)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        problem = f"chaosfuzz_case={_brief(version)} is no version"
-        raise document.refuse(problem, f"it must be {VERSION}", path)
+        problem = f"chaosfuzz_case={brief(version)} is no version"
+        raise document.refuse((place, problem, f"write {VERSION}"))
     if version > VERSION:
-        problem = f"made by a newer chaosfuzz (format {_brief(version)})"
-        raise document.refuse(problem, "upgrade chaosfuzz", path)
+        problem = f"made by a newer chaosfuzz (format {brief(version)})"
+        raise document.refuse((place, problem, "upgrade chaosfuzz"))
+    if "serial_seed" in value:
+        problem = "the key serial_seed was removed with --serial"
+        raise document.refuse((("serial_seed",), problem, "delete the line"))
 
 
-def _refusal(error: ValidationError, document: Document) -> UsageError:
-    first = error.errors()[0]
-    path = first["loc"]
-    where = ".".join(str(part) for part in path)[:_SHOWN]
-    if first["type"] == "missing":
-        return document.refuse(f"{where} is missing", "add it", path)
-    if path == ("serial_seed",):
-        cause = "the key serial_seed was removed with --serial"
-        return document.refuse(cause, "delete the line", path)
-    if first["type"] == "extra_forbidden":
-        return document.refuse(f"unknown key {where}", "remove it or upgrade chaosfuzz", path)
-    problem = f"{where}={_brief(first['input'])}: {first['msg'].lower()}"
-    return document.refuse(problem, "correct the value", path)
-
-
-def _to_case(file: _File, document: Document) -> Case:
-    _check_known(file.contract, [g.value for g in Guarantee], document, ("contract",))
-    kinds = [kind.value for kind in Kind]
-    _check_known(file.signature.kind, kinds, document, ("signature", "kind"))
-    reproduces = _rate(file.reproduces, document, ("reproduces", "violations"))
-    steps = tuple(_read_step(entry, document, index) for index, entry in enumerate(file.steps))
-    try:
-        schedule = Schedule(workers=file.workers, steps=steps)
-    except UsageError as error:
-        raise document.refuse(_brief_text(error.cause), error.remedy, ("workers",)) from error
-    needed = []
-    for index, entry in enumerate(file.needed):
-        if entry.step > len(steps):
-            problem = f"needed: step={_brief(entry.step)} is none of the {len(steps)}"
-            raise document.refuse(problem, "remove it", ("needed", index, "step"))
-        rate = _rate(entry, document, ("needed", index, "violations"))
-        needed.append(Needed(step=entry.step, rate=rate))
+def _to_case(file: _File) -> Case:
+    signature, confirmed = file.signature, file.confirmed
     return Case(
         title=file.title,
         target=file.target.name,
         defects=tuple(file.target.defects),
-        contract=file.contract,
-        signature=Signature(**file.signature.model_dump()),
-        schedule=schedule,
-        reproduces=reproduces,
-        found=Found(**file.found.model_dump()),
+        contract=file.contract.value,
+        signature=ANY_FAILURE
+        if signature is None
+        else Signature(
+            invariant=signature.invariant, kind=signature.kind.value, role=signature.role
+        ),
+        schedule=Schedule(workers=file.workers, steps=tuple(file.steps)),
+        reproduces=UNMEASURED if file.reproduces is None else file.reproduces.rate,
+        found=BY_HAND if file.found is None else Found(**file.found.model_dump()),
         expect=Verdict(file.expect),
-        needed=tuple(needed),
+        needed=tuple(Needed(step=each.step, rate=each.rate) for each in file.needed),
         on=file.target.on,
-        confirmed=_confirmed(file.confirmed, document),
+        confirmed=Confirmed(on=confirmed.on, rate=confirmed.rate) if confirmed else None,
         profile=file.target.profile,
         documented=file.documented,
     )
-
-
-def _confirmed(shown: _Confirmed | None, document: Document) -> Confirmed | None:
-    if shown is None:
-        return None
-    return Confirmed(on=shown.on, rate=_rate(shown, document, ("confirmed", "violations")))
-
-
-def _check_known(
-    value: str, known: list[str], document: Document, path: tuple[int | str, ...]
-) -> None:
-    if value not in known:
-        problem = f"unknown {path[-1]} {_brief(value)}"
-        raise document.refuse(problem, f"use one of: {', '.join(known)}", path)
-
-
-def _rate(shown: _Rate, document: Document, path: tuple[int | str, ...]) -> Rate:
-    if shown.violations > shown.attempts:
-        problem = (
-            f"violations={_brief(shown.violations)} are more than attempts={_brief(shown.attempts)}"
-        )
-        raise document.refuse(problem, "correct the figures", path)
-    return Rate(violations=shown.violations, attempts=shown.attempts)
-
-
-def _read_step(entry: object, document: Document, index: int) -> Step:
-    path: tuple[int | str, ...] = ("steps", index)
-    if not isinstance(entry, dict):
-        problem = f"step {index + 1} is {_brief(entry)}"
-        raise document.refuse(problem, "write it as `- action: {argument: value}`", path)
-    if len(entry) != 1:
-        names = ", ".join(map(str, entry)) or "none"
-        problem = _brief_text(f"step {index + 1} has {len(entry)} actions ({names})")
-        raise document.refuse(problem, "give each a line of its own", path)
-    ((name, shown),) = entry.items()
-    if not isinstance(shown, dict):
-        problem = f"{name[:_SHOWN]}: {_brief(shown)} are no arguments"
-        raise document.refuse(problem, "write {argument: value}", path)
-    try:
-        action = find_action(name)
-        arguments = {k: action.parameter(k).read(v, name) for k, v in shown.items() if k != AT}
-        return make_step(name, **arguments).pinned(_read_moment(shown.get(AT), name))
-    except UsageError as error:
-        raise document.refuse(_brief_text(error.cause), _brief_text(error.remedy), path) from error
-
-
-def _read_moment(shown: object, name: str) -> Moment | None:
-    """Return the moment in `{after: EVENT, nth: 1, on: worker-1, task: 2}`; raises UsageError."""
-    if shown is None:
-        return None
-    sides = [side for side in Side if isinstance(shown, dict) and side.value in shown]
-    if not isinstance(shown, dict) or len(sides) != 1:
-        raise UsageError(
-            cause=f"{name}: at={_brief(shown)} is no moment", remedy="write {after: EVENT, nth: 1}"
-        )
-    event, on = shown[sides[0].value], shown.get("on", "")
-    unknown = [key for key in shown if key not in {sides[0].value, "nth", "on", "task"}]
-    if unknown:
-        message = f"{name}: at: unknown key {_brief(unknown[0])}"
-        raise UsageError(cause=message, remedy="use before, after, nth, on or task")
-    if not isinstance(event, str) or not isinstance(on, str):
-        raise UsageError(
-            cause=f"{name}: at={_brief(shown)}: event or component is not text", remedy="quote it"
-        )
-    numbers = {"nth": shown.get("nth", 1), "task": shown.get("task", 0)}
-    for key, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int):
-            message = f"{name}: at: {key}={_brief(number)} is not a whole number"
-            raise UsageError(cause=message, remedy="write a whole number")
-    return Moment(event=event, side=sides[0], component=on, **numbers)
 
 
 def _show_target(case: Case) -> dict[str, object]:
@@ -259,36 +302,18 @@ def _show_target(case: Case) -> dict[str, object]:
     return shown | ({"profile": case.profile} if case.profile else {})
 
 
-def _show_confirmed(confirmed: Confirmed | None) -> list[str]:
-    if confirmed is None:
-        return []
-    shown = {"on": confirmed.on, **_show_rate(confirmed.rate)}
-    return [f"confirmed: {write_inline(shown)}"]
-
-
-def _show_moment(moment: Moment) -> dict[str, int | str]:
-    shown: dict[str, int | str] = {moment.side.value: moment.event, "nth": moment.nth}
-    shown |= {"task": moment.task} if moment.task else {}
-    return shown | ({"on": moment.component} if moment.component else {})
-
-
 def _show_arguments(step: Step) -> dict[str, object]:
-    action = step.kind
-    shown: dict[str, object] = {n: action.parameter(n).show(v) for n, v in step.arguments}
-    return shown if step.at is None else shown | {AT: _show_moment(step.at)}
+    moment = step.at
+    shown: dict[str, object] = {n: step.kind.parameter(n).show(v) for n, v in step.arguments}
+    if moment is None:
+        return shown
+    at: dict[str, int | str] = {moment.side.value: moment.event, "nth": moment.nth}
+    at |= {"task": moment.task} if moment.task else {}
+    at |= {"on": moment.component} if moment.component else {}
+    return {**shown, AT: at}
 
 
-def _show_rate(rate: Rate) -> dict[str, int]:
-    return {"violations": rate.violations, "attempts": rate.attempts}
-
-
-def _brief(value: object) -> str:
-    """Show a value, cut short if it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _brief_text(text: str) -> str:
+def _shortened(text: str) -> str:
     """Keep a message readable that may quote a value of any length."""
-    limit = 10 * _SHOWN
-    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
+    half = _MAX_MESSAGE // 2
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}"

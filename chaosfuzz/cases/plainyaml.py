@@ -5,12 +5,14 @@ file costs no more than its size and makes nothing but plain values. `yes` and d
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.checked_toml import Place, Problem
+from chaosfuzz.domain.errors import UsageError, joined
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 12
@@ -19,12 +21,21 @@ _NUMBER = "tag:yaml.org,2002:int"
 _TRUTH = "tag:yaml.org,2002:bool"
 _NOTHING = "tag:yaml.org,2002:null"
 _MAX_DIGITS = 4000
+_MAX_SHOWN = 80
 
 
 class _Loader(yaml.SafeLoader):
     """Reads the subset."""
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 - as its base declares it
+
+
+class _RefusedError(yaml.MarkedYAMLError):
+    """Valid YAML outside the subset, with the remedy."""
+
+    def __init__(self, problem: str, remedy: str, mark: Any) -> None:  # noqa: ANN401 - of any parser
+        super().__init__(problem=problem, problem_mark=mark)
+        self.remedy = remedy
 
 
 class _Dumper(yaml.SafeDumper):
@@ -52,30 +63,49 @@ _Dumper.add_representer(str, _represent_text)
 
 @dataclass(frozen=True)
 class Document:
-    """A document's value, and the lines that its parts stand on."""
+    """A document's value, and where in the text its parts stand."""
 
     origin: str
     value: object
     node: yaml.Node
 
-    def refuse(self, cause: str, remedy: str, path: tuple[int | str, ...] = ()) -> UsageError:
-        """Return the error for a problem at a place in the document."""
-        return UsageError(cause=f"{self.origin}:{self._line(path)}: {cause}", remedy=remedy)
+    def refuse(self, *problems: Problem) -> UsageError:
+        """Return the error that tells problems at their places, in the document's order."""
+        told = sorted((self._line(place), cause, remedy) for place, cause, remedy in problems)
+        return joined(
+            [
+                UsageError(cause=f"{self.origin}:{line}: {cause}", remedy=remedy)
+                for line, cause, remedy in told
+            ]
+        )
 
-    def _line(self, path: tuple[int | str, ...]) -> int:
+    def span(self, place: Place) -> tuple[int, int]:
+        """Return where the value at a place begins and ends, in characters of the text.
+
+        Raises KeyError if the document has no such place.
+        """
+        path = self._path(place)
+        if len(path) <= len(place):
+            raise KeyError(place)
+        return path[-1][1].start_mark.index, path[-1][1].end_mark.index
+
+    def _line(self, place: Place) -> int:
         """Return the line (from 1) of the place, or of the nearest place around it."""
-        node, line = self.node, 1
-        for part in path:
+        return self._path(place)[-1][0]
+
+    def _path(self, place: Place) -> Sequence[tuple[int, yaml.Node]]:
+        """Return line and node of the document, and of each part of the place that is there."""
+        path = [(1, self.node)]
+        for part in place:
+            node = path[-1][1]
             if isinstance(node, yaml.MappingNode):
                 found = [pair for pair in node.value if pair[0].value == part]
                 if not found:
                     break
-                line = found[0][0].start_mark.line + 1
-                node = found[0][1]
+                path.append((found[0][0].start_mark.line + 1, found[0][1]))
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-        return line
+                path.append((node.value[part].start_mark.line + 1, node.value[part]))
+        return path
 
 
 def read(text: str, origin: str) -> Document:
@@ -85,17 +115,14 @@ def read(text: str, origin: str) -> Document:
         message = f"{origin}:1: over {MAX_BYTES} bytes, but a case has a few dozen lines"
         raise UsageError(cause=message, remedy="give the path of a case file")
     try:
-        _refuse_exotic(text, origin)
+        _refuse_exotic(text)
         node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        if node is not None:
+            return Document(origin, _plain(node), node)
     except yaml.YAMLError as error:
-        line, problem = _explain(error, text)
-        message = f"{origin}:{line}: not YAML: {problem}"
-        raise UsageError(cause=message, remedy="correct the line or save the case anew") from error
-    if node is None:
-        raise UsageError(
-            cause=f"{origin}:1: the file is empty", remedy="give the path of a case file"
-        )
-    return Document(origin, _plain(node, origin), node)
+        line, cause, remedy = _explain(error, text)
+        raise UsageError(cause=f"{origin}:{line}: {cause}", remedy=remedy) from error
+    raise UsageError(cause=f"{origin}:1: the file is empty", remedy="give the path of a case file")
 
 
 def write_inline(value: object) -> str:
@@ -107,15 +134,13 @@ def write_inline(value: object) -> str:
     return dumped.removesuffix("\n").removesuffix("\n...")
 
 
-def _refuse_exotic(text: str, origin: str) -> None:
+def _refuse_exotic(text: str) -> None:
     """Refuse what the subset does not have, before anything is built from it."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
         problem = remedy = ""
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
         if depth > MAX_DEPTH:
             problem = f"nested more than {MAX_DEPTH} deep, but a case is flat"
             remedy = "remove the nesting"
@@ -124,29 +149,25 @@ def _refuse_exotic(text: str, origin: str) -> None:
         elif getattr(event, "anchor", None):
             problem, remedy = "anchors are not allowed", "remove it"
         elif tag := getattr(event, "tag", None):
-            problem, remedy = f"tag {tag[:80]} is not allowed", "write a plain value"
+            problem, remedy = f"tag {tag[:_MAX_SHOWN]} is not allowed", "write a plain value"
         if problem:
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise UsageError(cause=f"{origin}:{line}: {problem}", remedy=remedy)
+            raise _RefusedError(problem, remedy, event.start_mark)
 
 
-def _plain(node: yaml.Node, origin: str) -> object:
+def _plain(node: yaml.Node) -> object:
     """Return the plain value of a node; its depth is bounded by then."""
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, origin) for item in node.value]
+        return [_plain(item) for item in node.value]
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, object] = {}
         for key, value in node.value:
-            where = f"{origin}:{key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
-                raise UsageError(
-                    cause=f"{where}: a key is a list or mapping", remedy="write a word as key"
-                )
+                problem, remedy = "a key is a list or mapping", "write a word as key"
+                raise _RefusedError(problem, remedy, key.start_mark)
             if key.value in mapping:
-                raise UsageError(
-                    cause=f"{where}: key {key.value[:80]!r} is given twice", remedy="remove one"
-                )
-            mapping[key.value] = _plain(value, origin)
+                problem = f"key {key.value[:_MAX_SHOWN]!r} is given twice"
+                raise _RefusedError(problem, "remove one", key.start_mark)
+            mapping[key.value] = _plain(value)
         return mapping
     text: str = node.value
     if node.tag == _NUMBER:
@@ -156,10 +177,16 @@ def _plain(node: yaml.Node, origin: str) -> object:
     return None if node.tag == _NOTHING else text
 
 
-def _explain(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+def _explain(error: yaml.YAMLError, text: str) -> tuple[int, str, str]:
+    """Return the line, the cause and the remedy of an error."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        return (mark.line + 1 if mark else 1), error.problem or error.context or "unreadable"
-    position = getattr(error, "position", None)
-    line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
-    return line, str(error).splitlines()[0]
+        line = mark.line + 1 if mark else 1
+        cause = error.problem or error.context or "unreadable"
+    else:
+        position = getattr(error, "position", None)
+        line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
+        cause = str(error).splitlines()[0]
+    if isinstance(error, _RefusedError):
+        return line, cause, error.remedy
+    return line, f"not YAML: {cause}", "correct the line or save the case anew"

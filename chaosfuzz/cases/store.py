@@ -3,10 +3,11 @@
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from chaosfuzz.cases.codec import dump_case, load_case
+from chaosfuzz.cases.codec import dump_case, load_case, rename_moments
 from chaosfuzz.cases.plainyaml import MAX_BYTES
 from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.case import Case
@@ -30,17 +31,10 @@ class CaseStore:
         """
         folder = self.directory / _slug(case.target)
         text = dump_case(case)
-        temporary = folder / f".{secrets.token_hex(8)}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("x", encoding="utf-8") as stream:
-                    stream.write(text)
-                    stream.flush()
-                    os.fsync(stream.fileno())
+            with _written(folder, text) as temporary:
                 return self._place(temporary, folder, case)
-            finally:
-                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise InfrastructureError(
                 cause=(
@@ -48,6 +42,23 @@ class CaseStore:
                     f"was:\n{text}"
                 ),
                 remedy="free space or choose another directory with --cases",
+            ) from error
+
+    def rename(self, path: Path, names: Mapping[str, str]) -> None:
+        """Rename the events of a case's moments in its file, and leave all else as it is.
+
+        The file changes as a whole or not at all. Raises UsageError if it is not a case, and
+        InfrastructureError if it cannot be written.
+        """
+        text = rename_moments(_read_text(path), str(path), names)
+        try:
+            with _written(path.parent, text) as temporary:
+                temporary.chmod(path.stat().st_mode)
+                temporary.replace(path)
+        except OSError as error:
+            raise InfrastructureError(
+                cause=f"cannot write {path}: {error.strerror or error}; the file is unchanged",
+                remedy="free space, or give yourself the right to write there",
             ) from error
 
     def load(self, path: Path) -> Case:
@@ -113,6 +124,20 @@ def resolve(arguments: Sequence[Path]) -> list[Path]:
             cause=f"{', '.join(map(str, arguments))}: no cases there", remedy="give a case file"
         )
     return list(found)
+
+
+@contextmanager
+def _written(folder: Path, text: str) -> Iterator[Path]:
+    """Write a text to a temporary file, on disk for good; it is removed if it is still there."""
+    temporary = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read_text(path: Path) -> str:

@@ -32,11 +32,15 @@ def run(arguments: list[str]) -> int:
     except ChaosfuzzError as error:
         return _report(error)
     except OSError as error:
-        print(
-            f"chaosfuzz: this machine refused something: {error}; see: chaosfuzz doctor",
-            file=sys.stderr,
+        return _report(
+            InfrastructureError(
+                cause=f"this machine refused something: {error}",
+                remedy=(
+                    "correct what the system says (space, permissions, open files), "
+                    "or see: chaosfuzz doctor"
+                ),
+            )
         )
-        return 3
     except Exception:  # noqa: BLE001 - uncaught it would end with 1, which says violated
         return _report_fault()
 

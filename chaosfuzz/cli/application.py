@@ -17,7 +17,7 @@ _SECTIONS = {
     "Saved cases": {
         "replay": "replay.replay",
         "shrink": "shrink.shrink",
-        "cases": "lists.cases",
+        "cases": "cases.cases",
     },
     "Your own system": {
         "profile": "profile.profile",

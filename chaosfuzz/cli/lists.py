@@ -1,16 +1,12 @@
-"""The commands that list cases, targets, defects, invariants and actions."""
+"""The commands that list targets, defects, invariants and actions."""
 
 from pathlib import Path
 
 import click
 
 from chaosfuzz.actions import all_actions
-from chaosfuzz.cases import CaseStore
 from chaosfuzz.checking import default_directories, load_invariants
 from chaosfuzz.cli.help import Command, examples
-from chaosfuzz.cli.options import DEFAULT_CASES
-from chaosfuzz.domain.counted import counted
-from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import Side
 from chaosfuzz.targets.registry import DEFAULT_TARGET, describe, target_names
 
@@ -64,31 +60,3 @@ def actions() -> None:
             sides = [side for side in Side if action.side in {None, side}]
             how = "required" if action.needs_moment else "optional"
             click.echo(f"    at: {{{'|'.join(sides)}: REQUEST, nth: 1, on: COMPONENT}}, {how}")
-
-
-@click.command(cls=Command, epilog=examples("chaosfuzz cases", "chaosfuzz cases shrunk_cases"))
-@click.argument("directory", default=DEFAULT_CASES, type=click.Path(path_type=Path))
-def cases(directory: Path) -> int:
-    """List the saved cases of a directory.
-
-    Each is shown with its steps, how often it failed when it was saved, what a replay is expected
-    to give now, and its title.
-    """
-    store = CaseStore(directory)
-    paths = store.find()
-    if not paths:
-        click.echo(f"no cases in {directory}; chaosfuzz fuzz saves the failures it finds there")
-        return 0
-    broken = 0
-    for path in paths:
-        try:
-            case = store.load(path)
-        except UsageError as error:
-            broken += 1
-            click.echo(error.text, err=True)
-            continue
-        steps = counted(len(case.schedule.steps), "step")
-        click.echo(
-            f"{path}  {steps}, fails {case.reproduces}, expected: {case.expect}\n    {case.title}"
-        )
-    return 2 if broken else 0

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from chaosfuzz.campaign.replay import Try, rate_of, setup_for
-from chaosfuzz.campaign.replay import replay as run_again
+from chaosfuzz.campaign.replay import CaseReplay, Standing, Try, setup_for
 from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore, resolve
@@ -25,7 +24,7 @@ from chaosfuzz.cli.options import (
     profiles_option,
 )
 from chaosfuzz.cli.progress import make_console
-from chaosfuzz.domain.case import PROCESS, Case
+from chaosfuzz.domain.case import PROCESS, Case, Rate
 from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.stop import StopSignal
@@ -36,6 +35,9 @@ from chaosfuzz.reporting.story import story_of
 from chaosfuzz.reporting.summary import FailureSummary, Summary, write_json
 
 NO_DEFECT = "none"
+TIMES = 10
+# A stale or changed case is what --judge looks for; an undecided one comes after both.
+JUDGED = {Standing.EXPECTED: 0, Standing.UNEXPECTED: 1, Standing.STALE: 1, Standing.UNDECIDED: 3}
 
 
 @click.command(
@@ -43,15 +45,19 @@ NO_DEFECT = "none"
     epilog=examples(
         "chaosfuzz replay shrunk_cases/reference/lost-respond-before-commit.yaml --times 20",
         "chaosfuzz replay shrunk_cases --defect none",
+        "chaosfuzz replay shrunk_cases --judge",
     ),
 )
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--times",
     type=click.IntRange(1, 10_000),
-    default=10,
-    show_default=True,
-    help="How often to run each case.",
+    help=f"How often to run each case. Default: {TIMES}; with --judge, until it is judged.",
+)
+@click.option(
+    "--judge",
+    is_flag=True,
+    help="Exit by what each case expects, as pytest does, and not by whether a promise broke.",
 )
 @click.option(
     "--defect",
@@ -72,7 +78,7 @@ NO_DEFECT = "none"
 @json_option
 def replay(
     paths: tuple[Path, ...],
-    times: int,
+    times: int | None,
     defects: tuple[str, ...],
     on: str | None,
     invariants: Path | None,
@@ -81,23 +87,37 @@ def replay(
     *,
     profiles: tuple[Path, ...],
     limits_fail: bool,
+    judge: bool,
 ) -> int:
     """Run saved cases again, and tell how often they fail.
 
     PATHS are case files and directories of them. For each case you see every try, how often it
-    failed, and what happened in one failed try, in order of time.
+    failed, and what happened in one failed try, in order of time. The last line of a case says
+    whether it is as its file expects, judged against its saved rate (docs/cases.md).
 
     Exit code: 0 no try broke a promise, 1 one did, 2 bad usage or file, 3 chaosfuzz failed or
-    could not decide.
+    could not decide. With --judge: 0 every case is as expected, 1 one is not or is stale, 2 and 3
+    as before.
     """
     store = CaseStore(DEFAULT_CASES)
     cases = [(path, store.load(path)) for path in resolve(paths)]
     chosen = _chosen_defects(defects)
+    if judge and chosen is not None:
+        raise UsageError(
+            cause="--judge compares with the rate that was saved with the defects of the case",
+            remedy="leave out --judge or --defect",
+        )
     setups = [
         (path, case, check(path, case, chosen, invariants, profiles, on)) for path, case in cases
     ]
-    session = _Replay(out, make_console(to_stderr=json_to == "-"), times, limits_fail=limits_fail)
-    return session.run(setups, json_to)
+    console = make_console(to_stderr=json_to == "-")
+    times = times if judge else times or TIMES
+    session = _Replay(out, console, times, limits_fail=limits_fail)
+    code = session.run(setups, json_to)
+    if judge and code != EXIT_INTERRUPTED:
+        codes = {JUDGED[standing] for standing in session.standings}
+        return 1 if 1 in codes else max(codes, default=3)
+    return code
 
 
 def _chosen_defects(defects: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -133,7 +153,10 @@ def check(
 class _Replay:
     """One invocation of `replay`."""
 
-    def __init__(self, out: Path, console: Console, times: int, *, limits_fail: bool) -> None:
+    def __init__(
+        self, out: Path, console: Console, times: int | None, *, limits_fail: bool
+    ) -> None:
+        self.standings: list[Standing] = []
         self.limits_fail = limits_fail
         self.limits: list[FailureSummary] = []
         self.directory = create_run_directory(out, "replay")
@@ -179,20 +202,26 @@ class _Replay:
         say = self.console.print
         planted = ", ".join(setup.defects) or "none"
         say(f"{path}: {case.title}")
-        say(f"expected {case.signature}, defects: {planted}")
+        say(f"expected {case.failure}, defects: {planted}")
         for line in describe_schedule(case):
             say(line)
-        tries: list[Try] = []
-        for attempt in run_again(
-            case, setup, self.times, self.directory / "logs", log, self.stop, until_violated=False
-        ):
-            tries.append(attempt)
+        replay = CaseReplay(case, setup, times=self.times)
+        for attempt in replay.run(self.directory / "logs", log, self.stop):
             say(f"try {attempt.number}: {_outcome(attempt)}  {attempt.result.duration_s:.2f} s")
-        self.tries += tries
-        rate = rate_of(tries)
-        broken = next((t for t in tries if t.violated), None) or next(
-            (t for t in tries if t.result.failure is not None), None
-        )
+        self.tries += replay.tries
+        self._tell(path, replay)
+        if setup.defects == case.defects:
+            judgement = replay.judgement(path)
+            self.standings.append(judgement.standing)
+            say(f"{judgement.standing.value}: {judgement.reason}")
+            if judgement.note:
+                say(f"note: {judgement.note}")
+
+    def _tell(self, path: Path, replay: CaseReplay) -> None:
+        """Say how often a case failed with the story of a failure, and keep it for the summary."""
+        say, case, tries = self.console.print, replay.case, replay.tries
+        setup, broken = replay.setup, replay.broken
+        rate = Rate(violations=sum(t.violated for t in tries), attempts=len(tries))
         where = "" if setup.on == case.on == PROCESS else f" on {setup.on}"
         say(f"fails {rate}{where}; when saved: {rates(case)}{'' if not where else _saved_on(case)}")
         if broken is None:

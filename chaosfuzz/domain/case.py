@@ -42,6 +42,11 @@ class Found:
 
 PROCESS, DOCKER = "process", "docker"
 
+# What a case written by hand need not say: any failure counts, its rate and origin are unknown.
+ANY_FAILURE = Signature(invariant="", kind="", role="")
+UNMEASURED = Rate(violations=0, attempts=0)
+BY_HAND = Found(date="", seed=0, steps=0, executions_to_shrink=0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
@@ -74,3 +79,12 @@ class Case:
     confirmed: Confirmed | None = None
     profile: str = ""
     documented: str = ""
+
+    def is_own(self, signature: Signature) -> bool:
+        """Say whether a failure of this signature is the one that the case is about."""
+        return self.signature in {ANY_FAILURE, signature}
+
+    @property
+    def failure(self) -> str:
+        """The failure that the case is about, for a reader."""
+        return "any failure" if self.signature == ANY_FAILURE else str(self.signature)

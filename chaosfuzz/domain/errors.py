@@ -46,5 +46,14 @@ def joined(errors: Sequence[UsageError]) -> UsageError:
     return UsageError(cause="\n".join(told), remedy="correct each of these places")
 
 
+class WrongValueError(ValueError):
+    """A value that a validator of a file's model refuses, with the remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
 class InfrastructureError(ChaosfuzzError):
     """The harness or its environment failed: neither pass nor fail (exit code 3)."""

@@ -21,18 +21,17 @@ def progress_mark(history: History) -> tuple[object, ...]:
 def all_terminal(history: History) -> bool:
     """Say whether every task known is terminal and no creation is missing."""
     tasks = history.observations[-1].tasks
-    if tasks is None:
+    if tasks is None or not all(t.status.terminal for t in tasks):
         return False
-    tokens = {t.token for t in tasks if t.status.terminal}
-    owed = {c.request.token for c in history.creations if c.acknowledged}
-    return all(t.status.terminal for t in tasks) and owed <= tokens
+    tokens = {t.token for t in tasks}
+    return all(c.request.token in tokens for c in history.creations if c.acknowledged)
 
 
 def abstract_state(history: History) -> str:
     """Return statuses with attempts, how many components are up, and what is broken."""
     latest = history.observations[-1]
-    statuses = sorted(f"{t.status.value}x{t.attempts}" for t in latest.tasks or ())
-    broken = sorted(f.kind.value for f in history.faults if f.ended_ns is None)
+    statuses = sorted([f"{t.status}x{t.attempts}" for t in latest.tasks or ()])
+    broken = sorted([f.kind.value for f in history.faults if f.ended_ns is None])
     readable = "up" if latest.tasks is not None else "down"
     return f"{','.join(statuses)}|{len(latest.components_up)}|{readable}|{','.join(broken)}"
 

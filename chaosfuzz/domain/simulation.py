@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from chaosfuzz.domain.fault import Judgement
+from chaosfuzz.domain.schedule import Step
 
 
 class Clock(Protocol):
@@ -25,6 +26,10 @@ class Simulated(Protocol):
     @property
     def clock(self) -> Clock:
         """The system's own time."""
+        ...
+
+    def announce(self, step: Step | None) -> None:
+        """Take note of the step that the loop is about to do; None: it heals every fault."""
         ...
 
     def judge_itself(self, step: int | None, *, final: bool) -> Judgement:

@@ -242,10 +242,12 @@ class Defect:
 class TargetDescription:
     """What a target is and offers.
 
-    `takes` are the arguments of create_tasks beside the count that it heeds; None: all.
+    `takes` are the arguments of create_tasks beside the count that it heeds; None: all. `moments`
+    says whether requests of its components to the database can be seen and struck.
     `profile` is the file name of the profile that the user named, empty if no file was named:
     whoever replays a case of it has to name the file again. `released` targets are fixed releases
-    of other people's systems: a failure found in one is expected to stay.
+    of other people's systems: a failure found in one is expected to stay. `invariants` are the
+    promises that the target judges itself (see Simulated), beside those of files.
     """
 
     name: str
@@ -256,6 +258,8 @@ class TargetDescription:
     takes: tuple[str, ...] | None = None
     profile: str = ""
     released: bool = False
+    moments: bool = True
+    invariants: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -21,7 +21,11 @@ class TaskStatus(StrEnum):
     @property
     def terminal(self) -> bool:
         """Say whether the queue is done with a task in this state."""
-        return self in {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
+        return self in _TERMINAL
+
+
+# A tuple, as members are compared by identity then and not hashed.
+_TERMINAL = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from chaosfuzz.domain.progress import all_terminal
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.simulation import Clock, Simulated
 from chaosfuzz.domain.stop import StopSignal
-from chaosfuzz.domain.target import Lane, System, TaskService
+from chaosfuzz.domain.target import System, TaskService
 from chaosfuzz.domain.task import TaskRequest
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.domain.view import View
@@ -31,15 +31,15 @@ _CANARY = "canary-"
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a driver needs to run systems of one lane.
+    """What a driver needs to run a system.
 
-    `stop` is set from another thread to end the run.
+    `stalls` is None where it does not matter whether the machine stood still. `stop` is set from
+    another thread to end the run.
     """
 
-    lane: Lane
     judge: Judge
     journal: Journal
-    stalls: Stalls
+    stalls: Stalls | None
     stop: StopSignal
 
 
@@ -192,6 +192,8 @@ class Loop(ABC):
         """Journal, do, record, observe and judge one step."""
         self.parts.stop.check()
         self.parts.journal.write("step", index=index, step=str(step))
+        if self.simulation is not None:
+            self.simulation.announce(step)
         began_ns = self.clock.now_ns()
         performed = self.dispatch(step)
         self.history.add(
@@ -219,6 +221,8 @@ class Loop(ABC):
     def heal(self) -> None:
         """Undo every fault."""
         self.parts.journal.write("heal")
+        if self.simulation is not None:
+            self.simulation.announce(None)
         heal_all(self.context)
         self.history.healed_ns = self.clock.now_ns()
 

@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 
 from chaosfuzz.domain.action import Role
-from chaosfuzz.domain.fault import Journal, Judge, Judgement, Performed
+from chaosfuzz.domain.excuses import ExcusedRun
+from chaosfuzz.domain.fault import Journal, Judge, Performed
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.progress import all_terminal, effort_ms
 from chaosfuzz.domain.schedule import Schedule, Step
@@ -16,14 +17,7 @@ from chaosfuzz.domain.wire import Request, Trappable
 from chaosfuzz.execution.loop import Loop, Parts
 from chaosfuzz.execution.stalls import StallMonitor
 from chaosfuzz.execution.strikes import NOT_COME, Strikes
-
-
-class NoJudge:
-    """A judge that checks nothing. Runs that only show what a target does use it."""
-
-    def judge(self, view: View, step: int | None) -> Judgement:
-        """Find nothing."""
-        return Judgement(verdict=Verdict.UNKNOWN)
+from chaosfuzz.execution.trial import NoJudge
 
 
 class ScheduleRunner:
@@ -39,7 +33,6 @@ class ScheduleRunner:
         self.lane = lane
         self.stalls = StallMonitor()
         self._parts = Parts(
-            lane=lane,
             judge=judge,
             journal=journal,
             stalls=self.stalls,
@@ -101,8 +94,11 @@ class ScheduleLoop(Loop):
             self.strikes.disarm()
         verdict = Verdict.UNKNOWN if self.observer.undecided else Verdict.HOLDS
         missed = self.strikes.missed()
-        view = View(self.history, self.contract, not failures, self.clock.now_ns())
-        excused = view.excused_runs()
+        # A simulated system judges itself, by rules without excuses.
+        excused: tuple[ExcusedRun, ...] = ()
+        if self.simulation is None:
+            view = View(self.history, self.contract, not failures, self.clock.now_ns())
+            excused = view.excused_runs()
         for rerun in excused:
             self.parts.journal.write("excused", run=str(rerun))
         return RunResult(

@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from chaosfuzz.actions import ActionContext, action_of, perform
+from chaosfuzz.actions import ActionContext, action_of, perform, requester_of, whose_moment
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Journal, Performed
 from chaosfuzz.domain.history import FaultKind
-from chaosfuzz.domain.moment import CLIENT
 from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.wire import Intervention, Trap, Trappable
@@ -60,7 +59,7 @@ class Strikes:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="strikes", daemon=True)
             self._thread.start()
-        component = moment.component or (CLIENT if moment.is_http else requester_of(step))
+        component = whose_moment(step)
         if not component:
             message = f"{step}: its moment names no component, and the action strikes none"
             raise UsageError(cause=message, remedy="name it with `on`, as in on: worker-1")
@@ -130,12 +129,6 @@ class Strikes:
             if bystander:
                 now_ns = time.monotonic_ns()
                 self._history.end_fault(FaultKind.KEPT_STILL, armed.component, now_ns)
-
-
-def requester_of(step: Step) -> str:
-    """Return the component whose requests are a step's moments unless it names another."""
-    requester = action_of(step).requester(step)
-    return "" if requester is None else str(requester)
 
 
 def _intervention_at(armed: Armed) -> Intervention:

@@ -140,15 +140,15 @@ class PlanningMachine(RuleBasedStateMachine):
 def with_rules(base: type[Machine], actions: Collection[str], pinning: Pinning) -> type[Machine]:
     """Return a subclass of a machine that has a rule for each action.
 
-    An action of weight 3 has its rule three times, the copies numbered from 2.
+    The rule of an action bears the action's name. An action of weight 3 has its rule three times.
     """
     drawn = tuple(a for a in map(find_action, actions) if a.weight and pinning.may_draw(a))
     rules = {
-        action.name if copy == 1 else f"{action.name}_{copy}": _rule_of(action, copy)
+        f"rule_{copy}_{action.name}": _rule_of(action, copy)
         for action in drawn
         for copy in range(1, max(action.weight, action.urgent_weight) + 1)
     }
-    body = {"actions": drawn, "pinning": pinning, "rest": _REST, **rules}
+    body = {"actions": drawn, "pinning": pinning, "rule_of_rest": _REST, **rules}
     return type(base.__name__, (base,), body)
 
 

@@ -2,8 +2,7 @@
 
 import contextlib
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from chaosfuzz.domain.contract import WorkerExit
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError
 from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.moment import CLIENT
-from chaosfuzz.domain.outcome import Outcome, classify
-from chaosfuzz.domain.task import Execution, TaskRequest, TaskState, TaskStatus
+from chaosfuzz.domain.outcome import Outcome
+from chaosfuzz.domain.task import TaskState, TaskStatus
+from chaosfuzz.execution.trial import Trial
 from chaosfuzz.targets.profiles import Profile, ProfileTarget
 from chaosfuzz.targets.profiles.system import ProfileSystem
 from chaosfuzz.wire import LaneWire
@@ -21,7 +21,6 @@ from chaosfuzz.wire import LaneWire
 TASKS = 3
 WORK_MS = 50
 WORKER = "worker-1"
-_POLL_S = 0.02
 _WRITE_LEDGER = (
     "handlers write a start and an end line to the file in CHAOSFUZZ_LEDGER, or post them to "
     "CHAOSFUZZ_LEDGER_URL; docs/profiles.md shows both"
@@ -39,7 +38,7 @@ class ProfileCheck:
         self._profile = profile
         self._logs = logs
         self._stage = ""
-        self._requests: list[TaskRequest] = []
+        self._tokens: list[str] = []
         self._lacks_outages = True
         self._bound_s = (profile.contract.recovery_ms + profile.contract.pickup_ms) / 1000
 
@@ -72,13 +71,15 @@ class ProfileCheck:
             note("components")
             system = lane.open(1)
             stack.callback(system.close)
+            trial = self._trial = Trial(system)
+            trial.observe()
         except ChaosfuzzError as error:
             yield from (_ok(stage, "works") for stage in done if stage)
             yield _broken(self._stage, error)
             raise _Stop from error
         yield from (_ok(stage, "works") for stage in done if stage)
         took_s = time.monotonic() - began
-        up = ", ".join(system.observe(ask_health=False).components_up)
+        up = ", ".join(trial.history.observations[-1].components_up)
         yield _ok("components", f"{up} ready, {took_s:.1f} s with everything before")
         checks = (
             *(self._create, self._execution, self._states, self._moments),
@@ -99,39 +100,31 @@ class ProfileCheck:
             )
             raise _Stop
         for _ in range(TASKS):
-            self._requests.append(self._ask_for_task(system))
+            self._tokens.append(self._ask_for_task())
         ids = "with ids" if all(self._ids(system)) else "without ids: rows have to hold the token"
         heeds = ", ".join(self._profile.creation.takes) or "nothing more"
         yield _ok("creation", f"{TASKS} tasks accepted, {ids}; it heeds {heeds}")
 
-    def _ask_for_task(self, system: ProfileSystem) -> TaskRequest:
-        request = TaskRequest(
-            number=len(self._requests) + 1, token=uuid.uuid4().hex, duration_ms=WORK_MS
-        )
-        reply = system.create(request, time.monotonic_ns())
-        outcome = classify(reply)
-        if outcome is not Outcome.OK:
+    def _ask_for_task(self) -> str:
+        creation = self._trial.ask(duration_ms=WORK_MS)
+        if creation.outcome is not Outcome.OK:
             log = self._logs / "lane-0" / f"{CLIENT}.log"
             where = f"see {log}, and " if log.exists() else ""
             raise InfrastructureError(
-                cause=f"a task was not accepted ({outcome}): {reply.detail}",
+                cause=f"a task was not accepted ({creation.outcome}): {creation.detail}",
                 remedy=f"{where}correct how the profile creates tasks ([create])",
             )
-        return request
+        return creation.request.token
 
     def _ids(self, system: ProfileSystem) -> list[str | None]:
         known = system.known_ids()
-        return [known.get(request.token) for request in self._requests]
+        return [known.get(token) for token in self._tokens]
 
     def _execution(self, system: ProfileSystem) -> Iterator[CheckResult]:
-        def finished() -> bool:
-            return all(any(e.finished for e in self._runs(system, r)) for r in self._requests)
-
-        if not _wait(finished, self._bound_s):
-            ran = sum(bool(self._runs(system, request)) for request in self._requests)
-            ended = sum(
-                any(e.finished for e in self._runs(system, request)) for request in self._requests
-            )
+        trial = self._trial
+        if not trial.wait(lambda: trial.has_finished(*self._tokens), self._bound_s):
+            ran = sum(bool(trial.runs(token)) for token in self._tokens)
+            ended = sum(trial.has_finished(token) for token in self._tokens)
             detail = (
                 f"of {TASKS} tasks {ran} began and {ended} finished by the ledger within "
                 f"{self._bound_s:g} s"
@@ -140,7 +133,7 @@ class ProfileCheck:
             remedy = f"{_WRITE_LEDGER}; what the worker said: {log}"
             yield CheckResult(name="execution", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
-        runs = [e for request in self._requests for e in self._runs(system, request)]
+        runs = [run for token in self._tokens for run in trial.runs(token)]
         strangers = sorted({e.component for e in runs} - {WORKER})
         if strangers:
             detail = f"the ledger names {', '.join(strangers)}, the worker is {WORKER}"
@@ -149,22 +142,19 @@ class ProfileCheck:
             raise _Stop
         yield _ok("execution", f"{TASKS} tasks ran and finished by the ledger")
 
-    def _runs(self, system: ProfileSystem, request: TaskRequest) -> list[Execution]:
-        return [e for e in system.executions() if e.token == request.token]
-
     def _states(self, system: ProfileSystem) -> Iterator[CheckResult]:
         seen: dict[str, None] = {}
 
         def completed() -> bool:
-            rows = self._rows(system)
+            rows = self._rows()
             seen.update(dict.fromkeys(row.status.value for row in rows))
             done = {row.token for row in rows if row.status is TaskStatus.COMPLETED}
-            return all(request.token in done for request in self._requests)
+            return done.issuperset(self._tokens)
 
-        if not _wait(completed, self._bound_s):
-            rows = self._rows(system)
+        if not self._trial.wait(completed, self._bound_s):
+            rows = self._rows()
             known = {row.token for row in rows}
-            lost = sum(request.token not in known for request in self._requests)
+            lost = sum(token not in known for token in self._tokens)
             detail = f"finished tasks are not shown as completed: seen {', '.join(seen) or 'none'}"
             remedy = "map the word for completed in tasks.states"
             if lost:
@@ -175,7 +165,7 @@ class ProfileCheck:
                 )
             yield CheckResult(name="state mapping", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
-        differing = self._differing_id(system)
+        differing = self._differing_id()
         if differing:
             yield CheckResult(
                 name="ids",
@@ -186,17 +176,17 @@ class ProfileCheck:
             raise _Stop
         yield _ok("state mapping", f"all are completed in the end; seen: {', '.join(seen)}")
 
-    def _rows(self, system: ProfileSystem) -> tuple[TaskState, ...]:
-        return system.observe(ask_health=False).tasks or ()
+    def _rows(self) -> tuple[TaskState, ...]:
+        return self._trial.history.observations[-1].tasks or ()
 
-    def _differing_id(self, system: ProfileSystem) -> str:
-        listed = {row.token: row.task_id for row in self._rows(system)}
-        for request in self._requests:
-            for run in self._runs(system, request):
-                if run.task_id != listed[request.token]:
+    def _differing_id(self) -> str:
+        listed = {row.token: row.task_id for row in self._rows()}
+        for token in self._tokens:
+            for run in self._trial.runs(token):
+                if run.task_id != listed[token]:
                     return (
                         f"the ledger calls a task {run.task_id!r}, the queue "
-                        f"{listed[request.token]!r}: they would count as two"
+                        f"{listed[token]!r}: they would count as two"
                     )
         return ""
 
@@ -229,8 +219,7 @@ class ProfileCheck:
             )
         system.kill(WORKER, graceful=False)
         system.start(WORKER)
-        system.exits()
-        yield from self._works_again(system, "kill and restart")
+        yield from self._works_again("kill and restart")
         began = time.monotonic()
         ended = system.kill(WORKER, graceful=True)
         took_s = time.monotonic() - began
@@ -251,19 +240,22 @@ class ProfileCheck:
             return
         system.start_database()
         began = time.monotonic()
-        gone: list[ProcessExit] = []
-        asked: list[TaskRequest] = []
+        trial, known = self._trial, len(self._trial.history.exits)
+        asked: list[str] = []
+
+        def ended() -> list[ProcessExit]:
+            new = trial.history.exits[known:]
+            return [exit_ for exit_ in new if exit_.component == WORKER and not exit_.ordered]
 
         def is_over() -> bool:
-            gone.extend(e for e in system.exits() if e.component == WORKER and not e.ordered)
             if not asked:
                 with contextlib.suppress(InfrastructureError):
-                    asked.append(self._ask_for_task(system))
-            done = any(e.finished for r in asked for e in self._runs(system, r))
-            return done or (bool(gone) and self._profile.worker.restart == "never")
+                    asked.append(self._ask_for_task())
+            done = bool(asked) and trial.has_finished(*asked)
+            return done or (bool(ended()) and self._profile.worker.restart == "never")
 
-        in_time = _wait(is_over, self._bound_s)
-        yield self._told_of_outage(gone, time.monotonic() - began, in_time=in_time)
+        in_time = trial.wait(is_over, self._bound_s)
+        yield self._told_of_outage(ended(), time.monotonic() - began, in_time=in_time)
 
     def _told_of_outage(
         self, gone: list[ProcessExit], took_s: float, *, in_time: bool
@@ -287,14 +279,9 @@ class ProfileCheck:
             name="restart of the database", state=state, detail=detail, remedy=remedy
         )
 
-    def _works_again(self, system: ProfileSystem, name: str) -> Iterator[CheckResult]:
-        request = self._ask_for_task(system)
-
-        def finished() -> bool:
-            system.exits()
-            return any(e.finished for e in self._runs(system, request))
-
-        if _wait(finished, self._bound_s):
+    def _works_again(self, name: str) -> Iterator[CheckResult]:
+        token = self._ask_for_task()
+        if self._trial.wait(lambda: self._trial.has_finished(token), self._bound_s):
             yield _ok(name, "a new worker did a new task")
             return
         log = self._logs / "lane-0" / f"{WORKER}.log"
@@ -305,15 +292,6 @@ class ProfileCheck:
             remedy=f"see {log}; if it takes longer by contract, raise contract.recovery_ms",
         )
         raise _Stop
-
-
-def _wait(condition: Callable[[], bool], bound_s: float) -> bool:
-    deadline = time.monotonic() + bound_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
 
 
 def _ok(name: str, detail: str) -> CheckResult:

@@ -48,6 +48,8 @@ def _shrunk(case: Case, original_steps: int, exhausted: bool) -> str:
 
 def rates(case: Case) -> str:
     """Return how often a case failed, with what it ran on if that is not processes alone."""
+    if not case.reproduces.attempts:
+        return "not measured"
     if case.on == PROCESS and case.confirmed is None:
         return str(case.reproduces)
     told = f"{case.reproduces} on {case.on}"

@@ -13,7 +13,7 @@ MAX_LINES = 200
 
 def story_of(result: RunResult) -> tuple[str, ...]:
     """Return the lines of `tell` for a run, or its runner's own lines if it kept no history."""
-    if result.history is None:
+    if result.story or result.history is None:
         return result.story
     tasks = result.failure.tasks if result.failure is not None else ()
     return tell(result.history, result.failure, tasks, result.excused)

@@ -14,12 +14,11 @@ from chaosfuzz.checked_toml import (
     Place,
     Problem,
     Table,
-    WrongValueError,
     key,
     problems_in,
     read_toml,
 )
-from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.errors import UsageError, WrongValueError
 from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.scenarios.builtin import Scenario
 from chaosfuzz.scenarios.levels import LEVELS, Level

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from chaosfuzz.checked_toml import FromToml, Table, WrongValueError, key
+from chaosfuzz.checked_toml import FromToml, Table, key
 from chaosfuzz.domain.action import RETRY_STRATEGIES, STOP_MODES, TASK_TYPES
 from chaosfuzz.domain.breaker import BreakerState
+from chaosfuzz.domain.errors import WrongValueError
 
 if TYPE_CHECKING:
     from chaosfuzz.scenarios.stage import Stage

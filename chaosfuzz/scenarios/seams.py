@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chaosfuzz.domain.scenario import Count
+from chaosfuzz.domain.target import Lane
 from chaosfuzz.domain.task_counts import TaskCounts
 from chaosfuzz.execution.loop import Parts
 
@@ -40,6 +41,7 @@ class Seams(Parts):
     `task_counts` asks as an administrator does, by the database's connection string and a tag.
     """
 
+    lane: Lane
     check_api: Callable[[str], ApiCheck]
     task_counts: Callable[[str, str], TaskCounts]
     show: Callable[[str], None]

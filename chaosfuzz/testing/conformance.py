@@ -6,14 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from chaosfuzz.actions import (
-    all_actions,
-    create_tasks,
-    find_action,
-    stop_database,
-    wait,
-    wait_idle,
-)
+from chaosfuzz.actions import all_actions, create_tasks, find_action, stop_database, wait, wait_idle
 from chaosfuzz.checking import InvariantJudge, default_directories, load_invariants
 from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.action import Role

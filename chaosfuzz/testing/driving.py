@@ -1,18 +1,16 @@
 """Drives a system by hand: one task after another, waiting by condition and never longer."""
 
-import time
-import uuid
 from collections.abc import Callable
 from typing import TypeVar, cast
 
 import pytest
 
-from chaosfuzz.domain.outcome import Outcome, classify
+from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.target import System, TaskService
-from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
+from chaosfuzz.domain.task import Execution, TaskState
+from chaosfuzz.execution.trial import Trial
 
 WORKER = "worker-1"
-_POLL_S = 0.01
 # Over the bounds of the contract: machines that run tests are busy.
 _PATIENCE_S = 30.0
 
@@ -24,6 +22,7 @@ class Driver:
 
     def __init__(self, system: System) -> None:
         self.system = system
+        self._trial = Trial(system)
 
     def ability(self, protocol: type[Ability]) -> Ability:
         """Return the system as one that has an ability; skips the test if it has not."""
@@ -33,41 +32,28 @@ class Driver:
 
     def ask(self, *, duration_ms: int = 0) -> str:
         """Ask for a task, which has to be accepted; return its token."""
-        service = self.ability(TaskService)
-        token = uuid.uuid4().hex
-        request = TaskRequest(
-            number=1,
-            token=token,
-            duration_ms=duration_ms,
-            max_attempts=self.system.contract.max_attempts or 3,
-        )
-        reply = service.create(request, time.monotonic_ns())
-        assert classify(reply) is Outcome.OK, f"create was not accepted: {reply}"
-        return token
+        self.ability(TaskService)
+        creation = self._trial.ask(duration_ms=duration_ms)
+        assert creation.outcome is Outcome.OK, f"create was not accepted: {creation}"
+        return creation.request.token
 
     def rows(self, token: str) -> list[TaskState]:
         """Return what the queue holds of a task."""
-        seen = self.system.observe(ask_health=False).tasks
-        return [state for state in seen or () if state.token == token]
+        return self._trial.rows(token)
 
     def runs(self, token: str) -> list[Execution]:
         """Return what the ledger holds of a task."""
-        return [run for run in self.system.executions() if run.token == token]
+        return self._trial.runs(token)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until a condition holds, within the bounds of the contract."""
         contract = self.system.contract
         bound_s = (contract.recovery_ms + contract.pickup_ms) / 1000 + _PATIENCE_S
-        deadline = time.monotonic() + bound_s
-        while not condition():
-            # Asking who ended lets a system start again whom it is to.
-            self.system.exits()
-            assert time.monotonic() < deadline, f"not within {bound_s:g} s: {what}"
-            time.sleep(_POLL_S)
+        assert self._trial.wait(condition, bound_s), f"not within {bound_s:g} s: {what}"
 
     def wait_done(self, token: str) -> None:
         """Wait until a task has finished by the ledger and by the queue."""
-        self.wait(lambda: any(r.finished for r in self.runs(token)), "the ledger says finished")
+        self.wait(lambda: self._trial.has_finished(token), "the ledger says finished")
         self.wait(
             lambda: any(s.status.terminal for s in self.rows(token)), "the queue says it is done"
         )

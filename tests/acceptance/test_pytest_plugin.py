@@ -32,6 +32,15 @@ def with_defect(expect: str) -> str:
     return planted.replace("workers: 1", f"expect: {expect}\nworkers: 1")
 
 
+CLAIM = "UPDATE tasks SET status='running' WITH state='open', state='half~93ae [35426ab3]"
+STALE = "DELETE FROM no_such_table [00000000]"
+
+
+def striking_at(event: str, expect: str) -> str:
+    step = f"  - kill_worker: {{worker: 1, at: {{before: {event!r}, nth: 1}}}}\n"
+    return CASE.replace("workers: 1", f"expect: {expect}\nworkers: 1") + step
+
+
 @pytest.mark.long
 def test_cases_are_judged_by_what_they_expect(tmp_path: Path) -> None:
     save(tmp_path, "mended.yaml", CASE)
@@ -39,12 +48,43 @@ def test_cases_are_judged_by_what_they_expect(tmp_path: Path) -> None:
     save(tmp_path, "back.yaml", with_defect("holds"))
     save(tmp_path, "gone.yaml", CASE.replace("workers: 1", "expect: violated\nworkers: 1"))
     save(tmp_path, "broken.yaml", "nonsense")
-    done = pytest_in(tmp_path, "--chaosfuzz-tries", "2", "-q")
+    done = pytest_in(tmp_path, "-q")
     assert "3 failed, 2 passed" in done.stdout, done.stdout
     assert "task 1 was accepted and is nowhere" in done.stdout
-    assert "did not show in 2 tries" in done.stdout
+    assert "showed in 0 of 8 runs, when saved in 20 of 20" in done.stdout
     assert "broken.yaml" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.long
+def test_a_case_whose_request_is_no_longer_made_fails_with_the_remedy(tmp_path: Path) -> None:
+    save(tmp_path, "stale.yaml", striking_at(STALE, "holds"))
+    save(tmp_path, "stale-violated.yaml", striking_at(STALE, "violated"))
+    done = pytest_in(tmp_path, "-q")
+    assert "2 failed" in done.stdout, done.stdout
+    assert "no longer makes the request of the moment before DELETE" in done.stdout
+    assert "chaosfuzz cases refresh " in done.stdout
+
+
+@pytest.mark.long
+def test_a_moment_that_does_not_come_though_the_request_is_made_is_undecided(
+    tmp_path: Path,
+) -> None:
+    late = striking_at(CLAIM, "holds")
+    save(tmp_path, "late.yaml", late.replace("nth: 1", "nth: 900"))
+    done = pytest_in(tmp_path, "-q", "-rs")
+    assert "1 skipped" in done.stdout, done.stdout
+    assert "the moment of step 2 never came in 3 of 3 runs" in done.stdout
+
+
+def test_too_few_runs_to_tell_are_said(tmp_path: Path) -> None:
+    rare = CASE.replace("violations: 20", "violations: 1")
+    save(tmp_path, "rare.yaml", rare)
+    save(tmp_path, "gone.yaml", CASE.replace("workers: 1", "expect: violated\nworkers: 1"))
+    done = pytest_in(tmp_path, "--chaosfuzz-tries", "2", "-q", "-rs")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout
+    assert "so few runs would show the saved rate of 1 of 20 with 13% only" in done.stdout
+    assert "too few runs to tell whether the rate has fallen" in done.stdout
 
 
 def test_cases_are_collected_beside_the_tests_of_a_project(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_busy_port_is_said(tmp_path: Path) -> None:
         done = chaosfuzz(tmp_path, "up", "--port", str(port))
     assert done.code == 3
     assert str(port) in done.err
-    assert len(done.err.splitlines()) == 1
+    assert len(done.err.splitlines()) == 2
     assert not (tmp_path / "chaosfuzz-runs" / "up").exists()
 
 

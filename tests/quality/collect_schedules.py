@@ -1,5 +1,6 @@
 """Draws schedules with the planner and keeps those that fail, for `drawn_schedules.txt`.
 
+    export PYTHONPATH=tests
     python tests/quality/collect_schedules.py SECONDS >tests/quality/drawn_schedules.txt
 
 One line a schedule: defect, planner seed, number in that seed's draw, workers, steps. Drawing
@@ -10,6 +11,8 @@ import itertools
 import sys
 import time
 from collections import Counter
+
+from quality.flaky import FlakyRunner
 
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import schedules
@@ -32,7 +35,7 @@ def shown(schedule: Schedule) -> str:
 def collect(seconds: float) -> None:
     """Print lines until the time is up."""
     target = SimulatedTarget()
-    names = tuple(defect.name for defect in target.description.defects)
+    runners = {d.name: FlakyRunner((d.name,)) for d in target.description.defects}
     actions = target.description.actions
     kept: Counter[str] = Counter()
     until = time.monotonic() + seconds
@@ -41,8 +44,8 @@ def collect(seconds: float) -> None:
         for number, schedule in enumerate(drawn):
             if len(schedule.steps) not in STEPS:
                 continue
-            for name in names:
-                if kept[name] < MOST and target.runner((name,)).run(schedule).failure is not None:
+            for name, runner in runners.items():
+                if kept[name] < MOST and runner.run(schedule).failure is not None:
                     kept[name] += 1
                     print(f"{name} {seed} {number} {shown(schedule)}")
         if time.monotonic() > until:

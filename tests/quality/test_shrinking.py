@@ -7,16 +7,19 @@ was measured (docstrings of the tests) because they hold for seeds that were not
 import itertools
 import statistics
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from quality.flaky import Flakiness, FlakyRunner
 
 from chaosfuzz.actions import make_step
 from chaosfuzz.domain.schedule import Schedule, Step
+from chaosfuzz.domain.target import RunResult
 from chaosfuzz.planning import schedules
 from chaosfuzz.shrinking import Budget, Reducer, Shrunk
-from chaosfuzz.targets.simulated import Flakiness, SimulatedTarget
+from chaosfuzz.targets.simulated import SimulatedTarget
 from chaosfuzz.targets.simulated.defects import SIGNATURES
 
 SEEDS = 24
@@ -84,11 +87,16 @@ class Outcome:
 
 
 def shrink(defect: str, schedule: Schedule, flakiness: Flakiness, seed: int) -> Shrunk:
-    runner = TARGET.runner((defect,), seed, flakiness=flakiness)
-    found = runner.run(schedule)
-    while found.failure is None or found.failure.signature != SIGNATURES[defect]:
+    with closing(FlakyRunner((defect,), seed, flakiness)) as runner:
         found = runner.run(schedule)
-    return Reducer(runner.run, AMPLE).shrink(schedule, found.failure)
+        while found.failure is None or found.failure.signature != SIGNATURES[defect]:
+            found = runner.run(schedule)
+        return Reducer(runner.run, AMPLE).shrink(schedule, found.failure)
+
+
+def run(defect: str, schedule: Schedule) -> RunResult:
+    with closing(FlakyRunner((defect,))) as runner:
+        return runner.run(schedule)
 
 
 def shrink_all(defect: str, flakiness: Flakiness) -> Outcome:
@@ -153,7 +161,7 @@ def test_drifting_rate(defect: str, drift: str) -> None:
     assert outcome.exact >= 20
     assert outcome.median <= 200
     for shrunk in outcome.shrunk:
-        again = TARGET.runner((defect,)).run(shrunk.schedule).failure
+        again = run(defect, shrunk.schedule).failure
         assert again is not None
         assert again.signature == SIGNATURES[defect]
         assert shrunk.rate.violations
@@ -165,7 +173,7 @@ def test_freshly_drawn_schedules() -> None:
     reduced = 0
     for schedule in itertools.islice(schedules(TARGET.description.actions, 15, seed=7), 80):
         for defect in defects:
-            if TARGET.runner((defect,)).run(schedule).failure is not None:
+            if run(defect, schedule).failure is not None:
                 shrunk = shrink(defect, schedule, Flakiness(), seed=0)
                 assert shrunk.schedule == parse(MINIMA[defect])
                 reduced += 1

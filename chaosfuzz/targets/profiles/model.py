@@ -16,9 +16,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from chaosfuzz.checked_toml import FromToml, Table, WrongValueError, key
+from chaosfuzz.checked_toml import FromToml, Table, key
 from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.contract import Contract
+from chaosfuzz.domain.errors import WrongValueError
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.targets.profiles.placeholders import PLACES, REQUEST, only, words_of
 from chaosfuzz.targets.profiles.promises import ContractProfile

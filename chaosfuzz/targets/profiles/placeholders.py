@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import ValidationInfo
 
-from chaosfuzz.checked_toml import WrongValueError
+from chaosfuzz.domain.errors import WrongValueError
 
 PLACES = (
     "dsn",

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from chaosfuzz.checked_toml import FromToml, Table, WrongValueError, key
+from chaosfuzz.checked_toml import FromToml, Table, key
 from chaosfuzz.domain.contract import Contract, Guarantee, Limit, WorkerExit
+from chaosfuzz.domain.errors import WrongValueError
 from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.domain.verdict import Kind
 

@@ -71,5 +71,3 @@ SIGNATURES = {
     ),
     POISON_PILL: Signature(invariant="no_early_surrender", kind=Kind.GAVE_UP.value, role="worker"),
 }
-
-SPURIOUS = Signature(invariant="no_unordered_exit", kind=Kind.WORKER_EXIT.value, role="worker")

@@ -1,34 +1,26 @@
 """The simulated target as others see it."""
 
+from pathlib import Path
+
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import PROCESS_ABILITIES, Ability
-from chaosfuzz.domain.contract import Contract, Guarantee
 from chaosfuzz.domain.target import TargetDescription
-from chaosfuzz.targets.simulated.defects import DEFECTS
-from chaosfuzz.targets.simulated.flakiness import RELIABLE, Flakiness
-from chaosfuzz.targets.simulated.runner import SETTLE_MS, SimulatedRunner
-from chaosfuzz.targets.simulated.steps import STEP_MS
-from chaosfuzz.targets.simulated.world import LEASE_MS, MAX_ATTEMPTS
+from chaosfuzz.targets.simulated.defects import DEFECTS, SIGNATURES
+from chaosfuzz.targets.simulated.system import CONTRACT, SimulatedLane
 
 DESCRIPTION = TargetDescription(
     name="simulated",
     summary="a job queue in logical time: no processes, thousands of schedules a second",
     actions=offered(PROCESS_ABILITIES - {Ability.INQUIRIES, Ability.WIRE, Ability.REPLIES}),
-    contract=Contract(
-        guarantee=Guarantee.AT_LEAST_ONCE,
-        lease_ms=LEASE_MS,
-        recovery_ms=SETTLE_MS,
-        acknowledgement_grace_ms=STEP_MS,
-        request_timeout_ms=STEP_MS,
-        health_ms=STEP_MS,
-        max_attempts=MAX_ATTEMPTS,
-    ),
+    contract=CONTRACT,
     defects=DEFECTS,
+    moments=False,
+    invariants=tuple({signature.invariant: None for signature in SIGNATURES.values()}),
 )
 
 
 class SimulatedTarget:
-    """Describes the simulation and makes runners of it (implements RunnerTarget, DefectTarget)."""
+    """Describes the simulation and makes lanes of it (implements LaneTarget, DefectTarget)."""
 
     def __init__(self, defects: tuple[str, ...] = ()) -> None:
         self._defects = defects
@@ -42,8 +34,6 @@ class SimulatedTarget:
         """What it is and offers."""
         return DESCRIPTION
 
-    def runner(
-        self, defects: tuple[str, ...] = (), seed: int = 0, *, flakiness: Flakiness = RELIABLE
-    ) -> SimulatedRunner:
-        """Return a runner with these defects switched on; raises UsageError for unknown ones."""
-        return SimulatedRunner(defects or self._defects, flakiness=flakiness, seed=seed)
+    def lane(self, index: int, directory: Path) -> SimulatedLane:
+        """Return a lane with the defects switched on; raises UsageError for unknown ones."""
+        return SimulatedLane(self._defects)

@@ -1,61 +1,68 @@
 """A queue, its workers and its database in logical time: state and how it moves on by itself."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from chaosfuzz.domain.task import TaskStatus
+from chaosfuzz.domain.task import Execution, TaskState, TaskStatus
 from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL
-from chaosfuzz.targets.simulated.entities import SimTask, SimWorker
+from chaosfuzz.targets.simulated.entities import MAX_ATTEMPTS, SimTask, SimWorker
 
 LEASE_MS = 1000
 # What a task takes beside its own duration: long enough for the next steps to hit it.
 BASE_RUN_MS = 40
-MAX_ATTEMPTS = 3
 PATIENCE = 2
-TERMINAL = frozenset(status for status in TaskStatus if status.terminal)
-READY = frozenset({TaskStatus.PENDING, TaskStatus.RETRYING})
+READY = (TaskStatus.PENDING, TaskStatus.RETRYING)
 
 
 @dataclass(kw_only=True)
 class World:
-    """The whole system. `shows(defect)` says whether a defect takes effect in this run."""
+    """The whole system. `shows(defect)` says whether a defect takes effect in this run.
+
+    `began_ns` is the monotonic time at which `now_ms` was 0. `ledger` has every run of a task.
+    """
 
     shows: Callable[[str], bool]
-    workers: dict[int, SimWorker]
+    began_ns: int
+    workers: dict[int, SimWorker] = field(default_factory=dict)
     now_ms: int = 0
     database_up: bool = True
     server_up: bool = True
     server_restarted: bool = False
     tasks: list[SimTask] = field(default_factory=list)
-    story: list[str] = field(default_factory=list)
-    takeovers: int = 0
+    _told: list[tuple[int, object]] = field(default_factory=list)
+    by_token: dict[str, SimTask] = field(default_factory=dict)
+    ledger: list[Execution] = field(default_factory=list)
     _unfinished: list[SimTask] = field(default_factory=list)
 
-    def tell(self, text: str) -> None:
-        """Take down what happened."""
-        self.story.append(f"{self.now_ms} ms: {text}")
+    def tell(self, what: object) -> None:
+        """Take down what happened; it is made a line of the story only if somebody reads it."""
+        self._told.append((self.now_ms, what))
 
-    def advance(self, until_ms: int, stop: Callable[[], bool] = lambda: False) -> None:
-        """Let time pass, event by event, up to an instant or until a condition holds."""
-        self.move()
-        while not stop():
-            upcoming = [t for t in self._event_times() if self.now_ms < t <= until_ms]
-            if not upcoming:
-                self.now_ms = max(self.now_ms, until_ms)
-                self.move()
-                return
-            self.now_ms = min(upcoming)
-            self.move()
+    def story(self) -> tuple[str, ...]:
+        """Return what happened, one line an event."""
+        return tuple(f"{at_ms} ms: {what}" for at_ms, what in self._told)
 
-    def run_dry(self) -> None:
-        """Let time pass until all tasks are done or nothing will happen by itself any more."""
+    @property
+    def now_ns(self) -> int:
+        """The logical time, as if it were the machine's."""
+        return self.began_ns + self.now_ms * 10**6
+
+    def rows(self) -> tuple[TaskState, ...]:
+        """Return the rows of the queue."""
+        return tuple([task.row() for task in self.tasks if task.present])
+
+    def advance(self, until_ms: int) -> None:
+        """Let time pass, event by event, up to an instant."""
         self.move()
-        while self.open_tasks():
-            upcoming = [t for t in self._event_times() if t > self.now_ms]
-            if not upcoming:
-                return
-            self.now_ms = min(upcoming)
-            self.move()
+        while self.now_ms < until_ms:
+            self.step(until_ms)
+
+    def step(self, until_ms: int) -> None:
+        """Let time pass up to the next event, but not beyond an instant."""
+        self.now_ms = min(
+            (t for t in self._event_times() if self.now_ms < t <= until_ms), default=until_ms
+        )
+        self.move()
 
     def move(self) -> None:
         """Do everything that is due now: finish, reclaim, claim."""
@@ -78,15 +85,24 @@ class World:
                 return worker
         return None
 
+    def at_work(self) -> list[SimTask]:
+        """Return the tasks that workers which are not frozen run with the newest fence."""
+        return [
+            worker.task
+            for worker in self.workers.values()
+            if worker.task is not None and not worker.paused and worker.fence == worker.task.fence
+        ]
+
     def open_tasks(self) -> list[SimTask]:
         """Tasks the queue is not done with."""
         # Looked at after every event: what is done is left out of later looks.
-        self._unfinished = [t for t in self._unfinished if t.status not in TERMINAL]
+        self._unfinished = [t for t in self._unfinished if not t.status.terminal]
         return [t for t in self._unfinished if t.present]
 
     def add(self, task: SimTask) -> None:
         """Take a new task."""
         self.tasks.append(task)
+        self.by_token[task.token] = task
         self._unfinished.append(task)
 
     def reopen(self, task: SimTask) -> None:
@@ -112,6 +128,7 @@ class World:
         if task is None or worker.fence != task.fence or task.status is not TaskStatus.RUNNING:
             return
         if graceful and not worker.paused and self.database_up:
+            self._end_run(task, None)
             task.status = TaskStatus.PENDING
             task.attempts -= 1
         elif task.lease_until_ms is None:
@@ -119,13 +136,32 @@ class World:
 
     def start_run(self, worker: SimWorker, task: SimTask) -> None:
         """Let a worker run a task under a new fence."""
+        self._end_run(task, None)
+        task.run = len(self.ledger)
         task.status = TaskStatus.RUNNING
         task.attempts += 1
         task.fence += 1
         task.lease_until_ms = None
         worker.task, worker.fence = task, task.fence
         worker.ends_ms = self.now_ms + BASE_RUN_MS + task.duration_ms
+        self.ledger.append(
+            Execution(
+                task_id=str(task.number),
+                token=task.token,
+                attempt=task.attempts,
+                component=f"worker-{worker.slot}",
+                pid=worker.pid,
+                start_ns=self.now_ns,
+            )
+        )
         self.tell(f"worker-{worker.slot} runs task {task.number}, attempt {task.attempts}")
+
+    def _end_run(self, task: SimTask, result: str | None) -> None:
+        """Write the end of a task's latest run into the ledger, if it has none."""
+        if task.run is not None:
+            end_ns = self.now_ns
+            self.ledger[task.run] = replace(self.ledger[task.run], end_ns=end_ns, result=result)
+            task.run = None
 
     def _event_times(self) -> list[int]:
         times = [w.ends_ms for w in self.workers.values() if w.task is not None and not w.paused]
@@ -143,6 +179,7 @@ class World:
         if not task.present or not current:
             return
         task.lease_until_ms = None
+        self._end_run(task, "finished" if task.attempts > task.failures else "failed")
         if task.attempts > task.failures:
             task.status = TaskStatus.COMPLETED
         elif task.attempts >= MAX_ATTEMPTS:
@@ -172,5 +209,4 @@ class World:
         ]
         if ready:
             task = min(ready, key=lambda t: (-t.priority, t.number))
-            self.takeovers += task.fence > 0
             self.start_run(worker, task)

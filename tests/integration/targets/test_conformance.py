@@ -2,7 +2,6 @@
 
 import pytest
 
-from chaosfuzz.domain.target import Runner
 from chaosfuzz.targets.process import ReferenceTarget
 from chaosfuzz.targets.profiles import ProfileTarget, load_profile
 from chaosfuzz.targets.registry import ready_profiles
@@ -16,11 +15,6 @@ class TestSimulated(TargetConformance):
     @classmethod
     def target(cls) -> SimulatedTarget:
         return SimulatedTarget()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def runner(cls) -> Runner:
-        return SimulatedTarget().runner()
 
 
 @pytest.mark.long

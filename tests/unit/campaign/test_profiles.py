@@ -41,6 +41,11 @@ def test_a_case_of_a_profile_asks_for_it(profile: Path):
     assert setup.check() == describe(load_profile(profile))
 
 
+def test_a_case_whose_target_has_the_name_of_a_given_profile_is_of_that_profile(profile: Path):
+    assert setup_for(case("mine"), profiles=[profile]).target == str(profile)
+    assert setup_for(case("other"), profiles=[profile]).target == "other"
+
+
 def test_a_profile_of_another_name_does_not_do(profile: Path):
     with pytest.raises(UsageError, match="was not given"):
         setup_for(case("other", str(profile)), profiles=[profile])

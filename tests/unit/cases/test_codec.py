@@ -1,5 +1,7 @@
 import random
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,14 +10,15 @@ from hypothesis import strategies as st
 
 from chaosfuzz.actions import Action, all_actions, make_step
 from chaosfuzz.cases import dump_case, load_case
+from chaosfuzz.cases.codec import rename_moments
 from chaosfuzz.domain.action import MAX_WORKERS
-from chaosfuzz.domain.case import Case, Found, Needed, Rate
+from chaosfuzz.domain.case import ANY_FAILURE, UNMEASURED, Case, Found, Needed, Rate
 from chaosfuzz.domain.component import ComponentRole
 from chaosfuzz.domain.contract import Guarantee
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.moment import CLIENT, MAX_EVENT_LENGTH, MAX_NTH, MAX_TASK, Moment, Side
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.domain.verdict import Kind, Signature
+from chaosfuzz.domain.verdict import Kind, Signature, Verdict
 
 EXAMPLE = """\
 chaosfuzz_case: 1
@@ -33,6 +36,13 @@ steps:
 needed:  # rate without the step
   - {step: 2, violations: 0, attempts: 20}
 """
+INTEGER = "it has to be a whole number"
+FOUND = "date, seed, steps, executions_to_shrink"
+KEYS = (
+    "chaosfuzz_case, title, target, contract, signature, reproduces, confirmed, found, expect, "
+    "documented, workers, steps, needed"
+)
+SAVED = sorted((Path(__file__).parents[3] / "shrunk_cases").rglob("*.yaml"))
 SCRAPS = ["", "\n", " ", ":", "{", "}", "[]", "null", "-1", "'", "? ", "\t"]
 
 
@@ -92,7 +102,7 @@ def cases(draw: st.DrawFn) -> Case:
             steps=draw(st.integers(0)),
             executions_to_shrink=draw(st.integers(0)),
         ),
-        expect=draw(st.sampled_from(["violated", "holds"])),
+        expect=draw(st.sampled_from([Verdict.VIOLATED, Verdict.HOLDS])),
         profile=draw(st.text()),
         documented=draw(st.text()),
         needed=tuple(Needed(step=number, rate=rate) for number, rate in needed),
@@ -107,7 +117,7 @@ def read(text: str) -> Case | str:
     try:
         return load_case(text, "case.yaml")
     except UsageError as error:
-        return str(error)
+        return error.text
 
 
 def refusal(text: str) -> str:
@@ -135,6 +145,22 @@ class TestReading:
         case = load_case(EXAMPLE.replace("kill_worker: {worker: 1}", "cancel_task: {task: 9}"), "x")
         assert case.schedule.steps[1] == make_step("cancel_task", task=9)
 
+    def test_a_case_by_hand_needs_only_target_and_steps(self):
+        case = load_case("target: {name: reference}\nsteps:\n  - create_tasks: {}\n", "x")
+        assert (case.signature, case.reproduces) == (ANY_FAILURE, UNMEASURED)
+        assert (case.expect, case.schedule.workers, case.contract) == ("holds", 1, "at-least-once")
+        assert case.failure == "any failure"
+        assert case.is_own(simple_case().signature)
+        assert load_case(dump_case(case), "x") == case
+
+    @pytest.mark.parametrize("path", SAVED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+    def test_every_saved_case_is_written_as_it_was_read(self, path: Path):
+        text = path.read_text(encoding="utf-8")
+        assert dump_case(load_case(text, str(path))) == text
+
+    def test_there_are_saved_cases(self):
+        assert len(SAVED) >= 51
+
     def test_what_is_left_out_has_its_default(self):
         text = EXAMPLE[: EXAMPLE.index("needed:")].replace("expect: violated\n", "")
         case = load_case(text.replace(", defects: [no-lease-recovery]", ""), "x")
@@ -150,97 +176,168 @@ REFUSED = [
     ("a: [1\nb: 2", "case.yaml:2: not YAML: "),
     ("a: 1\n---\nb: 2\n", "case.yaml:2: not YAML: but found another document"),
     ("chaosfuzz_case: 2\n", "made by a newer chaosfuzz (format 2)\nupgrade chaosfuzz"),
-    ("chaosfuzz_case: true\n", "chaosfuzz_case=True is no version\nit must be 1"),
+    ("chaosfuzz_case: true\n", "chaosfuzz_case=True is no version\nwrite 1"),
     ("chaosfuzz_case: 0\n", "chaosfuzz_case=0 is no version"),
     ("chaosfuzz_case: one\n", "chaosfuzz_case='one' is no version"),
-    ("chaosfuzz_case: 1\n", "title is missing\nadd it"),
+    ("a: 1\n", "case.yaml:1: not a case: it has neither target nor steps\ngive the path"),
     ("a: !!python/object/apply:os.system [ls]\n", "case.yaml:1: tag tag:yaml.org,2002:python/obj"),
     ("a: !!set {b}\n", "tag tag:yaml.org,2002:set is not allowed\nwrite a plain value"),
     ("a: &b 1\n", "case.yaml:1: anchors are not allowed\nremove it"),
     ("a: 1\nb: *a\n", "case.yaml:2: aliases are not allowed\nwrite the value out"),
-    ("[" * 1000, "case.yaml:1: nested more than 12 deep, but a case is flat\nremove"),
+    ("[" * 1000, "case.yaml:1: nested more than 12 deep, but a case is flat"),
     ("{a: " * 1000, "nested more than 12 deep"),
-    ("? [a]\n: 1\n", "case.yaml:1: a key is a list or mapping\nwrite a word"),
+    ("? [a]\n: 1\n", "case.yaml:1: a key is a list or mapping\nwrite a word as key"),
     ("a: 1\na: 2\n", "case.yaml:2: key 'a' is given twice\nremove one"),
-    ("a: " + "x" * 200_000, "case.yaml:1: over 131072 bytes, but a case has a few dozen lines"),
+    (
+        "a: " + "x" * 200_000,
+        "case.yaml:1: over 131072 bytes, but a case has a few dozen lines\ngive the path",
+    ),
 ]
 CHANGED = [
-    ("workers: 1", "workers: true", "case.yaml:9: workers=True: input should be a valid integer"),
+    ("workers: 1", "workers: true", "case.yaml:9: workers=True: it has to be a whole number"),
     ("workers: 1", "workers: 9", "case.yaml:9: workers=9 is out of range\nuse 0 to 5"),
     ("workers: 1", "workers: -1", "case.yaml:9: workers=-1 is out of range\nuse 0 to 5"),
-    ("workers: 1", "workers: 1.5", "case.yaml:9: workers='1.5': input should be a valid integer"),
+    ("workers: 1", "workers: 1.5", "case.yaml:9: workers='1.5': it has to be a whole number"),
     (
         "workers: 1",
         "workers: 1\nserial_seed: 7",
         "case.yaml:10: the key serial_seed was removed with --serial\ndelete the line",
     ),
-    ("workers: 1", "colour: blue\nworkers: 1", "case.yaml:9: unknown key colour\nremove it"),
-    ("role: worker", "rule: worker", "case.yaml:5: signature.role is missing\nadd it"),
-    ("kind: STUCK", "kind: SAD", "case.yaml:5: unknown kind 'SAD'\nuse one of: LOST, STUCK"),
-    ("at-least-once", "maybe", "case.yaml:4: unknown contract 'maybe'\nuse one of: at-most-once"),
-    ("expect: violated", "expect: pain", "case.yaml:8: expect='pain': input should be 'violated'"),
+    ("workers: 1", "colour: blue\nworkers: 1", "case.yaml:9: unknown key colour\n"),
+    ("role: worker", "rule: worker", "case.yaml:5: signature.role is missing\n  add it"),
+    ("kind: STUCK", "kind: SAD", "case.yaml:5: signature.kind='SAD' is unknown\nuse one of: LOST"),
+    ("at-least-once", "maybe", "case.yaml:4: contract='maybe' is unknown\nuse one of: at-most-on"),
     (
-        "{violations: 20,",
-        "{violations: 21,",
-        "case.yaml:6: violations=21 are more than attempts=20",
+        "expect: violated",
+        "expect: pain",
+        "case.yaml:8: expect='pain' is unknown\nuse one of: violated",
     ),
-    ("{violations: 20,", "{violations: -1,", "case.yaml:6: reproduces.violations=-1: input should"),
-    ("step: 2", "step: 3", "case.yaml:14: needed: step=3 is none of the 2\nremove it"),
-    ("step: 2", "step: 0", "case.yaml:14: needed.0.step=0: input should be greater than or equal"),
-    ("violations: 0", "violations: 21", "case.yaml:14: violations=21 are more than attempts=20"),
-    ("count: 1", "count: 0", "case.yaml:11: create_tasks: count=0 is out of range\nuse 1 to 10"),
-    ("count: 1", "count: -5", "case.yaml:11: create_tasks: count=-5 is out of range"),
-    ("count: 1", "count: " + "9" * 3000, "case.yaml:11: create_tasks: count=9999"),
-    ("count: 1", "count: " + "9" * 5000, "is not a whole number"),
-    ("count: 1", "count: true", "case.yaml:11: create_tasks: count=True is not a whole number"),
-    ("count: 1", "count: two", "case.yaml:11: create_tasks: count='two' is not a whole number"),
+    ("{violations: 20,", "{violations: 21,", "case.yaml:6: reproduces: violations=21 are more"),
+    ("{violations: 20,", "{violations: -1,", "case.yaml:6: reproduces.violations=-1: it has to be"),
+    ("step: 2", "step: 3", "case.yaml:14: needed[0]: step=3 is none of the 2\nremove it"),
+    ("step: 2", "step: 0", "case.yaml:14: needed[0].step=0: it has to be greater"),
+    ("violations: 0", "violations: 21", "case.yaml:14: needed[0]: violations=21 are more"),
     (
         "count: 1",
-        "amount: 1",
-        "create_tasks: unknown argument 'amount'\nchoose among: count, ",
+        "count: 0",
+        "case.yaml:11: steps[0]: create_tasks: count=0 is out of range\nuse 1 to 10",
     ),
+    ("count: 1", "count: -5", "case.yaml:11: steps[0]: create_tasks: count=-5 is out of range"),
+    ("count: 1", "count: " + "9" * 3000, "case.yaml:11: steps[0]: create_tasks: count=9999"),
+    ("count: 1", "count: " + "9" * 5000, "is not a whole number"),
+    (
+        "count: 1",
+        "count: true",
+        "case.yaml:11: steps[0]: create_tasks: count=True is not a whole number",
+    ),
+    (
+        "count: 1",
+        "count: two",
+        "case.yaml:11: steps[0]: create_tasks: count='two' is not a whole number",
+    ),
+    ("count: 1", "amount: 1", "create_tasks: unknown argument 'amount'\nchoose among: count, "),
     ("priority: high", "priority: 2", "priority=2 is unknown\nuse low, normal, high, critical"),
     (
         "- kill_worker",
         "- rm_rf",
-        "case.yaml:12: unknown action 'rm_rf'\nchoose among: create_tasks",
+        "case.yaml:12: steps[1]: unknown action 'rm_rf'\nchoose among: create_tasks",
     ),
     (
         "{worker: 1}",
         "{worker: 1, at: {nth: 1}}",
-        "case.yaml:12: kill_worker: at={'nth': 1} is no moment\nwrite {after: EVENT, nth: 1}",
+        "case.yaml:12: steps[1]: kill_worker: at={'nth': 1} is no moment\nwrite {after: EVENT",
     ),
-    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, nth: 0}}", "case.yaml:12: at: nth=0 is out"),
-    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, task: 1000}}", "case.yaml:12: at: task=1000"),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: UPDATE, nth: 0}}",
+        "case.yaml:12: steps[1]: at: nth=0 is out",
+    ),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: UPDATE, task: 1000}}",
+        "case.yaml:12: steps[1]: at: task=1000",
+    ),
     (
         "{worker: 1}",
         "{worker: 1, at: {after: UPDATE, task: a}}",
-        "case.yaml:12: kill_worker: at: t",
+        "case.yaml:12: steps[1].kill_worker.at.t",
     ),
-    ("{worker: 1}", "{worker: 1, at: {after: UPDATE, on: me}}", "case.yaml:12: at: on='me' is no"),
+    (
+        "{worker: 1}",
+        "{worker: 1, at: {after: UPDATE, on: me}}",
+        "case.yaml:12: steps[1]: at: on='me' is no",
+    ),
     (
         "{worker: 1}",
         "{worker: 1, at: {after: UPDATE, how: 1}}",
-        "case.yaml:12: kill_worker: at: un",
+        "case.yaml:12: steps[1].kill_worker.at: un",
     ),
     (
         "{worker: 1}",
         "{worker: 1, at: {after: 7}}",
-        "case.yaml:12: kill_worker: at={'after': 7}: ev",
+        "case.yaml:12: steps[1].kill_worker.at.after=7: it",
     ),
-    ("{count: 1", "{at: {after: UPDATE}, count: 1", "case.yaml:11: create_tasks: it cannot strike"),
-    ("{worker: 1}", "{worker: 1}\n    wait: {ms: 1}", "case.yaml:12: step 2 has 2 actions ("),
-    ("kill_worker: {worker: 1}", "kill_worker", "case.yaml:12: step 2 is 'kill_worker'\nwrite it"),
-    ("{worker: 1}", "1", "case.yaml:12: kill_worker: 1 are no arguments\nwrite {argument: value}"),
-    ("- kill_worker: {worker: 1}", "- {}", "case.yaml:12: step 2 has 0 actions (none)"),
+    (
+        "{count: 1",
+        "{at: {after: UPDATE}, count: 1",
+        "case.yaml:11: steps[0]: create_tasks: it cannot strike",
+    ),
+    (
+        "{worker: 1}",
+        "{worker: 1}\n    wait: {ms: 1}",
+        "case.yaml:12: steps[1]: {'kill_worker': {'worker': 1}, 'wa",
+    ),
+    (
+        "kill_worker: {worker: 1}",
+        "kill_worker",
+        "case.yaml:12: steps[1]: 'kill_worker' is no step\nwrite",
+    ),
+    (
+        "{worker: 1}",
+        "1",
+        "case.yaml:12: steps[1]: kill_worker: 1 are no arguments\nwrite {argument: value}",
+    ),
+    (
+        "- kill_worker: {worker: 1}",
+        "- {}",
+        "case.yaml:12: steps[1]: {} is no step\nwrite each as `- a",
+    ),
     ("[no-lease-recovery]", "no-lease-recovery", "case.yaml:3: target.defects='no-lease-recovery'"),
-    ("name: reference", "name: 7", "case.yaml:3: target.name=7: input should be a valid string"),
-    ("seed: 81236", "seed: -1", "case.yaml:7: found.seed=-1: input should be greater than or"),
+    ("name: reference", "name: 7", "case.yaml:3: target.name=7: it has to be text in quotes"),
+    ("seed: 81236", "seed: -1", "case.yaml:7: found.seed=-1: it has to be greater"),
     ("{violations: 20,", "{<<: {a: 1}, violations: 20,", "unknown key reproduces.<<\nremove it"),
 ]
 
 
 class TestRefusing:
+    def test_names_all_that_is_missing_or_wrong_at_once(self):
+        wrong = EXAMPLE.replace("workers: 1", "workers: 9\ncolour: blue").replace("seed", "sed")
+        wrong = wrong.replace("kill_worker: {worker: 1}", "kill_worker: {worker: 1, at: {nth: a}}")
+        told = refusal(wrong.replace("count: 1", "count: 0"))
+        assert told.splitlines() == [
+            "case.yaml:7: found.seed is missing",
+            "  add it",
+            "case.yaml:7: unknown key found.sed",
+            f"  did you mean seed? remove it, or use one of: {FOUND}",
+            "case.yaml:9: workers=9 is out of range",
+            "  use 0 to 5",
+            "case.yaml:10: unknown key colour",
+            f"  remove it, or use one of: {KEYS}",
+            "case.yaml:12: steps[0]: create_tasks: count=0 is out of range",
+            "  use 1 to 10 (how many)",
+            f"case.yaml:13: steps[1].kill_worker.at.nth='a': {INTEGER}",
+            "  correct the value",
+            "correct each of these places",
+        ]
+        told = refusal("chaosfuzz_case: 1\n")
+        assert told.splitlines() == [
+            "case.yaml:1: steps is missing",
+            "  add it",
+            "case.yaml:1: target is missing (as {name: reference})",
+            "  add it",
+            "correct each of these places",
+        ]
+
     @pytest.mark.parametrize(("text", "expected"), REFUSED, ids=range(len(REFUSED)))
     def test_names_what_is_wrong_with_a_file(self, text: str, expected: str):
         assert expected in refusal(text)
@@ -266,6 +363,27 @@ class TestRefusing:
         began = time.process_time()
         assert "anchors are not allowed" in refusal("\n".join(lines))
         assert time.process_time() - began < 2
+
+
+class TestRenaming:
+    def test_only_the_event_of_the_moment_changes(self):
+        text = EXAMPLE.replace(
+            "{worker: 1}", "{ worker: 1, at: {before: 'UPDATE [1]', nth: 2} }  # é is kept"
+        )
+        renamed = rename_moments(text, "x", {"UPDATE [1]": "UPDATE a='b', c [2]"})
+        assert renamed == text.replace("'UPDATE [1]'", "'UPDATE a=''b'', c [2]'")
+        assert rename_moments(text, "x", {"other": "new"}) == text
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(cases(), st.text(min_size=1, max_size=60))
+    def test_any_new_name_is_read_as_it_was_given(self, case: Case, name: str):
+        pinned = {step.at.event for step in case.schedule.steps if step.at is not None}
+        if not name.strip() or not name.isprintable():
+            name = "UPDATE"
+        text = rename_moments(dump_case(case), "x", dict.fromkeys(pinned, name))
+        moments = [step.at for step in load_case(text, "x").schedule.steps]
+        before = [step.at for step in case.schedule.steps]
+        assert moments == [at and replace(at, event=name) for at in before]
 
 
 class TestAnyText:

@@ -20,6 +20,7 @@ CHEAP = (
     "chaosfuzz invariants",
     "chaosfuzz actions",
     "chaosfuzz cases",
+    "chaosfuzz cases list",
     "chaosfuzz profile schema",
     "chaosfuzz profile new mysystem.toml --yes --worker './worker {dsn}'",
     "chaosfuzz scenario --list",
@@ -52,12 +53,14 @@ def parse(line: str) -> None:
     program, *arguments = shlex.split(line)
     assert program == "chaosfuzz"
     command: click.Command = application
+    context = command.make_context(command.name, arguments)
     while isinstance(command, click.Group):
-        name = arguments.pop(0)
-        found = command.get_command(click.Context(command), name)
-        assert found is not None, f"{line}: there is no command {name}"
+        _, found, arguments = command.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        assert found is not None, line
         command = found
-    command.make_context(command.name, arguments)
+        context = command.make_context(command.name, arguments, parent=context)
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -27,6 +27,7 @@ from chaosfuzz.scenarios import (
     Seams,
 )
 from chaosfuzz.scenarios.killing import kill_workers
+from chaosfuzz.scenarios.levels import NO_PROGRESS_S
 from chaosfuzz.scenarios.perform import perform
 from chaosfuzz.scenarios.stage import Stage
 
@@ -184,9 +185,7 @@ def stage_over(
         say=lambda _line: None,
     )
     program = Program(workers=2, phases=(AwaitTasks(),), deadline_s=1.0)
-    stage = Stage(system, program, seams, Pace(speed=100), "mine", "1")
-    stage.observe()
-    return stage
+    return Stage(system, program, seams, Pace(speed=100), "mine", "1")
 
 
 def test_a_kill_counts_with_the_tasks_that_were_at_work():
@@ -230,6 +229,13 @@ def test_waiting_is_given_up_when_nothing_moves():
     assert stage.wait(lambda: False, None) is False
     assert stage.stuck
     assert any("nothing moved for" in note for note in stage.notes)
+
+
+def test_how_long_to_wait_is_known_before_anything_was_observed():
+    stage = stage_over(ScriptedSystem(late=0))
+    assert stage.history.observations == []
+    # Nothing moves for as long as the guide says at this speed.
+    assert stage.no_progress_s() == stage.pace.seconds(NO_PROGRESS_S)
 
 
 def test_waiting_ends_as_soon_as_the_condition_holds():
