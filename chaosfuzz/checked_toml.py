@@ -1,4 +1,4 @@
-"""TOML files that users write, checked by pydantic models: all that is wrong is told at once."""
+"""Reads TOML files of users by pydantic models. One error names all problems and their lines."""
 
 import difflib
 import re
@@ -24,6 +24,7 @@ from chaosfuzz.domain.errors import UsageError, WrongValueError, joined
 
 # Chosen by hand: the longest profile in this repository has 3 KB.
 MAX_BYTES = 128 * 1024
+# Characters of a value that a message shows, chosen by hand.
 _SHOWN = 80
 _HEADER = re.compile(r"\s*\[(\[)?\s*([^\]\[]+?)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\"'-]+)\s*=")
@@ -37,23 +38,23 @@ _TYPES = {
     "dict_type": "it has to be a table of keys",
 }
 Place = tuple[str | int, ...]
-# What is wrong at a place: cause and remedy.
+# A place with a problem, its cause and its remedy.
 Problem = tuple[Place, str, str]
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
 REQUIRED: Any = ...
-# Allows a list of TOML for a tuple of a model, and a word for a member of an enumeration.
+# A tuple of a model takes a list of TOML, and a member of an enumeration its value.
 FromToml = Strict(strict=False)
 
 
 class Table(BaseModel):
-    """A table of a TOML file: its fields are its only keys, and types are not converted."""
+    """A model of a TOML table. It refuses other keys than its fields, and converts no types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-        """Yield key, cause and remedy for each broken rule between keys.
+        """Yield key, cause and remedy of each conflict between keys; the base has no rules.
 
         An empty key stands for the table itself. `given` is the table as written, so its values
         may be of any type.
@@ -63,8 +64,8 @@ class Table(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _tell_conflicts(cls, given: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """Report broken rules beside wrong values, where pydantic alone would stop at these."""
+    def _check_conflicts(cls, given: object, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Report conflicts and wrong values together; pydantic alone would report the values."""
         conflicts = list(cls.conflicts(given)) if isinstance(given, dict) else []
         if not conflicts:
             return handler(given)
@@ -74,7 +75,7 @@ class Table(BaseModel):
         except ValidationError as error:
             for each in error.errors():
                 context = {**each.get("ctx", {}), "text": each["msg"]}
-                # Not every type that pydantic reports can be raised by its name.
+                # pydantic_core cannot raise every type of error by its name.
                 same = PydanticCustomError(each["type"], "{text}", context)
                 found.append({"type": same, "loc": each["loc"], "input": each["input"]})
         for name, cause, remedy in conflicts:
@@ -85,10 +86,10 @@ class Table(BaseModel):
 
 
 def key(about: str, default: T = REQUIRED, **rules: Any) -> T:  # noqa: ANN401 - as of pydantic
-    """Return the field of a key. `about` describes it in messages and in the JSON Schema.
+    """Return the field of a key, which is required without a default.
 
-    A key without a default has to be there. `rules` are arguments of pydantic.Field, as bounds;
-    `alias` is the key in the file where the field has another name.
+    `about` describes the key in messages and in the JSON Schema. `rules` are arguments of
+    pydantic.Field, such as bounds, or `alias`, the key's name in the file.
     """
     field: T = Field(default, description=about, **rules)
     return field
@@ -96,27 +97,27 @@ def key(about: str, default: T = REQUIRED, **rules: Any) -> T:  # noqa: ANN401 -
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A file's path, text and value."""
+    """A TOML file: its path, its text and the table that the text means."""
 
     path: Path
     text: str
     value: dict[str, Any]
 
     def refuse(self, *problems: Problem) -> UsageError:
-        """Return the error that tells problems at their places, in the file's order."""
-        told = sorted({(line_of(self.text, at), cause, remedy) for at, cause, remedy in problems})
+        """Return one error for problems, ordered by their lines in the file."""
+        placed = sorted({(line_of(self.text, at), cause, remedy) for at, cause, remedy in problems})
         return joined(
             [
                 UsageError(cause=f"{self.path}:{line}: {cause}", remedy=remedy)
-                for line, cause, remedy in told
+                for line, cause, remedy in placed
             ]
         )
 
     def read_as(self, model: type[Model], context: Mapping[str, Any]) -> Model:
-        """Return the file's value as a model, whose validators are given the context.
+        """Return the file's table as a model; its validators get the context.
 
         Raises:
-            UsageError: it does not fit; the message names all that is wrong.
+            UsageError: the table does not fit the model; the message names every problem.
 
         """
         try:
@@ -126,16 +127,10 @@ class TomlFile:
 
 
 def read_toml(path: Path, kind: str, remedy: str) -> TomlFile:
-    """Return what a TOML file holds.
+    """Read a TOML file of the expected `kind`, such as "a profile".
 
-    Args:
-        path: the file.
-        kind: what it has to be, as "a profile".
-        remedy: what to do if there is no such file.
-
-    Raises:
-        UsageError: it cannot be read, is too long, is not text, or not TOML.
-
+    `remedy` is what to do for a user who has no such file. Raises UsageError if the file cannot be
+    read, is over MAX_BYTES, or is not TOML in UTF-8.
     """
     try:
         content = path.read_bytes()
@@ -147,15 +142,16 @@ def read_toml(path: Path, kind: str, remedy: str) -> TomlFile:
         ) from error
     if len(content) > MAX_BYTES:
         raise UsageError(
-            cause=f"{path}:1: not {kind}: over {MAX_BYTES} bytes",
-            remedy="give a file of a few dozen lines",
+            cause=f"{path}:1: not {kind}: it has over {MAX_BYTES} bytes",
+            remedy=f"give the path of {kind}, or {remedy}",
         )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            cause=f"{path}:{line}: not {kind}: it is not text in UTF-8", remedy=remedy
+            cause=f"{path}:{line}: not {kind}: it is not text in UTF-8",
+            remedy=f"give the path of {kind}, or {remedy}",
         ) from error
     try:
         return TomlFile(path, text, tomllib.loads(text))
@@ -163,42 +159,38 @@ def read_toml(path: Path, kind: str, remedy: str) -> TomlFile:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         raise UsageError(
-            cause=f"{path}:{line}: not TOML: {error}", remedy="correct the line"
+            cause=f"{path}:{line}: not TOML: {error}", remedy="correct this line"
         ) from error
 
 
 def problems_in(
     error: ValidationError, model: type[BaseModel], at: Place = ()
 ) -> Iterator[Problem]:
-    """Yield each problem that pydantic found.
-
-    `at` is the place in the file of the table that was read as the model.
-    """
+    """Yield the problems that pydantic found in a table; `at` is the table's place in the file."""
     for each in error.errors(include_url=False):
         if each["type"] == "too_short" and each["input"]:
-            # pydantic counts the good items of a list, and has told of the others.
+            # pydantic counts only the valid items of the list; the others are reported themselves.
             continue
         place = (*at, *each["loc"])
         parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
         where = "".join(parts).removeprefix(".")[:_SHOWN]
-        yield place, *_words(each, where, model)
+        yield place, *_cause_and_remedy(each, where, model)
 
 
-def _words(each: ErrorDetails, where: str, model: type[BaseModel]) -> tuple[str, str]:
-    """Return the cause and the remedy."""
-    fault, value, context = each["type"], each["input"], each.get("ctx", {})
+def _cause_and_remedy(each: ErrorDetails, where: str, model: type[BaseModel]) -> tuple[str, str]:
+    error_type, value, context = each["type"], each["input"], each.get("ctx", {})
     place = each["loc"]
     known = keys_at(model, place[:-1])
     field = known.get(str(place[-1])) if place else None
     about = field.description if field is not None else None
-    if fault == "missing":
+    if error_type == "missing":
         return f"{where} is missing{f' ({about})' if about else ''}", "add it"
-    if fault == "too_short":
+    if error_type == "too_short":
         return f"{where} is empty", "give at least one"
-    if fault == "extra_forbidden":
+    if error_type == "extra_forbidden":
         remedy = f"{_nearest(str(place[-1]), known)}remove it, or use one of: {', '.join(known)}"
         return f"unknown key {where}", remedy
-    if fault == "value_error":
+    if error_type == "value_error":
         problem = context["error"]
         remedy = problem.remedy if isinstance(problem, WrongValueError) else "correct the value"
         return f"{where}: {problem}" if where else str(problem), remedy
@@ -210,13 +202,13 @@ def _words(each: ErrorDetails, where: str, model: type[BaseModel]) -> tuple[str,
     if set(context) & {"gt", "ge", "le"} and bounds:
         low = f"{bounds['ge']:g}" if "ge" in bounds else f"more than {bounds['gt']:g}"
         return f"{where}={brief(value)} is out of range", f"use {low} to {bounds['le']:g}"
-    cause = _TYPES.get(fault) or re.sub("^(Input|String) should", "it has to", each["msg"])
+    cause = _TYPES.get(error_type) or re.sub("^(Input|String) should", "it has to", each["msg"])
     remedy = f"correct the value{f' ({about})' if about else ''}"
     return f"{where}={brief(value)}: {cause}", remedy
 
 
 def _bounds(field: FieldInfo) -> dict[str, float]:
-    """Return the bounds of a field, if it has two; named as pydantic names them."""
+    """Return a field's bounds by pydantic's names, or nothing unless it has exactly two."""
     names = ("gt", "ge", "le")
     found = {n: getattr(rule, n) for rule in field.metadata for n in names if hasattr(rule, n)}
     return found if len(found) == 2 else {}
@@ -228,7 +220,7 @@ def _nearest(given: str, known: Iterable[str]) -> str:
 
 
 def keys_at(model: type[BaseModel] | None, place: Place) -> Mapping[str, FieldInfo]:
-    """Return the keys of the table at a place in a file of this model; none if it is no table."""
+    """Return the keys of the table at a place in a model, empty if the place is no table."""
     for part in place:
         if isinstance(part, str):
             field = keys_at(model, ()).get(part)
@@ -238,7 +230,7 @@ def keys_at(model: type[BaseModel] | None, place: Place) -> Mapping[str, FieldIn
 
 
 def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Yield the models that a field's annotation names."""
+    """Yield the models in a field's annotation, also those in its type arguments."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -246,13 +238,13 @@ def tables_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def brief(value: object) -> str:
-    """Show a value, cut short if it is long."""
+    """Return the repr of a value, shortened to 80 characters."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def line_of(text: str, place: Place) -> int:
-    """Return the line (from 1) of a place, or of the nearest table or key around it."""
+    """Return the line (from 1) of a place, or of the nearest table or key that contains it."""
     names = [part for part in place if isinstance(part, str)]
     index = next((part for part in place if isinstance(part, int)), 0)
     best, depth = 1, 0

@@ -1,9 +1,9 @@
 """Collects saved cases as tests: `shrunk_cases/**/*.yaml`.
 
-A case that is to hold fails the test when its violation shows again, with its story. A case that
-is to be violated (a known failure or a planted defect) fails when it shows more rarely than when
-it was saved. Either fails when it is stale: its target no longer makes the request it strikes at.
-docs/cases.md has the tests that decide.
+The test of a case that is to hold fails when its failure shows again; the report has the story.
+The test of a case that is to be violated (a known failure or a planted defect) fails when its rate
+has fallen. Either fails when the case is stale: its target no longer makes the request of a moment.
+docs/cases.md describes the statistical tests.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ NOTE = "chaosfuzz-note"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the plugin."""
+    """Add the option --chaosfuzz-tries and the setting chaosfuzz_profiles."""
     group = parser.getgroup("chaosfuzz")
     group.addoption(
         "--chaosfuzz-tries",
@@ -35,14 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "chaosfuzz_profiles",
-        "profiles that cases may be of: their commands are run",
+        "profiles of the targets of cases; their commands are run",
         type="paths",
         default=[],
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect the cases of the root directory too when only `testpaths` chose what to run."""
+    """Add `shrunk_cases` of the root directory if the paths to collect come from `testpaths`."""
     folder = config.rootpath / FOLDER
     chosen = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if chosen and folder.is_dir() and not any(Path(a).resolve() == folder for a in config.args):
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "CaseFile | None":
-    """Take up YAML files below a folder of cases."""
+    """Collect a `*.yaml` file that has a directory `shrunk_cases` in its path."""
     if file_path.suffix == ".yaml" and FOLDER in file_path.parts:
         return CaseFile.from_parent(parent, path=file_path)
     return None
@@ -60,19 +60,22 @@ class CaseFile(pytest.File):
     """A case file; holds one test."""
 
     def collect(self) -> Iterator["CaseItem"]:
-        """Yield the test; the file is read when it runs, so that one bad file stops no other."""
+        """Yield the test. It reads the file when it runs, so a bad file fails one test only."""
         yield CaseItem.from_parent(self, name="replay")
 
 
 class CaseFailedError(Exception):
-    """The case is not as expected; the text is the report."""
+    """The case is not as expected or stale; the text is the report."""
 
 
 class CaseItem(pytest.Item):
     """Replays one case against its target."""
 
     def runtest(self) -> None:
-        """Run the case and compare with what it expects."""
+        """Run the case and judge it; skip the test if it is undecided or needs containers.
+
+        Raises CaseFailedError, or UsageError for a file that is not a case or lacks its profile.
+        """
         from chaosfuzz.campaign.replay import CaseReplay, Standing, setup_for
         from chaosfuzz.cases import CaseStore
         from chaosfuzz.domain.case import DOCKER
@@ -82,7 +85,7 @@ class CaseItem(pytest.Item):
         try:
             setup = setup_for(case, profiles=self.config.getini("chaosfuzz_profiles"))
         except UsageError as error:
-            remedy = f"{error.remedy}, in pytest: chaosfuzz_profiles = FILE"
+            remedy = f"{error.remedy}; in pytest's configuration: chaosfuzz_profiles = FILE"
             raise UsageError(cause=f"{self.path}: {error}", remedy=remedy) from error
         try:
             setup.check_case(case)
@@ -121,7 +124,10 @@ class CaseItem(pytest.Item):
         excinfo: pytest.ExceptionInfo[BaseException],
         style: str | None = None,
     ) -> str:
-        """Show the report of a case, or the error of chaosfuzz with its remedy; no traceback."""
+        """Return the report of a case, or a chaosfuzz error with its remedy, without a traceback.
+
+        Other errors are shown with their traceback.
+        """
         from chaosfuzz.domain.errors import ChaosfuzzError
 
         if isinstance(excinfo.value, ChaosfuzzError):
@@ -131,7 +137,7 @@ class CaseItem(pytest.Item):
         return str(super().repr_failure(excinfo))
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Say where the test is from."""
+        """Return the file and the name of the test."""
         return self.path, None, f"case {self.path.name}"
 
 
@@ -149,7 +155,7 @@ def _run(replay: "CaseReplay") -> None:
 
 
 def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
-    """Print what limits the results of cases: too few runs, moments that never came."""
+    """Print the notes on cases: too few runs, moments that never came, undecided runs."""
     reports = (r for kind in terminalreporter.stats.values() for r in kind)
     named = (pair for report in reports for pair in getattr(report, "user_properties", ()))
     notes = list(dict.fromkeys(str(text) for name, text in named if name == NOTE))

@@ -9,7 +9,7 @@ def breaker_opens(view: View) -> Iterator[Finding]:
     bounds = view.contract.breaker
     if bounds is None or not view.readable:
         return
-    # A worker need not report the failure of a task that a client cancels meanwhile.
+    # A worker need not report the failure of a task that a client cancelled during the run.
     tasks = [t for t in view.tasks if not t.tried(OperationKind.CANCEL)]
     for index, name in enumerate(TASK_TYPES):
         runs = [e for t in tasks if t.request.task_type == index for e in t.executions]
@@ -24,7 +24,7 @@ def breaker_opens(view: View) -> Iterator[Finding]:
 
 
 def _in_a_row(view: View, runs: list[Execution]) -> int:
-    """Return the longest row of failures that certainly reached the queue in that order.
+    """Return the length of the longest row of failures that reached the queue in that order.
 
     A worker writes a result to the queue a little after the ledger has it. So a failure within the
     acknowledgement grace of a success does not count. Neither does one that a fault may have kept

@@ -15,9 +15,11 @@ def no_leak(view: View) -> Iterator[Finding]:
     stalled = view.machine_stalled(view.history.healed_ns or view.now_ns, view.now_ns)
     bound = SESSIONS_PER_COMPONENT * max(1, len(seen.components_up))
     if seen.database_sessions > bound:
+        running = len(seen.components_up)
         message = (
-            f"{seen.database_sessions} database sessions for {len(seen.components_up)} components; "
-            f"the bound is {bound}"
+            f"after healing {seen.database_sessions} database sessions are open; {bound} is the "
+            f"most for {running} component{'' if running == 1 else 's'} "
+            f"({SESSIONS_PER_COMPONENT} each, and at least for one)"
         )
         yield Finding(message=message, role="database", certain=not stalled)
     if seen.open_transactions:

@@ -8,7 +8,7 @@ KILLED = -9
 
 @invariant(kind=Kind.WORKER_EXIT)
 def no_unordered_exit(view: View) -> Iterator[Finding]:
-    """No component exits that no step ended, unless the contract allows it."""
+    """No component exits unless a step ended it; the contract may allow it to workers."""
     for gone in view.history.exits:
         role = gone.component.split("-")[0]
         allowed = view.contract.worker_exit is WorkerExit.ALLOWED or view.exit_excused(gone)

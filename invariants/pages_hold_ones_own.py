@@ -44,8 +44,8 @@ def pages_hold_ones_own(view: View) -> Iterator[Finding]:
 def _certainly_listed(view: View, asked: Inquiry) -> list[TaskView]:
     """Return the tasks that the queue certainly held when the user asked.
 
-    They are those of the last readable observation before. Dead letters that a client may have
-    queued again since do not count.
+    These are the tasks of the last readable observation before that. For a page of dead letters
+    they are its failed tasks, without those that a client may have queued again since.
     """
     before = next(
         (

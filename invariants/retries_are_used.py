@@ -10,11 +10,11 @@ NO_RETRY = 3
 def retries_are_used(view: View) -> Iterator[Finding]:
     """A task fails for good only after all of its attempts."""
     for task in view.tasks:
-        state, limit = task.state, task.request.max_attempts
+        state, allowed = task.state, task.request.max_attempts
         if state is None or state.status is not TaskStatus.FAILED:
             continue
-        if task.request.strategy != NO_RETRY and state.attempts < limit:
+        if task.request.strategy != NO_RETRY and state.attempts < allowed:
             message = (
-                f"task {task.number} failed for good after {state.attempts} of {limit} attempts"
+                f"task {task.number} failed for good after {state.attempts} of {allowed} attempts"
             )
             yield Finding(message=message, tasks=(task.number,))

@@ -1,13 +1,14 @@
 """What an action is: everything about one kind of step in one class."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Generic
 
-from chaosfuzz.actions.context import NOT_APPLICABLE, ActionContext, lacks
+from chaosfuzz.actions.context import NOT_APPLICABLE, Able, ActionContext, applied, lacks
 from chaosfuzz.actions.plan import PlanModel
-from chaosfuzz.domain.action import MAX_WORKERS, ActionKind, Parameter
+from chaosfuzz.domain.action import MAX_WORKERS, ActionKind, Parameter, Role
 from chaosfuzz.domain.component import Component, ComponentRole, worker
 from chaosfuzz.domain.fault import Performed
+from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.wire import Intervention, Trap
 
@@ -24,24 +25,43 @@ WORKER = Parameter(
 Choices = Mapping[str, Sequence[int]]
 
 
+def milliseconds(
+    meaning: str, *, default: int, drawn: tuple[int, ...], low: int = 0, high: int = 5000
+) -> Parameter:
+    """Return the parameter `ms` of an action that takes or shifts time."""
+    return Parameter(
+        name="ms",
+        low=low,
+        high=high,
+        default=default,
+        meaning=meaning,
+        drawn=drawn,
+        always_shown=True,
+        costly=True,
+    )
+
+
 class Action(ActionKind):
     """One kind of step: when it is possible, what it changes, how it is drawn, done and healed.
 
-    Subclass it in one file, give it a name, a summary, a role and a weight, and register one
-    instance (`register`). What a method does not say, the defaults here do: it acts on the worker
-    its argument names, is possible while that worker runs, and changes nothing in the plan.
+    Write a subclass with a name, a role and a docstring, and `register` one instance. The defaults
+    of the methods describe an action on the component that `strikes` names (the worker of the
+    argument `worker`, if there is one): possible while that component runs.
 
-    `weight` says how often planning draws it beside other possible actions, `urgent_weight` how
-    often at most, where `weight_after` makes it more likely. `lasts` says that the fault stays
-    until another action heals it, `excludes` which faults (names of actions) must not be in force
-    on the same component. `healing_turn` orders healing: what is frozen first (0), the workers
-    last (9).
+    - `weight`: how often planning draws the action beside other possible ones.
+    - `urgent_weight`: the most that `weight_after` returns, if that is more than `weight`.
+    - `lasts`: the fault stays in force until another action heals it.
+    - `excludes`: names of faults that must not be in force on the same component; default: itself.
+    - `needs_up`: roles of components that must run beside the one that is struck.
+    - `healing_turn`: 0 to 9, when `heal` is called after the last step: first the actions that
+      resume frozen processes (0), last those that start workers (9).
     """
 
-    weight: ClassVar[int]
+    weight: ClassVar[int] = 1
     urgent_weight: ClassVar[int] = 0
     lasts: ClassVar[bool] = False
     excludes: ClassVar[tuple[str, ...]] = ()
+    needs_up: ClassVar[tuple[ComponentRole, ...]] = ()
     healing_turn: ClassVar[int] = 5
 
     def __call__(self, **arguments: int) -> Step:
@@ -58,7 +78,7 @@ class Action(ActionKind):
         return worker(slot) if slot is not None else Component(role=self.strikes)
 
     def requester(self, step: Step) -> Component | None:
-        """Return the component whose requests are the moments of a step unless it names another.
+        """Return the component whose requests are the moments of a step that names no other.
 
         None if the step acts on no component that makes requests.
         """
@@ -73,10 +93,10 @@ class Action(ActionKind):
         excluded = self.excludes or (self.name,)
         if self.lasts and any((fault, target) in model.in_force for fault in excluded):
             return False
-        return model.is_up(target)
+        return model.is_up(target) and all(model.is_up(Component(role=r)) for r in self.needs_up)
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """Change the model as the step, which is possible, changes the system."""
+        """Change the model as the step changes the system. The step must be possible."""
         target = self.target_of(step)
         if target is None:
             return
@@ -87,10 +107,13 @@ class Action(ActionKind):
 
     def slots(self, model: PlanModel) -> Sequence[int]:
         """Return the worker slots that the action may name now."""
-        return model.slots_suffering(self.heals) if self.heals else sorted(model.workers_up)
+        return model.slots_with(self.heals) if self.heals else sorted(model.workers_up)
 
     def choices(self, model: PlanModel) -> Choices:
-        """Return the values to draw each argument from; one without values makes it impossible."""
+        """Return the values to draw each argument from.
+
+        The action is not drawn while one of its arguments has no values.
+        """
         return {
             parameter.name: self.slots(model)
             if parameter.slot
@@ -99,7 +122,7 @@ class Action(ActionKind):
         }
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Return the weight as the next step after `before`, `urgent_weight` at most."""
+        """Return the weight as the next step after `before` (None: as the first step)."""
         return self.weight
 
     def moderate(self, step: Step, model: PlanModel) -> Step:
@@ -119,8 +142,8 @@ class Action(ActionKind):
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
         """Yield schedules with a plainer action, which says less or does less, for step `index`.
 
-        `model` is the plan's state before the step. One failure has many spellings (a worker
-        killed or scaled away); settling on one lets the steps go that only the others need.
+        `model` is the plan's state before the step. One failure has many spellings (a worker is
+        killed, or scaled away); the same spelling for all lets more steps be removed.
         """
         yield from ()
 
@@ -134,45 +157,123 @@ class Action(ActionKind):
         raise NotImplementedError
 
     def heal(self, context: ActionContext) -> None:
-        """Undo whatever of this kind is in force; safe to call when nothing is."""
+        """Undo all faults of this kind that are in force. Do nothing if there is none."""
 
     def intervention(self, step: Step) -> Intervention:
-        """Return what the wire does to the connection whose request is the step's moment.
+        """Return what the proxy does to the connection whose request is the step's moment.
 
-        FREEZE keeps the component still while `perform` does the step; with anything else the
-        wire commits the fault itself, and `struck` records it.
+        FREEZE keeps the component still while `perform` does the step. With anything else the
+        proxy commits the fault itself, and `struck` records it.
         """
         return Intervention.FREEZE
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
-        """Record a fault that the wire has committed since the trap sprang."""
+        """Record a fault that the proxy committed when the trap sprang."""
         return self.perform(step, context)
 
 
 class RequestFault(Action):
-    """A fault that the wire commits in a request, and that strikes at a moment only."""
+    """A fault that the proxy commits in a request, and that strikes at a moment only."""
 
+    role = Role.FAULT
     needs_moment = True
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Refuse: it strikes at a moment only."""
+        """Raise UsageError: without a moment there is no request to strike in."""
         raise lacks(f"{step.action} without a moment")
 
 
 class WorkerFault(Action):
     """A fault of one worker; `strike` commits it on a worker that runs."""
 
+    role = Role.FAULT
     strikes = ComponentRole.WORKER
     parameters: ClassVar[tuple[Parameter, ...]] = (WORKER,)
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Strike the worker if it runs."""
-        target = self.target_of(step)
-        assert target is not None
+        """Call `strike` if the worker runs."""
+        target = _component(self, step)
         if not context.is_worker_up(target):
             return NOT_APPLICABLE
         return self.strike(step, target, context)
 
     def strike(self, step: Step, target: Component, context: ActionContext) -> Performed:
-        """Commit the fault, recording it before it takes effect."""
+        """Commit the fault; record it before it takes effect."""
         raise NotImplementedError
+
+
+class InjectedFault(Action, Generic[Able]):
+    """A fault that one call of the system injects, by default into a worker.
+
+    The history has a fault of `kind` from before the call until after it or, with `lasts`, until
+    a Healing ends it. `protocol` is the protocol of systems that can inject it. A worker that has
+    ended is left alone, except with `strikes_ended`.
+    """
+
+    role = Role.FAULT
+    strikes = ComponentRole.WORKER
+    parameters: ClassVar[tuple[Parameter, ...]] = (WORKER,)
+    kind: ClassVar[FaultKind]
+    protocol: type[Able]
+    strikes_ended: ClassVar[bool] = False
+
+    def inject(self, system: Able, component: str, step: Step) -> bool:
+        """Inject the fault into a component; return False if that had no effect."""
+        raise NotImplementedError
+
+    def sufferer(self, step: Step) -> Component:
+        """Return the component whose fault the history records; default: the one struck."""
+        return _component(self, step)
+
+    def perform(self, step: Step, context: ActionContext) -> Performed:
+        """Inject the fault and record it. A fault without effect ends at once."""
+        target = _component(self, step)
+        is_worker = target.role is ComponentRole.WORKER
+        if is_worker and not self.strikes_ended and not context.is_worker_up(target):
+            return NOT_APPLICABLE
+        system = context.able(self.protocol, step)
+        context.begin(self.kind, self.sufferer(step))
+        done = self.inject(system, str(target), step)
+        if not (self.lasts and done):
+            context.end(self.kind, self.sufferer(step))
+        return applied(done=done)
+
+
+class Healing(Action, Generic[Able]):
+    """An action that ends faults of a `kind` on one component, by default on a worker.
+
+    `heals` names the faults. `protocol` is the protocol of systems that can undo them.
+    """
+
+    role = Role.HEAL
+    strikes = ComponentRole.WORKER
+    parameters: ClassVar[tuple[Parameter, ...]] = (WORKER,)
+    kind: ClassVar[FaultKind]
+    protocol: type[Able]
+
+    def undo(self, system: Able, component: str) -> bool:
+        """End the fault on a component; return False if it was not in force."""
+        raise NotImplementedError
+
+    def perform(self, step: Step, context: ActionContext) -> Performed:
+        """End the fault on the step's component, and record that."""
+        target = _component(self, step)
+        done = self.undo(context.able(self.protocol, step), str(target))
+        context.end(self.kind, target)
+        return applied(done=done)
+
+    def heal(self, context: ActionContext) -> None:
+        """End the fault on every component of the role, and all faults of the kind on record."""
+        names = [str(Component(role=self.strikes))]
+        if self.strikes is ComponentRole.WORKER:
+            names = list(context.system.worker_names())
+        if isinstance(context.system, self.protocol):
+            for name in names:
+                self.undo(context.system, name)
+            context.end_all(self.kind)
+
+
+def _component(action: Action, step: Step) -> Component:
+    target = action.target_of(step)
+    assert target is not None, step
+    return target

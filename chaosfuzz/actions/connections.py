@@ -1,14 +1,14 @@
-"""Connections between a component and the database: cut, held, or heard by one side alone."""
+"""Faults of the connections between a component and the database."""
 
-import time
 from collections.abc import Sequence
+from typing import ClassVar
 
-from chaosfuzz.actions.action import WORKER, Action, RequestFault
-from chaosfuzz.actions.context import ActionContext, applied, sprung_ns
+from chaosfuzz.actions.action import WORKER, Action, InjectedFault, RequestFault, milliseconds
+from chaosfuzz.actions.context import DONE, NOT_APPLICABLE, ActionContext, applied, sprung_ns
 from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.actions.registry import register
 from chaosfuzz.domain.abilities import Ability
-from chaosfuzz.domain.action import Parameter, Role
+from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.component import ComponentRole, worker
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind
@@ -16,191 +16,149 @@ from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.wire import Disconnectable, Intervention, Trap
 
 
-class CutAction(Action):
-    """A cut of all connections of a component, which may connect again at once."""
+class CutConnection(InjectedFault[Disconnectable]):
+    """Cut a worker off from the database for an instant; the worker lives on.
 
-    role = Role.FAULT
+    At a moment only the connection of that request is cut, else all of them.
+    """
 
-    def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Break all connections of the component."""
-        target = self.target_of(step)
-        assert target is not None
-        system = context.able(Disconnectable, step)
-        context.begin(FaultKind.CUT_OFF, target)
-        done = system.cut(str(target))
-        context.end(FaultKind.CUT_OFF, target)
-        return applied(done=done)
+    name = "cut_connection"
+    abilities = frozenset({Ability.WORKERS, Ability.WIRE})
+    needs_up: ClassVar[tuple[ComponentRole, ...]] = (ComponentRole.DATABASE,)
+    kind = FaultKind.CUT_OFF
+    protocol = Disconnectable
+    strikes_ended = True
+
+    def inject(self, system: Disconnectable, component: str, step: Step) -> bool:
+        """Break all connections of the component, which may connect again at once."""
+        return system.cut(component)
 
     def intervention(self, step: Step) -> Intervention:
         """Break the one connection."""
         return Intervention.CUT
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
-        """Record the cut."""
-        context.history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
-        context.end(FaultKind.CUT_OFF, trap.component)
-        return Performed(applied=True)
+        """Record the cut, which is over already."""
+        context.begin(self.kind, trap.component, sprung_ns(trap))
+        context.end(self.kind, trap.component)
+        return DONE
 
 
-class CutConnection(CutAction):
-    """cut_connection."""
-
-    name = "cut_connection"
-    summary = "cut a worker off from the database for an instant; it lives on"
-    weight = 1
-    abilities = frozenset({Ability.WORKERS, Ability.WIRE})
-    strikes = ComponentRole.WORKER
-    parameters = (WORKER,)
-
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker runs, and so does the database."""
-        return super().possible(step, model) and model.database_up
-
-
-class CutServer(CutAction):
-    """cut_server."""
+class CutServer(CutConnection):
+    """Cut the HTTP server off from the database for an instant; the server lives on."""
 
     name = "cut_server"
-    summary = "cut the HTTP server off from the database for an instant; it lives on"
-    weight = 1
     abilities = frozenset({Ability.SERVER, Ability.WIRE})
     strikes = ComponentRole.SERVER
+    needs_up = ()
+    parameters = ()
 
 
 class HoldConnection(Action):
-    """hold_connection: for a time, or until release_connection.
+    """Let nothing pass between a worker and the database for a while.
 
-    A hold that ends by itself is over in the history when it would be, even if it is healed before.
+    Without a time it lasts until release_connection. A hold with a time is over in the history
+    when that time is over, even if it is healed before. At a moment, only that request or its
+    reply is held.
     """
 
     name = "hold_connection"
-    summary = "let nothing pass between a worker and the database for a while"
     role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
+    lasts = True
     parameters = (
         WORKER,
-        Parameter(
-            name="ms",
-            low=0,
-            high=5000,
-            default=0,
-            meaning="0: until released",
-            # Shorter than a lease of 600 ms, and longer.
-            drawn=(0, 0, 200, 900),
-            always_shown=True,
-            costly=True,
-        ),
+        # Shorter than a lease of 600 ms, and longer.
+        milliseconds("0: until released", default=0, drawn=(0, 0, 200, 900)),
     )
-    healing_turn = 1
-
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker runs, and nothing of it is held."""
-        return step["worker"] in model.workers_up - model.workers_held
 
     def slots(self, model: PlanModel) -> Sequence[int]:
-        """Name a worker of which nothing is held."""
-        return sorted(model.workers_up - model.workers_held)
+        """Return the workers of which nothing is held."""
+        return model.slots_without(self.name)
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """Hold the worker, unless the hold ends by itself."""
+        """Note the hold, unless it ends by itself."""
         if not step["ms"]:
-            model.workers_held.add(step["worker"])
+            super().apply(step, model)
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Hold everything that passes."""
+        """Hold all connections of the worker."""
         system, target = context.able(Disconnectable, step), worker(step["worker"])
         context.begin(FaultKind.CUT_OFF, target)
         if not system.hold(str(target), step["ms"]):
-            return context.settle(FaultKind.CUT_OFF, target, done=False)
-        self._end_by_itself(step, str(target), context)
-        return Performed(applied=True)
+            context.end(FaultKind.CUT_OFF, target)
+            return NOT_APPLICABLE
+        if step["ms"]:
+            context.end_in(step["ms"], FaultKind.CUT_OFF, target)
+        return DONE
 
     def intervention(self, step: Step) -> Intervention:
         """Hold the one request or its reply."""
         return Intervention.HOLD
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
-        """Record that something is held."""
-        context.history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
-        self._end_by_itself(step, trap.component, context)
-        context.held.setdefault(trap.component, []).append(trap)
-        return Performed(applied=True)
-
-    def heal(self, context: ActionContext) -> None:
-        """Let everything pass again."""
-        if isinstance(context.system, Disconnectable):
-            for name in {*context.held, *context.system.worker_names()}:
-                release(name, context.system, context)
-
-    def _end_by_itself(self, step: Step, name: str, context: ActionContext) -> None:
-        """Record when a hold that lasts for so long will be over."""
+        """Record the hold, and keep its trap for the release."""
+        context.begin(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
         if step["ms"]:
-            ended_ns = time.monotonic_ns() + step["ms"] * 10**6
-            context.history.end_fault(FaultKind.CUT_OFF, name, ended_ns)
+            context.end_in(step["ms"], FaultKind.CUT_OFF, trap.component)
+        context.held.setdefault(trap.component, []).append(trap)
+        return DONE
 
 
 class ReleaseConnection(Action):
-    """release_connection."""
+    """End the hold on a worker's connections to the database."""
 
     name = "release_connection"
-    summary = "let pass again what a worker and the database have to say"
     role = Role.HEAL
     weight = 2
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
     heals = (HoldConnection.name,)
+    healing_turn = 1
 
     @property
     def pinnable(self) -> bool:
         """Another component's request may be the moment of the release."""
         return True
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """Something of the worker is held."""
-        return step["worker"] in model.workers_held
-
-    def slots(self, model: PlanModel) -> Sequence[int]:
-        """Name a worker of which something is held."""
-        return sorted(model.workers_held)
-
-    def apply(self, step: Step, model: PlanModel) -> None:
-        """Let the worker go on."""
-        model.workers_held.discard(step["worker"])
-
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Let everything pass again."""
+        """Release the worker's connections."""
         system = context.able(Disconnectable, step)
-        return applied(done=release(str(worker(step["worker"])), system, context))
+        return applied(done=_release(str(worker(step["worker"])), system, context))
+
+    def heal(self, context: ActionContext) -> None:
+        """Release the connections of all components."""
+        names = {*context.held, *context.system.worker_names()}
+        if isinstance(context.system, Disconnectable):
+            for name in names:
+                _release(name, context.system, context)
 
 
 class StrandSession(RequestFault):
-    """strand_session: a half-open connection, healed as the database's keepalive would."""
+    """Cut a worker off in a request; the database keeps the session and hears nothing.
+
+    The connection is half open until the end of the schedule, when the session is ended as the
+    database's keepalive would end it.
+    """
 
     name = "strand_session"
-    summary = "cut a worker off in a request; the database keeps the session and hears nothing"
-    role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.WORKERS, Ability.WIRE})
     strikes = ComponentRole.WORKER
+    needs_up = (ComponentRole.DATABASE,)
     parameters = (WORKER,)
     healing_turn = 2
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker runs, and so does the database."""
-        return super().possible(step, model) and model.database_up
-
     def intervention(self, step: Step) -> Intervention:
-        """Drop the client, keep the session."""
+        """Drop the client and keep the session."""
         return Intervention.STRAND
 
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
         """Record that the session is stranded."""
-        context.history.begin_fault(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
+        context.begin(FaultKind.CUT_OFF, trap.component, sprung_ns(trap))
         context.stranded.add(trap.component)
-        return Performed(applied=True)
+        return DONE
 
     def heal(self, context: ActionContext) -> None:
         """End the stranded sessions."""
@@ -211,8 +169,8 @@ class StrandSession(RequestFault):
         context.stranded.clear()
 
 
-def release(name: str, system: Disconnectable, context: ActionContext) -> bool:
-    """Let pass what a component is held by; return False if nothing was held."""
+def _release(name: str, system: Disconnectable, context: ActionContext) -> bool:
+    """End all holds on a component and record that; return False if there was none."""
     traps = context.held.pop(name, [])
     for trap in traps:
         trap.release()

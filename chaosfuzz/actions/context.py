@@ -17,18 +17,18 @@ from chaosfuzz.domain.wire import Trap
 NOT_APPLICABLE = Performed(applied=False, outcome=Outcome.FAILED, detail="does not apply")
 DONE = Performed(applied=True)
 
-Ability = TypeVar("Ability")
+Able = TypeVar("Able")
 
 
 class Watch(Protocol):
-    """Observes and judges the system while an action waits."""
+    """Observe and judge the system while an action waits."""
 
     def __call__(
         self, until: Callable[[], bool], quiet_ms: float, *, progress: bool = False
     ) -> bool:
-        """Wait for a condition; return False once the time is up.
+        """Wait until a condition is true; return False after `quiet_ms` milliseconds without.
 
-        With `progress` the time counts from the last change of the system.
+        With `progress` the time counts from the last change of the system, else from the call.
         """
         ...
 
@@ -37,8 +37,8 @@ class Watch(Protocol):
 class ActionContext:
     """One run of a schedule or a scenario as its actions see it.
 
-    `now_ns` tells the time of the run, in ns. `healthy_workers` is how many workers a healed
-    system has. `held` are the traps that hold a request, by component; `stranded` are the
+    `now_ns` returns the time of the run in ns. `healthy_workers` is the number of workers of a
+    healed system. `held` has the traps that hold a request, by component. `stranded` has the
     components with sessions that the database keeps without a client.
     """
 
@@ -50,50 +50,47 @@ class ActionContext:
     held: dict[str, list[Trap]] = field(default_factory=dict)
     stranded: set[str] = field(default_factory=set)
 
-    def able(self, protocol: type[Ability], step: Step) -> Ability:
-        """Return the system as one that has an ability.
+    def able(self, protocol: type[Able], step: Step, remedy: str = "") -> Able:
+        """Return the system, typed as one that implements a protocol.
 
-        Raises UsageError if the target does not have it.
+        Raises UsageError, with a `remedy` of the action's own if there is one, if the system does
+        not implement it.
         """
         if not isinstance(self.system, protocol):
-            raise lacks(step.action)
+            raise lacks(step.action, remedy)
         return self.system
 
     def is_worker_up(self, component: Component) -> bool:
         """Say whether a worker runs now."""
         return str(component) in self.system.worker_names()
 
-    def begin(self, kind: FaultKind, component: Component | str) -> None:
-        """Record that a fault is in force from now on."""
-        self.history.begin_fault(kind, str(component), self.now_ns())
+    def begin(self, kind: FaultKind, component: Component | str, at_ns: int | None = None) -> None:
+        """Record that a fault is in force from `at_ns` on; None: from now on."""
+        self.history.begin_fault(kind, str(component), self.now_ns() if at_ns is None else at_ns)
 
     def confirm(self, kind: FaultKind, component: Component | str) -> None:
-        """Record that a fault which is in force has certainly taken effect by now."""
+        """Record that a fault that is in force has certainly taken effect by now."""
         self.history.confirm_fault(kind, str(component), self.now_ns())
 
     def end(self, kind: FaultKind, component: Component | str) -> None:
-        """Record that a fault is over as of now."""
+        """Record that all faults of a kind on a component end now."""
         self.history.end_fault(kind, str(component), self.now_ns())
 
+    def end_in(self, ms: int, kind: FaultKind, component: Component | str) -> None:
+        """Record that all faults of a kind on a component end in so many ms of real time."""
+        self.history.end_fault(kind, str(component), time.monotonic_ns() + ms * 10**6)
+
     def end_all(self, kind: FaultKind) -> None:
-        """Record that all faults of a kind are over, also those of components that have ended."""
-        for fault in tuple(self.history.faults):
-            if fault.kind is kind:
-                self.end(kind, fault.component)
-
-    def settle(self, kind: FaultKind, component: Component | str, *, done: bool) -> Performed:
-        """Return what became of a fault recorded before it was tried; end it if it did nothing."""
-        if done:
-            return DONE
-        self.end(kind, component)
-        return NOT_APPLICABLE
+        """Record that all faults of a kind end now, also those of components that have ended."""
+        for component in {fault.component for fault in self.history.faults if fault.kind is kind}:
+            self.end(kind, component)
 
 
-def lacks(what: str) -> UsageError:
-    """Return the error for a target that cannot do what a schedule asks."""
+def lacks(wanted: str, remedy: str = "") -> UsageError:
+    """Return the error for a target that cannot do a step."""
     return UsageError(
-        cause=f"this target cannot do {what}",
-        remedy="remove the step, or use a target that can (see `chaosfuzz targets`)",
+        cause=f"this target cannot do {wanted}",
+        remedy=remedy or "remove the step, or use a target that can (see `chaosfuzz targets`)",
     )
 
 
@@ -103,5 +100,5 @@ def applied(*, done: bool) -> Performed:
 
 
 def sprung_ns(trap: Trap) -> int:
-    """Return when a trap that has struck did so, by the monotonic clock."""
+    """Return when a trap sprang, in ns of the monotonic clock; now if that is not on record."""
     return trap.sprung_ns or time.monotonic_ns()

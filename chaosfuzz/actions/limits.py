@@ -1,42 +1,22 @@
 """Less processor and memory for a worker's container."""
 
-from chaosfuzz.actions.action import WORKER, Action, WorkerFault
-from chaosfuzz.actions.context import ActionContext, applied
+from chaosfuzz.actions.action import WORKER, Healing, InjectedFault
+from chaosfuzz.actions.context import ActionContext
 from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.actions.registry import register
 from chaosfuzz.domain.abilities import Ability, Limitable
-from chaosfuzz.domain.action import Parameter, Role
-from chaosfuzz.domain.component import Component, ComponentRole, worker
+from chaosfuzz.domain.action import Parameter
+from chaosfuzz.domain.component import worker
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind
 from chaosfuzz.domain.schedule import Step
 
 
-class Limit(WorkerFault):
-    """A limit on a worker that stays until it is lifted."""
-
-    role = Role.FAULT
-    weight = 1
-    abilities = frozenset({Ability.LIMITS})
-    lasts = True
-
-    def limit(self, system: Limitable, name: str, step: Step) -> bool:
-        """Set the limit; return False if the worker does not run."""
-        raise NotImplementedError
-
-    def strike(self, step: Step, target: Component, context: ActionContext) -> Performed:
-        """Set the limit."""
-        system = context.able(Limitable, step)
-        context.begin(FaultKind.SLOWED, target)
-        done = self.limit(system, str(target), step)
-        return context.settle(FaultKind.SLOWED, target, done=done)
-
-
-class LimitCpu(Limit):
-    """limit_cpu."""
+class LimitCpu(InjectedFault[Limitable]):
+    """Give a worker so many hundredths of a processor."""
 
     name = "limit_cpu"
-    summary = "give a worker so many hundredths of a processor"
+    abilities = frozenset({Ability.LIMITS})
     parameters = (
         WORKER,
         Parameter(
@@ -48,83 +28,70 @@ class LimitCpu(Limit):
             drawn=(2, 5, 20),
         ),
     )
+    lasts = True
+    kind = FaultKind.SLOWED
+    protocol = Limitable
 
-    def limit(self, system: Limitable, name: str, step: Step) -> bool:
+    def inject(self, system: Limitable, component: str, step: Step) -> bool:
         """Limit the processor."""
-        return system.limit_cpu(name, step["percent"])
-
-    def heal(self, context: ActionContext) -> None:
-        """Lift all limits of every worker."""
-        if isinstance(context.system, Limitable):
-            for name in context.system.worker_names():
-                context.system.lift_limits(name)
-            context.end_all(FaultKind.SLOWED)
+        return system.limit_cpu(component, step["percent"])
 
 
-class LimitMemory(Limit):
-    """limit_memory."""
+class LimitMemory(InjectedFault[Limitable]):
+    """Leave a worker so many MB beyond what it uses now."""
 
     name = "limit_memory"
-    summary = "leave a worker so many MB beyond what it uses now"
+    abilities = frozenset({Ability.LIMITS})
     parameters = (
         WORKER,
         Parameter(
-            name="mb",
-            low=1,
-            high=256,
-            default=16,
-            meaning="megabytes to spare",
-            drawn=(1, 4, 32),
+            name="mb", low=1, high=256, default=16, meaning="megabytes to spare", drawn=(1, 4, 32)
         ),
     )
+    lasts = True
+    kind = FaultKind.SLOWED
+    protocol = Limitable
 
-    def limit(self, system: Limitable, name: str, step: Step) -> bool:
+    def inject(self, system: Limitable, component: str, step: Step) -> bool:
         """Limit the memory."""
-        return system.limit_memory(name, step["mb"])
+        return system.limit_memory(component, step["mb"])
 
 
-class LiftLimits(Action):
-    """lift_limits."""
+class LiftLimits(Healing[Limitable]):
+    """Lift the limits on a worker's processor and memory."""
 
     name = "lift_limits"
-    summary = "give it processor and memory again"
-    role = Role.HEAL
-    weight = 1
     abilities = frozenset({Ability.LIMITS})
-    strikes = ComponentRole.WORKER
-    parameters = (WORKER,)
     heals = (LimitCpu.name, LimitMemory.name)
+    kind = FaultKind.SLOWED
+    protocol = Limitable
 
-    def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Give the worker what it had."""
-        target = worker(step["worker"])
-        done = context.able(Limitable, step).lift_limits(str(target))
-        context.end(FaultKind.SLOWED, target)
-        return applied(done=done)
+    def undo(self, system: Limitable, component: str) -> bool:
+        """Lift both limits."""
+        return system.lift_limits(component)
 
 
-class ExhaustMemory(WorkerFault):
-    """exhaust_memory: the kernel's OOM killer ends the worker."""
+class ExhaustMemory(InjectedFault[Limitable]):
+    """Have the kernel kill a worker for lack of memory."""
 
     name = "exhaust_memory"
-    summary = "have the kernel kill a worker for lack of memory"
-    role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.MEMORY})
+    kind = FaultKind.KILLED
+    protocol = Limitable
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """End the worker; its restart policy may bring it back."""
-        policy = model.restart_policies.get(step["worker"])
-        model.end_worker(step["worker"], comes_back=bool(policy))
+        """Note that the worker was killed."""
+        model.kill_worker(step["worker"])
 
-    def strike(self, step: Step, target: Component, context: ActionContext) -> Performed:
-        """Have the kernel kill the worker."""
-        system = context.able(Limitable, step)
-        context.begin(FaultKind.KILLED, target)
-        done = system.exhaust_memory(str(target))
-        context.end(FaultKind.KILLED, target)
-        context.end(FaultKind.PAUSED, target)
-        return applied(done=done)
+    def inject(self, system: Limitable, component: str, step: Step) -> bool:
+        """Have the kernel's OOM killer end the worker."""
+        return system.exhaust_memory(component)
+
+    def perform(self, step: Step, context: ActionContext) -> Performed:
+        """Kill the worker; a pause of the worker ends with it."""
+        performed = super().perform(step, context)
+        context.end(FaultKind.PAUSED, worker(step["worker"]))
+        return performed
 
 
 limit_cpu = register(LimitCpu())

@@ -1,4 +1,4 @@
-"""Finds a user's own actions: files in `actions/` of the current directory, and entry points."""
+"""The user's own actions: files in `actions/` of the current directory, and entry points."""
 
 import re
 from importlib.metadata import entry_points
@@ -9,18 +9,16 @@ from chaosfuzz.domain.user_file import import_file
 
 OWN_DIRECTORY = Path("actions")
 ENTRY_POINTS = "chaosfuzz.actions"
-# A directory of this name may belong to something else: other files are left alone.
+# A directory of this name may hold other files, too; they are not imported.
 _IMPORTS_ACTIONS = re.compile(r"^\s*(from|import)\s+chaosfuzz\.actions\b", re.MULTILINE)
 
 
 def import_own_actions(directory: Path | None = None) -> None:
-    """Import what registers a user's own actions.
+    """Import the files and modules that register a user's own actions.
 
-    That is every Python file in `directory` (default: `actions/` of the current directory) that
+    These are every Python file in `directory` (default: `actions/` of the current directory) that
     imports `chaosfuzz.actions`, and every module named by an entry point of the group
-    `chaosfuzz.actions`.
-
-    Raises UsageError if one of them cannot be imported.
+    `chaosfuzz.actions`. Raises UsageError if one of them cannot be imported.
     """
     own = directory or Path.cwd() / OWN_DIRECTORY
     for path in sorted(own.glob("*.py")) if own.is_dir() else ():

@@ -1,4 +1,4 @@
-"""The plan's model: what a schedule has done so far, as far as its own steps tell."""
+"""The plan's model: the state of the system that follows from the steps of a schedule alone."""
 
 from dataclasses import dataclass, field
 
@@ -8,10 +8,10 @@ from chaosfuzz.domain.component import SERVER, Component, ComponentRole, worker
 
 @dataclass(frozen=True, kw_only=True)
 class WorkStyle:
-    """What the tasks of one schedule are like, so that each schedule dwells on something.
+    """The kind of tasks that one schedule creates.
 
-    Tasks with priorities (`ranked`) come in crowds that pile up, others may be `delayed` or
-    `failing`. They work for one of `durations_ms`.
+    `ranked` tasks have different priorities and are created many at a time, so that they wait.
+    Tasks may be `delayed` or `failing`. Each works for one of `durations_ms`.
     """
 
     ranked: bool = False
@@ -25,14 +25,12 @@ class PlanModel:
     """State that follows from the steps of a schedule alone.
 
     Actions read it to say whether they are possible, and change it when a step is planned.
-    `workers_*` hold worker slots. `in_force` holds the faults that last until they are healed,
-    each by the name of its action and the component it acts on. `restart_policies` holds the
-    policy's index for each worker slot that has one. `style` shapes the tasks that are drawn.
+    `workers_up` has worker slots. `in_force` has the faults that last until they are healed, each
+    with the name of its action and the component it acts on. `restart_policies` has the index of
+    the policy of each worker slot that has one. `style` is the kind of tasks that are drawn.
     """
 
     workers_up: set[int]
-    workers_paused: set[int] = field(default_factory=set)
-    workers_held: set[int] = field(default_factory=set)
     database_up: bool = True
     server_up: bool = True
     tasks_created: int = 0
@@ -57,10 +55,14 @@ class PlanModel:
         """Return the worker slots in which no worker runs, in order."""
         return [slot for slot in range(1, MAX_WORKERS + 1) if slot not in self.workers_up]
 
-    def slots_suffering(self, faults: tuple[str, ...]) -> list[int]:
+    def slots_with(self, faults: tuple[str, ...]) -> list[int]:
         """Return the slots of the workers on which one of these faults is in force, in order."""
-        suffering = {component for fault, component in self.in_force if fault in faults}
-        return sorted(c.slot for c in suffering if c.role is ComponentRole.WORKER)
+        components = {component for fault, component in self.in_force if fault in faults}
+        return sorted(c.slot for c in components if c.role is ComponentRole.WORKER)
+
+    def slots_without(self, fault: str) -> list[int]:
+        """Return the slots of the workers that run and on which the fault is not in force."""
+        return sorted(self.workers_up.difference(self.slots_with((fault,))))
 
     def begin(self, fault: str, component: Component) -> None:
         """Note that a fault lasts on a component from now on."""
@@ -71,23 +73,23 @@ class PlanModel:
         self.in_force -= {(fault, component) for fault in faults}
 
     def end_worker(self, slot: int, *, comes_back: bool = False) -> None:
-        """Note that a worker ended, and with it all it suffered; it may come back at once."""
-        self.workers_paused.discard(slot)
-        self.workers_held.discard(slot)
+        """Note that a worker ended, and all its faults with it; it may come back at once."""
         self._forget(worker(slot))
         if not comes_back:
             self.workers_up.discard(slot)
 
+    def kill_worker(self, slot: int) -> None:
+        """Note that a worker was killed; it is back at once if its restart policy says so."""
+        self.end_worker(slot, comes_back=bool(self.restart_policies.get(slot)))
+
     def end_server(self) -> None:
-        """Note that the HTTP server ended, and with it all it suffered."""
+        """Note that the HTTP server ended, and all its faults with it."""
         self.server_up = False
         self._forget(SERVER)
 
     def faults_in_force(self) -> int:
-        """Return how many things are broken now."""
-        kept_still = len(self.workers_paused) + len(self.workers_held)
-        down = (not self.database_up) + (not self.server_up)
-        return kept_still + down + len(self.in_force)
+        """Return how many faults are in force now; a database or server that is down counts."""
+        return (not self.database_up) + (not self.server_up) + len(self.in_force)
 
     def _forget(self, component: Component) -> None:
         self.in_force = {(fault, of) for fault, of in self.in_force if of != component}

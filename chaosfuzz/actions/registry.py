@@ -1,6 +1,6 @@
-"""The actions that there are: the bundled ones, and those of the person who runs chaosfuzz."""
+"""The registry of actions: the bundled ones and the user's own."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import TypeVar
 
 from chaosfuzz.actions.action import Action
@@ -15,21 +15,21 @@ from chaosfuzz.domain.schedule import Schedule, Step
 
 _ACTIONS: dict[str, Action] = {}
 _OWN_IMPORTED: list[bool] = []
-_REQUIRED = ("name", "summary", "role", "weight")
+
 SomeAction = TypeVar("SomeAction", bound=Action)
 
 
 def register(action: SomeAction) -> SomeAction:
     """Add an action to those that can be drawn, read from files and listed; return it.
 
-    Raises UsageError if the action lacks an attribute that every action has, or another action
-    has its name.
+    Raises UsageError if the action has no name, role or summary, or another action has its name.
     """
-    missing = [name for name in _REQUIRED if not hasattr(action, name)]
+    required = ("name", "role", "summary")
+    missing = [attribute for attribute in required if not getattr(action, attribute, "")]
     if missing:
         raise UsageError(
             cause=f"{type(action).__name__} is an action without {' and '.join(missing)}",
-            remedy="give the class these attributes (docs/actions.md)",
+            remedy="give the class these; its summary is the docstring (docs/actions.md)",
         )
     if action.name in _ACTIONS:
         raise UsageError(
@@ -49,7 +49,7 @@ def all_actions() -> tuple[Action, ...]:
 
 
 def find_action(name: str) -> Action:
-    """Return the action of that name; raise UsageError listing those there are."""
+    """Return the action of that name; raise UsageError, with all names, for an unknown one."""
     if name not in _ACTIONS:
         _import_own()
     action = _ACTIONS.get(name)
@@ -105,8 +105,6 @@ def apply(step: Step, model: PlanModel) -> None:
     """Change the model as a possible step changes the system."""
     assert possible(step, model), f"{step} is not possible in {model}"
     action_of(step).apply(step, model)
-    assert model.workers_paused <= model.workers_up
-    assert model.workers_held <= model.workers_up
 
 
 def planned(schedule: Schedule, length: int | None = None) -> PlanModel:
@@ -119,7 +117,7 @@ def planned(schedule: Schedule, length: int | None = None) -> PlanModel:
 
 
 def repaired(schedule: Schedule) -> Schedule:
-    """Return the schedule without the steps that would do nothing (those that lost a partner)."""
+    """Return the schedule without the steps that would do nothing in it."""
     model = PlanModel.of(schedule.workers)
     idle: dict[int, Step | None] = {}
     for index, step in enumerate(schedule.steps):
@@ -131,13 +129,13 @@ def repaired(schedule: Schedule) -> Schedule:
 
 
 def perform(step: Step, context: ActionContext) -> Performed:
-    """Do a step on a running system."""
+    """Do a step on a running system; raise UsageError if the target lacks the ability."""
     return action_of(step).perform(step, context)
 
 
 def heal_all(context: ActionContext) -> None:
-    """Undo every fault that is in force, each kind in its turn: what is frozen first."""
-    for action in _in_healing_order():
+    """Undo every fault that is in force, action by action in the order of `healing_turn`."""
+    for action in sorted(all_actions(), key=lambda action: action.healing_turn):
         action.heal(context)
 
 
@@ -146,7 +144,3 @@ def _import_own() -> None:
     if not _OWN_IMPORTED:
         _OWN_IMPORTED.append(True)
         import_own_actions()
-
-
-def _in_healing_order() -> Iterator[Action]:
-    yield from sorted(all_actions(), key=lambda action: action.healing_turn)

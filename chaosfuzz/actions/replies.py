@@ -1,13 +1,9 @@
-"""What passes between the client and the HTTP server: lost, reset or late."""
+"""Faults of the requests and replies between the client and the HTTP server."""
 
-import time
-
-from chaosfuzz.actions.action import RequestFault
-from chaosfuzz.actions.context import ActionContext, sprung_ns
-from chaosfuzz.actions.plan import PlanModel
+from chaosfuzz.actions.action import RequestFault, milliseconds
+from chaosfuzz.actions.context import DONE, ActionContext, sprung_ns
 from chaosfuzz.actions.registry import register
 from chaosfuzz.domain.abilities import Ability
-from chaosfuzz.domain.action import Parameter, Role
 from chaosfuzz.domain.component import CLIENT, ComponentRole
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import FaultKind
@@ -19,80 +15,50 @@ from chaosfuzz.domain.wire import Intervention, Trap
 class ClientFault(RequestFault):
     """A fault in one of the client's own HTTP requests; the client's next request heals it."""
 
-    role = Role.FAULT
     abilities = frozenset({Ability.TASKS, Ability.REPLIES})
     strikes = ComponentRole.CLIENT
+    needs_up = (ComponentRole.SERVER,)
     healing_turn = 9
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """There is a server to answer."""
-        return model.server_up
-
     def intervention(self, step: Step) -> Intervention:
-        """Break the one connection."""
+        """Break the connection of the request."""
         return Intervention.CUT
 
-    def late_ms(self, step: Step) -> int:
-        """Return for how long the client hears nothing, in milliseconds."""
-        return 0
-
     def struck(self, step: Step, context: ActionContext, trap: Trap) -> Performed:
-        """Record how long the client heard nothing."""
-        context.history.begin_fault(FaultKind.CUT_OFF, str(CLIENT), sprung_ns(trap))
-        ended_ns = time.monotonic_ns() + self.late_ms(step) * 10**6
-        context.history.end_fault(FaultKind.CUT_OFF, str(CLIENT), ended_ns)
-        return Performed(applied=True)
+        """Record that the client was cut off: until now or, with a delay, until that is over."""
+        context.begin(FaultKind.CUT_OFF, CLIENT, sprung_ns(trap))
+        context.end_in(step.get("ms") or 0, FaultKind.CUT_OFF, CLIENT)
+        return DONE
 
     def heal(self, context: ActionContext) -> None:
-        """Record the end; a late reply is delivered by itself."""
+        """Record the end; the proxy delivers a late reply by itself."""
         context.end(FaultKind.CUT_OFF, CLIENT)
 
 
 class LoseReply(ClientFault):
-    """lose_reply."""
+    """Lose the server's reply: the request took effect, the client never hears of it."""
 
     name = "lose_reply"
-    summary = "lose the server's reply: the request took effect, the client never hears of it"
-    weight = 1
     side = Side.AFTER
 
 
 class ResetRequest(ClientFault):
-    """reset_request."""
+    """Reset the client's connection before its request reaches the server."""
 
     name = "reset_request"
-    summary = "reset the client's connection before its request reaches the server"
-    weight = 1
     side = Side.BEFORE
 
 
 class DelayReply(ClientFault):
-    """delay_reply."""
+    """Deliver the server's reply late."""
 
     name = "delay_reply"
-    summary = "deliver the server's reply late"
-    weight = 1
     side = Side.AFTER
-    parameters = (
-        Parameter(
-            name="ms",
-            low=1,
-            high=5000,
-            default=100,
-            meaning="milliseconds late",
-            drawn=(50, 200, 900),
-            always_shown=True,
-            costly=True,
-        ),
-    )
+    parameters = (milliseconds("milliseconds late", low=1, default=100, drawn=(50, 200, 900)),)
 
     def intervention(self, step: Step) -> Intervention:
-        """Keep the reply back for a while."""
+        """Hold the reply."""
         return Intervention.HOLD
-
-    def late_ms(self, step: Step) -> int:
-        """Return the delay."""
-        return step["ms"]
 
 
 lose_reply = register(LoseReply())

@@ -1,9 +1,9 @@
-"""The HTTP server going away and coming back."""
+"""Ends and starts of the HTTP server."""
 
 from collections.abc import Iterator
 
-from chaosfuzz.actions.action import Action
-from chaosfuzz.actions.context import NOT_APPLICABLE, ActionContext, applied
+from chaosfuzz.actions.action import Action, Healing
+from chaosfuzz.actions.context import DONE, NOT_APPLICABLE, ActionContext
 from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.actions.registry import register
 from chaosfuzz.domain.abilities import Ability
@@ -19,19 +19,23 @@ class ServerEnd(Action):
     """An end of the HTTP server, graceful or not, after which it may start again."""
 
     role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.SERVER})
     strikes = ComponentRole.SERVER
     graceful = True
     starts_again = False
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """End the server."""
+        """Note that the server is down, unless it starts again."""
         if not self.starts_again:
             model.end_server()
 
+    def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
+        """Yield the schedule with stop_server in place of another end."""
+        if self is not stop_server:
+            yield schedule.edited({index: stop_server().pinned(schedule.steps[index].at)})
+
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """End the server, and start it if the action does so."""
+        """End the server, and start it if the action does so. Do nothing if it is down."""
         system = context.able(Killable, step)
         if context.history.fault_in_force(FaultKind.SERVER_DOWN):
             return NOT_APPLICABLE
@@ -40,76 +44,56 @@ class ServerEnd(Action):
         if self.starts_again:
             system.start(str(SERVER))
             context.end(FaultKind.SERVER_DOWN, SERVER)
-        return Performed(applied=True)
+        return DONE
 
 
 class StopServer(ServerEnd):
-    """stop_server."""
+    """End the HTTP server gracefully."""
 
     name = "stop_server"
-    summary = "end the HTTP server gracefully"
-    healing_turn = 8
-
-    def heal(self, context: ActionContext) -> None:
-        """Start the server if it is down."""
-        if isinstance(context.system, Killable):
-            context.system.start(str(SERVER))
-            context.end(FaultKind.SERVER_DOWN, SERVER)
 
 
 class KillServer(ServerEnd):
-    """kill_server."""
+    """Kill the HTTP server."""
 
     name = "kill_server"
-    summary = "kill the HTTP server"
     graceful = False
-
-    def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
-        """Yield the schedule with a graceful end."""
-        yield stopped_instead(schedule, index)
 
 
 class RestartServer(ServerEnd):
-    """restart_server: a deploy of the server."""
+    """End the HTTP server gracefully and start it again.
+
+    As a deploy does.
+    """
 
     name = "restart_server"
-    summary = "end the HTTP server gracefully and start it again"
     starts_again = True
 
-    def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
-        """Yield the schedule with an end after which the server stays away."""
-        yield stopped_instead(schedule, index)
 
-
-class StartServer(Action):
-    """start_server."""
+class StartServer(Healing[Killable]):
+    """Start the HTTP server."""
 
     name = "start_server"
-    summary = "start the HTTP server"
-    role = Role.HEAL
     weight = 3
     abilities = frozenset({Ability.SERVER})
     strikes = ComponentRole.SERVER
+    parameters = ()
     heals = (StopServer.name, KillServer.name)
+    healing_turn = 8
+    kind = FaultKind.SERVER_DOWN
+    protocol = Killable
 
     def possible(self, step: Step, model: PlanModel) -> bool:
-        """The server is down."""
+        """Require a server that is down."""
         return not model.server_up
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """Start the server."""
+        """Note that the server is up."""
         model.server_up = True
 
-    def perform(self, step: Step, context: ActionContext) -> Performed:
+    def undo(self, system: Killable, component: str) -> bool:
         """Start the server and wait until it answers."""
-        started = context.able(Killable, step).start(str(SERVER))
-        context.end(FaultKind.SERVER_DOWN, SERVER)
-        return applied(done=started)
-
-
-def stopped_instead(schedule: Schedule, index: int) -> Schedule:
-    """Return the schedule in which a graceful end of the server replaces a step."""
-    return schedule.edited({index: stop_server().pinned(schedule.steps[index].at)})
+        return system.start(component)
 
 
 stop_server = register(StopServer())

@@ -1,4 +1,4 @@
-"""What clients do: create tasks, cancel and retry them, and ask for them."""
+"""Requests of clients: create, cancel, retry and list tasks."""
 
 import time
 import uuid
@@ -11,7 +11,7 @@ from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.actions.registry import register
 from chaosfuzz.domain.abilities import Ability
 from chaosfuzz.domain.action import PRIORITIES, RETRY_STRATEGIES, TASK_TYPES, USERS, Parameter, Role
-from chaosfuzz.domain.errors import UsageError
+from chaosfuzz.domain.component import ComponentRole
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.history import (
     Creation,
@@ -27,40 +27,37 @@ from chaosfuzz.domain.target import Inquirable, System, TaskOperations, TaskServ
 from chaosfuzz.domain.task import TaskRequest, TaskStatus
 
 READABLE = (InquiryKind.TASKS, InquiryKind.DEAD_LETTERS, InquiryKind.STATS)
-# The status of an answer that refuses a request.
+# The HTTP status of an answer that refuses a request.
 REFUSED = 400
-# Once two requests in a row got no answer, the others would only wait as long for the same.
+# After so many requests in a row without the answer they should have, the rest is not sent: each
+# would wait for as long.
 MOST_FAILURES = 2
-# Steps operate on one of the last so many tasks, as these are still in flight.
+# Steps operate on one of the last so many tasks, which are still in flight. Chosen by hand.
 RECENT_TASKS = 4
-# Drawn at random, repeated by weight (all chosen by hand): one task to more than two workers hold.
+# The values below are drawn, repeated by weight, and chosen by hand.
+# From one task to more than two workers hold.
 COUNTS = (1, 1, 2, 3, 4, 6)
-# So many wait that their order shows.
+# So many that tasks wait and the order of their starts shows.
 BACKLOG_COUNTS = (4, 5, 6, 8)
 # Less than a lease of 600 ms, and more.
 DELAYS_MS = (0, 0, 150, 400, 900)
-# None, one, the second last attempt of three, and more than there are.
+# No failure, one, all but the last of three attempts, and more than there are.
 FAILURES = (0, 1, 2, 9)
 FAILING_COUNT, FAILING_MS = 4, 40
 
 _TASK = Parameter(
-    name="task",
-    low=1,
-    high=999,
-    default=1,
-    meaning="task, in order of creation",
-    always_shown=True,
+    name="task", low=1, high=999, default=1, meaning="task, in order of creation", always_shown=True
 )
-_USER = Parameter(
-    name="user", low=0, high=1, default=0, meaning="who asks", labels=USERS, drawn=(0, 1)
-)
+_USER = Parameter.choice("user", "who asks", USERS, drawn=(0, 1))
 
 
 class CreateTasks(Action):
-    """create_tasks: POST tasks, or whatever creates one in the target."""
+    """Create tasks over HTTP.
+
+    A target without HTTP creates them in its own way.
+    """
 
     name = "create_tasks"
-    summary = "create tasks over HTTP"
     role = Role.LOAD
     weight = 7
     abilities = frozenset({Ability.TASKS})
@@ -70,34 +67,21 @@ class CreateTasks(Action):
         Parameter(
             name="duration_ms", low=0, high=5000, default=0, meaning="work of each", costly=True
         ),
-        Parameter(name="priority", low=0, high=3, default=1, meaning="rank", labels=PRIORITIES),
+        Parameter.choice("priority", "rank", PRIORITIES, default=1),
         Parameter(
             name="delay_ms", low=0, high=5000, default=0, meaning="scheduled so late", costly=True
         ),
         Parameter(
             name="failures", low=0, high=9, default=0, meaning="attempts that fail", costly=True
         ),
-        Parameter(
-            name="strategy", low=0, high=3, default=2, meaning="retry", labels=RETRY_STRATEGIES
-        ),
-        Parameter(
-            name="lost_reply",
-            low=0,
-            high=1,
-            default=0,
-            meaning="first reply lost, same key sent again",
-            labels=("no", "yes"),
-        ),
+        Parameter.choice("strategy", "retry", RETRY_STRATEGIES, default=2),
+        Parameter.choice("lost_reply", "first reply lost, same key sent again", ("no", "yes")),
         _USER,
-        Parameter(name="type", low=0, high=2, default=0, meaning="type", labels=TASK_TYPES),
+        Parameter.choice("type", "type", TASK_TYPES),
     )
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """A creation always does something: without a server the client gets an error."""
-        return True
-
     def apply(self, step: Step, model: PlanModel) -> None:
-        """Count the tasks."""
+        """Count the tasks that the step creates."""
         model.tasks_created += step.created
 
     def choices(self, model: PlanModel) -> Choices:
@@ -117,22 +101,25 @@ class CreateTasks(Action):
         }
 
     def moderate(self, step: Step, model: PlanModel) -> Step:
-        """Let few and short tasks fail: behind an open circuit breaker they do so one by one."""
+        """Return a step whose tasks, if they fail, are few and short.
+
+        Behind an open circuit breaker such tasks run one at a time.
+        """
         if not step["failures"]:
             return self.plain(step)
-        return step.having(
-            count=min(step.created, FAILING_COUNT),
-            duration_ms=min(step["duration_ms"], FAILING_MS),
-        )
+        duration_ms = min(step["duration_ms"], FAILING_MS)
+        return step.having(count=min(step.created, FAILING_COUNT), duration_ms=duration_ms)
 
     def plain(self, step: Step) -> Step:
-        """Leave out how to retry a task that does not fail."""
-        return (
-            step if step["failures"] else step.having(strategy=self.parameter("strategy").default)
-        )
+        """Return the step without a retry strategy unless its tasks fail."""
+        default = self.parameter("strategy").default
+        return step if step["failures"] else step.having(strategy=default)
 
     def simpler(self, schedule: Schedule, index: int) -> Iterator[Schedule]:
-        """Yield the schedule with one task for those a step creates; steps keep naming a task."""
+        """Yield the schedule in which a step creates one task instead of several.
+
+        Steps that named any of them name the one that remains.
+        """
         count = schedule.steps[index].created
         if count == 1:
             return
@@ -148,7 +135,7 @@ class CreateTasks(Action):
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
         """Create the tasks one after another; the outcome is the worst of all."""
-        service = _service(context.system)
+        service = context.able(TaskService, step, "give its profile a way to create ([create])")
         outcomes = [_create(step, service, context) for _ in range(step.created)]
         worst = max(outcomes, key=[Outcome.OK, Outcome.FAILED, Outcome.UNKNOWN].index)
         return Performed(applied=True, outcome=worst)
@@ -159,115 +146,99 @@ class TaskOperation(Action):
 
     role = Role.LOAD
     abilities = frozenset({Ability.TASK_OPERATIONS})
+    needs_up = (ComponentRole.SERVER,)
     parameters = (_TASK,)
     kind: OperationKind
 
     def possible(self, step: Step, model: PlanModel) -> bool:
-        """The task has been created, and there is a server to ask."""
-        return model.server_up and step["task"] <= model.tasks_created
+        """Require a server, and a step before that creates the task."""
+        return super().possible(step, model) and step["task"] <= model.tasks_created
 
     def choices(self, model: PlanModel) -> Choices:
-        """Name one of the newest tasks."""
+        """Return the newest tasks."""
         last = model.tasks_created
         return {"task": range(last, max(0, last - RECENT_TASKS), -1)}
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Ask as the user who created the task."""
-        system, history, number = context.system, context.history, step["task"]
-        if not isinstance(system, TaskOperations):
-            message = f"this target cannot {self.kind.value} tasks"
-            raise UsageError(cause=message, remedy="remove the step or use a target that can")
+        """Cancel or retry the task (by `kind`) as the user who created it; record the operation.
+
+        If the task has several ids, the first is used. If no id is known, the step does not apply.
+        Raises UsageError if the system has no such operations.
+        """
+        system, history, number = context.able(TaskOperations, step), context.history, step["task"]
         if number > len(history.creations) or not history.creations[number - 1].task_ids:
             return Performed(applied=False, outcome=Outcome.FAILED, detail="no such task")
         creation = history.creations[number - 1]
         sent_ns = time.monotonic_ns()
         call = system.cancel if self.kind is OperationKind.CANCEL else system.retry
         reply = call(creation.task_ids[0], creation.request.user)
-        outcome = classify(reply)
-        history.add(
-            Operation(
-                kind=self.kind,
-                number=number,
-                outcome=outcome,
-                sent_ns=sent_ns,
-                ended_ns=time.monotonic_ns(),
-            )
+        outcome, ended_ns = classify(reply), time.monotonic_ns()
+        operation = Operation(
+            kind=self.kind, number=number, outcome=outcome, sent_ns=sent_ns, ended_ns=ended_ns
         )
+        history.add(operation)
         return Performed(applied=True, outcome=outcome, detail=reply.detail)
 
 
 class CancelTask(TaskOperation):
-    """cancel_task."""
+    """Cancel a task."""
 
     name = "cancel_task"
-    summary = "cancel a task"
-    weight = 1
     urgent_weight = 2
     kind = OperationKind.CANCEL
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Prefer tasks that were created just now, as they are still at work."""
+        """Prefer to cancel right after tasks were created, while they are in flight."""
         return self.urgent_weight if before is not None and before.created else self.weight
 
 
 class RetryTask(TaskOperation):
-    """retry_task."""
+    """Retry a failed task."""
 
     name = "retry_task"
-    summary = "retry a failed task"
-    weight = 1
     kind = OperationKind.RETRY
 
 
-class ReadApi(Action):
-    """read_api: what one user is shown of the queue."""
+class ApiReading(Action):
+    """Requests to the API that change nothing."""
+
+    role = Role.LOAD
+    abilities = frozenset({Ability.INQUIRIES})
+    needs_up = (ComponentRole.SERVER,)
+
+    def perform(self, step: Step, context: ActionContext) -> Performed:
+        """Send the requests, and return the outcome of the last."""
+        remedy = "give its profile a way to list tasks ([tasks])"
+        last = self.ask(step, context.able(Inquirable, step, remedy), context.history)
+        return Performed(applied=True, outcome=last.outcome, detail=last.detail)
+
+    def ask(self, step: Step, system: Inquirable, history: History) -> Inquiry:
+        """Send the requests, record all of them, and return the last."""
+        raise NotImplementedError
+
+
+class ReadApi(ApiReading):
+    """Read tasks, dead letters or statistics of one user over HTTP."""
 
     name = "read_api"
-    summary = "ask over HTTP what there is"
-    role = Role.LOAD
-    weight = 1
-    abilities = frozenset({Ability.INQUIRIES})
     parameters = (
-        Parameter(
-            name="what",
-            low=0,
-            high=2,
-            default=0,
-            meaning="of what",
-            labels=tuple(kind.value for kind in READABLE),
-            drawn=(0, 1, 2),
-        ),
+        Parameter.choice("what", "of what", tuple(k.value for k in READABLE), drawn=(0, 1, 2)),
         _USER,
         Parameter(
             name="limit", low=1, high=100, default=2, meaning="at most so many", drawn=(1, 2, 50)
         ),
     )
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """There is a server to ask."""
-        return model.server_up
-
-    def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Ask, and record what was answered."""
-        inquirable = _inquirable(context.system)
-        found = inquire(
-            READABLE[step["what"]],
-            inquirable,
-            context.history,
-            user=step["user"],
-            limit=step["limit"],
-        )
-        return Performed(applied=True, outcome=found.outcome, detail=found.detail)
+    def ask(self, step: Step, system: Inquirable, history: History) -> Inquiry:
+        """Send one request."""
+        kind = READABLE[step["what"]]
+        return inquire(kind, system, history, user=step["user"], limit=step["limit"])
 
 
-class AskBadly(Action):
-    """ask_badly: requests that break the API's rules."""
+class AskBadly(ApiReading):
+    """Send requests over HTTP that break the API's rules and have to be refused."""
 
     name = "ask_badly"
-    summary = "send requests over HTTP that have to be refused"
-    role = Role.LOAD
-    weight = 1
-    abilities = frozenset({Ability.INQUIRIES})
     parameters = (
         Parameter(
             name="count",
@@ -280,20 +251,15 @@ class AskBadly(Action):
         ),
     )
 
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """There is a server to ask."""
-        return model.server_up
-
-    def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Send the requests until two in a row were not refused as they should be."""
-        inquirable = _inquirable(context.system)
+    def ask(self, step: Step, system: Inquirable, history: History) -> Inquiry:
+        """Send the requests, but stop after two in a row that were not refused."""
         failures = 0
         for _ in range(step["count"]):
-            found = inquire(InquiryKind.NONSENSE, inquirable, context.history)
-            failures = 0 if found.outcome is Outcome.OK else failures + 1
+            last = inquire(InquiryKind.NONSENSE, system, history)
+            failures = 0 if last.outcome is Outcome.OK else failures + 1
             if failures == MOST_FAILURES:
                 break
-        return Performed(applied=True, outcome=found.outcome, detail=found.detail)
+        return last
 
 
 create_tasks = register(CreateTasks())
@@ -304,7 +270,11 @@ ask_badly = register(AskBadly())
 
 
 def create(request: TaskRequest, system: TaskService, history: History, *, lose: bool) -> Outcome:
-    """Create one task; with `lose`, its first reply is lost and the same key is sent again."""
+    """Create one task, record the request and what became of it, and return the outcome.
+
+    With `lose`, the first reply is ignored and the same request is sent again. The outcome is
+    FAILED only if every reply says so.
+    """
     history.add(request)
     sent_ns = time.monotonic_ns()
     due_ns = sent_ns + request.delay_ms * 10**6
@@ -330,7 +300,10 @@ def create(request: TaskRequest, system: TaskService, history: History, *, lose:
 def inquire(
     kind: InquiryKind, system: Inquirable, history: History, *, user: int = 0, limit: int = 1
 ) -> Inquiry:
-    """Ask the API as a user for at most `limit` things, and record what was answered."""
+    """Ask the API as a user for at most `limit` entries; record and return the answer.
+
+    The outcome of NONSENSE is OK if the API refused it, UNKNOWN if it answered otherwise.
+    """
     sent_ns = time.monotonic_ns()
     reply = system.inquire(kind, user, limit)
     outcome = classify(reply)
@@ -353,7 +326,10 @@ def inquire(
 
 
 def ask_for_dead_letters(system: System, history: History) -> None:
-    """Ask, as each user who has dead letters, for as many as the user has."""
+    """Ask, as each user with dead letters, for all of them. Do nothing if the target cannot say.
+
+    Needs an observation in the history.
+    """
     if not isinstance(system, Inquirable):
         return
     rows = history.observations[-1].tasks or ()
@@ -361,20 +337,6 @@ def ask_for_dead_letters(system: System, history: History) -> None:
     users = (c.request.user for c in history.creations if c.request.token in failed)
     for user, number in sorted(Counter(users).items()):
         inquire(InquiryKind.DEAD_LETTERS, system, history, user=user, limit=number)
-
-
-def _service(system: System) -> TaskService:
-    if not isinstance(system, TaskService):
-        message = "this target takes no tasks"
-        raise UsageError(cause=message, remedy="give its profile a way to create tasks ([create])")
-    return system
-
-
-def _inquirable(system: System) -> Inquirable:
-    if not isinstance(system, Inquirable):
-        message = "this target cannot be asked for its tasks"
-        raise UsageError(cause=message, remedy="give its profile a way to list tasks ([tasks])")
-    return system
 
 
 def _create(step: Step, service: TaskService, context: ActionContext) -> Outcome:

@@ -1,9 +1,9 @@
-"""Workers that die, freeze, come and go."""
+"""Ends, starts and pauses of workers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from chaosfuzz.actions.action import WORKER, Action, WorkerFault
+from chaosfuzz.actions.action import WORKER, Action, Healing, InjectedFault, WorkerFault
 from chaosfuzz.actions.context import NOT_APPLICABLE, ActionContext, applied
 from chaosfuzz.actions.plan import PlanModel
 from chaosfuzz.actions.registry import register
@@ -22,7 +22,10 @@ TERM = KILL_SIGNALS.index("term")
 def end_worker(
     target: Component, context: ActionContext, step: Step, *, graceful: bool
 ) -> Performed:
-    """Kill a worker, or stop it gracefully, and record it; it is no longer paused then."""
+    """Kill a worker, or stop it gracefully, and record that; a pause of it ends too.
+
+    Does nothing if the worker does not run. Raises UsageError if the target cannot kill.
+    """
     if not context.is_worker_up(target):
         return NOT_APPLICABLE
     kind = FaultKind.STOPPED if graceful else FaultKind.KILLED
@@ -34,31 +37,21 @@ def end_worker(
 
 
 class KillWorker(WorkerFault):
-    """kill_worker: SIGKILL, or SIGTERM for a graceful end."""
+    """End a worker process.
+
+    The signal `term` ends it gracefully.
+    """
 
     name = "kill_worker"
-    summary = "end a worker process"
-    role = Role.FAULT
     weight = 2
     abilities = frozenset({Ability.WORKERS})
-    parameters = (
-        WORKER,
-        Parameter(
-            name="signal",
-            low=0,
-            high=1,
-            default=0,
-            meaning="signal",
-            labels=KILL_SIGNALS,
-            drawn=(1, 0, 0, 0),
-        ),
-    )
-    healing_turn = 9
+    # One end in four is graceful. Chosen by hand.
+    parameters = (WORKER, Parameter.choice("signal", "signal", KILL_SIGNALS, drawn=(1, 0, 0, 0)))
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """End the worker; its restart policy may bring a killed one back."""
-        policy = model.restart_policies.get(step["worker"])
-        model.end_worker(step["worker"], comes_back=bool(policy) and step["signal"] != TERM)
+        """Note the end; the restart policy may bring a killed worker back, not a stopped one."""
+        end = model.end_worker if step["signal"] == TERM else model.kill_worker
+        end(step["worker"])
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
         """Yield the schedule started without the worker."""
@@ -68,36 +61,27 @@ class KillWorker(WorkerFault):
         """End the worker."""
         return end_worker(target, context, step, graceful=step["signal"] == TERM)
 
-    def heal(self, context: ActionContext) -> None:
-        """Start the workers that a healthy system has."""
-        if not isinstance(context.system, Killable):
-            return
-        running = context.system.worker_names()
-        for slot in range(1, context.healthy_workers + 1):
-            if str(worker(slot)) not in running:
-                context.system.start(str(worker(slot)))
-
 
 class RestartWorker(WorkerFault):
-    """restart_worker: a deploy of one worker."""
+    """End a worker gracefully and start it again, whatever else is down.
+
+    As a deploy does.
+    """
 
     name = "restart_worker"
-    summary = "end a worker gracefully and start it again, whatever else is down"
-    role = Role.FAULT
-    weight = 1
     urgent_weight = 3
     abilities = frozenset({Ability.WORKERS})
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """End the worker; it is back at once."""
+        """Note the end of the worker, which is back at once."""
         model.end_worker(step["worker"], comes_back=True)
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Prefer a start in an outage of the database."""
+        """Prefer a restart in an outage of the database."""
         return self.weight if model.database_up else self.urgent_weight
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
-        """Yield the schedule with a kill."""
+        """Yield the schedule with a kill of the worker in place of the step."""
         yield killed_instead(schedule, index)
 
     def strike(self, step: Step, target: Component, context: ActionContext) -> Performed:
@@ -109,28 +93,27 @@ class RestartWorker(WorkerFault):
 
 
 class StartWorker(Action):
-    """start_worker: one more worker, or one that ended."""
+    """Start a worker that is down."""
 
     name = "start_worker"
-    summary = "start a worker that is down"
     role = Role.HEAL
-    weight = 1
     urgent_weight = 3
     abilities = frozenset({Ability.WORKERS})
     strikes = ComponentRole.WORKER
     parameters = (WORKER,)
     heals = (KillWorker.name,)
+    healing_turn = 9
 
     def possible(self, step: Step, model: PlanModel) -> bool:
-        """Nothing runs in the slot."""
+        """Require a slot in which no worker runs."""
         return step["worker"] not in model.workers_up
 
     def slots(self, model: PlanModel) -> Sequence[int]:
-        """Name one of the first two free slots."""
+        """Return the first two free slots."""
         return model.free_slots()[:2]
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """Start the worker."""
+        """Note that the worker runs."""
         model.workers_up.add(step["worker"])
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
@@ -155,14 +138,24 @@ class StartWorker(Action):
         started = context.able(Killable, step).start(str(worker(step["worker"])))
         return Performed(applied=started)
 
+    def heal(self, context: ActionContext) -> None:
+        """Start the workers that a healthy system has and that do not run."""
+        if not isinstance(context.system, Killable):
+            return
+        running = context.system.worker_names()
+        for slot in range(1, context.healthy_workers + 1):
+            if str(worker(slot)) not in running:
+                context.system.start(str(worker(slot)))
+
 
 class ScaleWorkers(Action):
-    """scale_workers: workers beyond the number end gracefully, missing ones start."""
+    """Run exactly so many workers.
+
+    Workers in higher slots end gracefully, and missing ones start.
+    """
 
     name = "scale_workers"
-    summary = "run exactly so many workers"
     role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.WORKERS})
     parameters = (
         Parameter(
@@ -177,11 +170,11 @@ class ScaleWorkers(Action):
     )
 
     def possible(self, step: Step, model: PlanModel) -> bool:
-        """Other workers run than these."""
+        """Require that other workers run than these."""
         return set(range(1, step["workers"] + 1)) != model.workers_up
 
     def apply(self, step: Step, model: PlanModel) -> None:
-        """End the workers beyond the number, start those that are missing."""
+        """Note that these workers run, and no others."""
         wanted = set(range(1, step["workers"] + 1))
         for slot in model.workers_up - wanted:
             model.end_worker(slot)
@@ -210,31 +203,26 @@ class ScaleWorkers(Action):
         return applied(done=changed)
 
 
-class PauseWorker(WorkerFault):
-    """pause_worker: SIGSTOP."""
+class PauseWorker(InjectedFault[Pausable]):
+    """Freeze a worker.
+
+    As SIGSTOP does.
+    """
 
     name = "pause_worker"
-    summary = "freeze a worker"
-    role = Role.FAULT
     weight = 2
     urgent_weight = 4
     abilities = frozenset({Ability.PAUSES})
-    healing_turn = 0
-
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker runs and is not frozen."""
-        return step["worker"] in model.workers_up - model.workers_paused
+    lasts = True
+    kind = FaultKind.PAUSED
+    protocol = Pausable
 
     def slots(self, model: PlanModel) -> Sequence[int]:
-        """Name a worker that is not frozen."""
-        return sorted(model.workers_up - model.workers_paused)
-
-    def apply(self, step: Step, model: PlanModel) -> None:
-        """Freeze the worker."""
-        model.workers_paused.add(step["worker"])
+        """Return the workers that are not frozen."""
+        return model.slots_without(self.name)
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Prefer to freeze a worker that has just got work."""
+        """Prefer to freeze a worker right after tasks were created."""
         return self.urgent_weight if before is not None and before.created else self.weight
 
     def plainer(self, schedule: Schedule, index: int, model: PlanModel) -> Iterator[Schedule]:
@@ -242,84 +230,50 @@ class PauseWorker(WorkerFault):
         yield killed_instead(schedule, index)
         yield from never_there(schedule, index)
 
-    def strike(self, step: Step, target: Component, context: ActionContext) -> Performed:
+    def inject(self, system: Pausable, component: str, step: Step) -> bool:
         """Freeze the worker."""
-        system = context.able(Pausable, step)
-        context.begin(FaultKind.PAUSED, target)
-        return context.settle(FaultKind.PAUSED, target, done=system.pause(str(target)))
-
-    def heal(self, context: ActionContext) -> None:
-        """Let every frozen worker go on."""
-        if not isinstance(context.system, Pausable):
-            return
-        for name in context.system.worker_names():
-            if context.system.resume(name):
-                context.end(FaultKind.PAUSED, name)
+        return system.pause(component)
 
 
-class ResumeWorker(Action):
-    """resume_worker: SIGCONT."""
+class ResumeWorker(Healing[Pausable]):
+    """Resume a frozen worker."""
 
     name = "resume_worker"
-    summary = "let a frozen worker go on"
-    role = Role.HEAL
-    weight = 1
     urgent_weight = 5
     abilities = frozenset({Ability.PAUSES})
-    strikes = ComponentRole.WORKER
-    parameters = (WORKER,)
     heals = (PauseWorker.name,)
-
-    def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker is frozen."""
-        return step["worker"] in model.workers_paused
-
-    def slots(self, model: PlanModel) -> Sequence[int]:
-        """Name a worker that is frozen."""
-        return sorted(model.workers_paused)
-
-    def apply(self, step: Step, model: PlanModel) -> None:
-        """Let the worker go on."""
-        model.workers_paused.discard(step["worker"])
+    healing_turn = 0
+    kind = FaultKind.PAUSED
+    protocol = Pausable
 
     def weight_after(self, before: Step | None, model: PlanModel) -> int:
-        """Prefer to resume once leases have run out."""
+        """Prefer to resume right after leases have expired."""
         waited = before is not None and before.action == "wait_lease"
         return self.urgent_weight if waited else self.weight
 
-    def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Let the worker go on."""
-        target = worker(step["worker"])
-        done = context.able(Pausable, step).resume(str(target))
-        context.end(FaultKind.PAUSED, target)
-        return applied(done=done)
+    def undo(self, system: Pausable, component: str) -> bool:
+        """Resume the worker."""
+        return system.resume(component)
 
 
 class SetRestartPolicy(Action):
-    """set_restart_policy: as `restart:` of a compose file; a system begins without any."""
+    """Choose when a worker that ends is started again, killed ones included.
+
+    As `restart:` of a compose file does. A new system starts no worker again.
+    """
 
     name = "set_restart_policy"
-    summary = "say whether a worker that ends is started again, killed ones included"
     role = Role.FAULT
-    weight = 1
     abilities = frozenset({Ability.RESTART})
     strikes = ComponentRole.WORKER
     parameters = (
         WORKER,
-        Parameter(
-            name="policy",
-            low=0,
-            high=2,
-            default=2,
-            meaning="when",
-            labels=RESTART_POLICIES,
-            # `always` is the usual policy.
-            drawn=(2, 2, 1, 0),
-        ),
+        # `always` is the usual policy.
+        Parameter.choice("policy", "when", RESTART_POLICIES, default=2, drawn=(2, 2, 1, 0)),
     )
 
     def possible(self, step: Step, model: PlanModel) -> bool:
-        """The worker has another policy."""
+        """Require that the policy changes."""
         return model.restart_policies.get(step["worker"], 0) != step["policy"]
 
     def apply(self, step: Step, model: PlanModel) -> None:
@@ -327,23 +281,23 @@ class SetRestartPolicy(Action):
         model.restart_policies[step["worker"]] = step["policy"]
 
     def perform(self, step: Step, context: ActionContext) -> Performed:
-        """Say when the worker is started again."""
+        """Set the policy of the worker."""
         system = context.able(Restartable, step)
         policy = RESTART_POLICIES[step["policy"]]
         return Performed(applied=system.set_restart_policy(str(worker(step["worker"])), policy))
 
 
 def killed_instead(schedule: Schedule, index: int) -> Schedule:
-    """Return the schedule in which a kill of the same worker replaces a step."""
+    """Return the schedule with a kill of the same worker in place of a step."""
     step = schedule.steps[index]
     return schedule.edited({index: kill_worker(worker=step["worker"]).pinned(step.at)})
 
 
 def never_there(schedule: Schedule, index: int) -> Iterator[Schedule]:
-    """Yield the schedule started without the worker that a step takes away for good.
+    """Yield the schedule started without the worker that a step ends or freezes.
 
-    Nothing is yielded if the worker does not run from the start beside others, or if a later step
-    names it.
+    Workers in higher slots move down by one. Yields nothing if the worker does not run from the
+    start beside others, or if a later step names it.
     """
     gone = schedule.steps[index]["worker"]
     named = any(later.get("worker") == gone for later in schedule.steps[index + 1 :])

@@ -1,4 +1,4 @@
-"""Speaks the HTTP API of a job system, the bundled one's or any other's that has it."""
+"""A client of the HTTP API of job systems: the bundled one, and others with the same API."""
 
 from chaosfuzz.api.accounts import Account, sign_up
 from chaosfuzz.api.answer import Answer

@@ -1,4 +1,4 @@
-"""Users of one's own on a server."""
+"""Registers users on a server, and logs them in."""
 
 import secrets
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Account:
 
 
 def new_password() -> str:
-    """Return a random password that meets the usual rules."""
+    """Return a random password with upper and lower case letters, digits and a sign."""
     return f"Aa1-{secrets.token_urlsafe(18)}"
 
 
@@ -35,44 +35,40 @@ def sign_up(
     domain: str = DEFAULT_DOMAIN,
     password: str | None = None,
 ) -> Account:
-    """Register a user with a fresh name, log in, and return both.
+    """Register a user and log in; return the user with the token of the session.
 
-    Raises:
-        UsageError: the server refuses name, address or password.
-        InfrastructureError: no answer came, or not the one hoped for.
-
+    The username is `prefix` with random digits, the address is at `domain`, and the password is
+    random by default. Raises UsageError if the server refuses name, address or password, and
+    InfrastructureError if no answer came, or an unexpected one.
     """
     username = f"{prefix}_{secrets.token_hex(_SUFFIX_BYTES)}"
     email = f"{username}@{domain}"
     chosen = password if password is not None else new_password()
-    wanted = {"username": username, "email": email, "password": chosen}
-    answer = api.call("POST", "/auth/register", wanted)
+    user = {"username": username, "email": email, "password": chosen}
+    answer = api.call("POST", "/auth/register", user)
     if answer.status in _REFUSED_INPUT:
-        message = f"{api.base_url} refuses the user {username} <{email}>: {answer.refusal}"
-        raise UsageError(cause=message, remedy="change --prefix, --domain or --password")
+        cause = f"{api.base_url} refuses the user {username} <{email}>: {answer.refusal}"
+        raise UsageError(cause=cause, remedy="change --prefix, --domain or --password")
     if answer.status != 200:
         raise api.unexpected("POST /auth/register", answer)
-    registered = answer.text("id") or answer.text("user", "id")
-    token, known = log_in(api, username, chosen)
-    user_id = known or registered
+    registered_id = answer.text("id") or answer.text("user", "id")
+    token, session_id = log_in(api, username, chosen)
+    user_id = session_id or registered_id
     if user_id is None:
         raise api.unexpected("POST /auth/register", answer)
     return Account(token=token, user_id=user_id, username=username, email=email, password=chosen)
 
 
 def log_in(api: Api, username: str, password: str) -> tuple[str, str | None]:
-    """Return the token of a new session, and whose it is if the server says so.
+    """Return the token of a new session, and the user's id if the answer holds it.
 
-    Raises:
-        UsageError: name or password are wrong.
-        InfrastructureError: no answer came, or not the one hoped for.
-
+    Raises UsageError if name or password are wrong, and InfrastructureError if no answer came, or
+    an unexpected one.
     """
     answer = api.call("POST", "/auth/login", {"username": username, "password": password})
-    token = answer.text("session_token") or answer.text("token")
     if answer.status == 401:
-        message = f"{api.base_url} refuses {username}: {answer.refusal}"
-        raise UsageError(cause=message, remedy="check the password")
-    if answer.status != 200 or token is None:
+        message = f"{api.base_url} refuses to log {username} in: {answer.refusal}"
+        raise UsageError(cause=message, remedy="check the user's name and password")
+    if answer.status != 200 or answer.session_token is None:
         raise api.unexpected("POST /auth/login", answer)
-    return token, answer.text("user", "id")
+    return answer.session_token, answer.text("user", "id")

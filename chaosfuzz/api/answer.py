@@ -1,4 +1,4 @@
-"""What a server answered, read with as little trust as possible."""
+"""A server's answer. Its body may have any shape, so every reader of it checks types."""
 
 import json
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import httpx
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A status and a body; `content` is what the body says as JSON, None if it says nothing."""
+    """A status and the body as JSON; `content` is None if the body is no JSON."""
 
     status: int
     content: object
 
     @classmethod
     def of(cls, response: httpx.Response) -> "Answer":
-        """Read a response; a body that is no JSON counts as none."""
+        """Return the answer in a response."""
         try:
             content = json.loads(response.content)
         except ValueError:
@@ -24,19 +24,24 @@ class Answer:
 
     @property
     def data(self) -> object:
-        """What the envelope holds, None if there is no envelope or nothing in it."""
+        """The key `data` of the body, None if it is missing."""
         return self.content.get("data") if isinstance(self.content, dict) else None
 
     def text(self, *names: str) -> str | None:
-        """Return the text at this place within the data, None if there is none."""
+        """Return the text at these nested keys of the data, None if it is missing or empty."""
         found = self.data
         for name in names:
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, str) and found else None
 
     @property
+    def session_token(self) -> str | None:
+        """The token of a new session, None if the answer holds none."""
+        return self.text("session_token") or self.text("token")
+
+    @property
     def refusal(self) -> str:
-        """Why the server refused, as `401 INVALID_CREDENTIALS: ...`, as far as it says."""
+        """The status with the error's code and message, as `401 INVALID_CREDENTIALS: ...`."""
         error = self.content.get("error") if isinstance(self.content, dict) else None
         if not isinstance(error, dict):
             return str(self.status)
@@ -44,7 +49,7 @@ class Answer:
 
     @property
     def has_envelope(self) -> bool:
-        """Whether the body has the shape that its status asks for."""
+        """Whether the body is a success or an error in the API's form, as its status demands."""
         if not isinstance(self.content, dict):
             return False
         if self.status < 300:

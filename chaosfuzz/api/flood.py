@@ -1,4 +1,4 @@
-"""Many tasks at once, and waiting until they have ended."""
+"""Creates many tasks, and waits until they have ended."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.domain.task_counts import TaskCounts
 
 _PAST = "2000-01-01T00:00:00+00:00"
-# What the handlers of the starter do, and what they fail at.
+# Payloads that the handlers of the bundled system complete, and additions that make them fail.
 _PAYLOADS: dict[str, Mapping[str, object]] = {
     "email": {"to": "ada@example.com", "subject": "flood", "body": "hello"},
     "data_processing": {"operation": "sum", "data": [1, 2, 3]},
@@ -32,11 +32,13 @@ DELAY_TASK = "delay_task"
 
 @dataclass(frozen=True, kw_only=True)
 class FloodPlan:
-    """Which tasks. `delay_s` is how long a delay_task takes, `failing` the share that fails.
+    """The tasks of a flood. Their types take turns.
 
-    Raises:
-        UsageError: tasks of a type are to fail and cannot.
+    `delay_s` are the seconds that a delay_task works, `deadline_s` those from the start of the
+    flood until all tasks have to be done. `failing` is the share of tasks (0 to 1) that fail by
+    their payload. Without a `priority` the server chooses it.
 
+    Raises UsageError if `failing` is not 0 and a type has no payload that fails.
     """
 
     count: int
@@ -50,23 +52,22 @@ class FloodPlan:
     def __post_init__(self) -> None:
         for name in self.task_types:
             if self.failing and name not in _FAILING:
-                able = ", ".join(_FAILING)
                 raise UsageError(
-                    cause=f"tasks of type {name} cannot be made to fail",
-                    remedy=f"choose among the types that can fail: {able}",
+                    cause=f"tasks of type {name} cannot be made to fail by their payload",
+                    remedy=f"choose among the types that can: {', '.join(_FAILING)}",
                 )
 
     @property
     def to_fail(self) -> int:
-        """How many of the tasks are made to fail."""
+        """Number of tasks that fail by their payload."""
         return sum(self.fails(index) for index in range(self.count))
 
     def fails(self, index: int) -> bool:
-        """Tell whether this one is made to fail: they are spread evenly."""
+        """Tell whether the task of an index (from 0) fails. These tasks are spread evenly."""
         return int((index + 1) * self.failing + 1e-9) > int(index * self.failing + 1e-9)
 
     def task(self, index: int, due: datetime | None) -> NewTask:
-        """Return the task of an index; a delay_task is told when it is due."""
+        """Return the task of an index (from 0). A delay_task's payload holds the deadline `due`."""
         name = self.task_types[index % len(self.task_types)]
         payload = dict(_PAYLOADS.get(name, {}))
         if name == DELAY_TASK:
@@ -79,7 +80,10 @@ class FloodPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class FloodProgress:
-    """How far it is: what was asked for so far, and what became of it as last seen."""
+    """Progress of a flood: requests sent, tasks created, and their states when last listed.
+
+    `in_sight` is False if the last attempt to list the tasks failed.
+    """
 
     asked: int
     created: int
@@ -89,9 +93,11 @@ class FloodProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class FloodSummary:
-    """What became of it. `unanswered` creations may have happened; `failed` are tasks.
+    """Outcome of a flood.
 
-    `deadline_met` is None without a deadline or without waiting.
+    `refused` and `unanswered` count creations; an unanswered one may have had an effect. `to_fail`
+    tasks fail by their payload. `deadline_met` is None without a deadline, without waiting and
+    after an interruption. `ending` is an Ending, "not waited for" or "nothing created".
     """
 
     total: int
@@ -110,7 +116,10 @@ class FloodSummary:
 
     @property
     def is_well(self) -> bool:
-        """Whether all was created and, if waited for, ended as it was to, and in time."""
+        """Whether every task was created and, if waited for, ended as planned and in time.
+
+        More failures than planned, a cancelled task and an interruption are not well.
+        """
         if self.created < self.total or self.ending == Ending.INTERRUPTED:
             return False
         if self.ending == "not waited for":
@@ -119,69 +128,63 @@ class FloodSummary:
         return as_planned and self.deadline_met is not False
 
 
+@dataclass
 class Flood:
-    """Creates the tasks one after the other, each once, then waits for them unless told not to."""
+    """Sends each creation once, one after the other, then waits for the tasks to end.
 
-    def __init__(
-        self,
-        api: Api,
-        plan: FloodPlan,
-        stop: threading.Event,
-        *,
-        wait: bool = True,
-        stall_s: float | None = None,
-    ) -> None:
-        self._api = api
-        self._plan = plan
-        self._stop = stop
-        self._wait = wait
+    Setting `stop` ends both early. Without `wait` the flood ends with the last creation. `stall_s`
+    is the number of seconds without progress after which the wait ends; the default is STALL_S plus
+    the work of one task.
+    """
+
+    api: Api
+    plan: FloodPlan
+    stop: threading.Event
+    wait: bool = True
+    stall_s: float | None = None
+
+    def __post_init__(self) -> None:
         self._ids: set[str] = set()
         self._refused = 0
         self._unanswered = 0
         self._first_refusal = ""
         self._began_s = time.monotonic()
         self._duration_s = 0.0
-        # Nothing ends before the first task can have ended.
-        default_s = STALL_S + plan.delay_s
-        self._watch = Watch(
-            self._look,
-            stop,
-            expected=0,
-            stall_s=stall_s if stall_s is not None else default_s,
-        )
+        # No task can end before the first one has worked for delay_s.
+        patience_s = self.stall_s if self.stall_s is not None else STALL_S + self.plan.delay_s
+        self._watch = Watch(count=self._count, stop=self.stop, expected=0, stall_s=patience_s)
 
     def run(self) -> Iterator[FloodProgress]:
-        """Yield after each creation, then after each look.
+        """Yield the progress after each creation, then after each attempt to list the tasks.
 
-        Raises:
-            UsageError: the server does not know the token.
-
+        Raises UsageError if the server refuses the token.
         """
         self._began_s = time.monotonic()
-        plan = self._plan
-        ahead = timedelta(seconds=plan.deadline_s) if plan.deadline_s is not None else None
-        due = datetime.now(UTC) + ahead if ahead is not None else None
+        plan = self.plan
+        due = None
+        if plan.deadline_s is not None:
+            due = datetime.now(UTC) + timedelta(seconds=plan.deadline_s)
         for index in range(plan.count):
-            if self._stop.is_set():
+            if self.stop.is_set():
                 break
             self._create(plan.task(index, due))
             self._duration_s = time.monotonic() - self._began_s
             yield self._progress(in_sight=True)
-        if self._wait and self._ids:
+        if self.wait and self._ids:
             for seen in self._watch.run():
                 self._duration_s = time.monotonic() - self._began_s
                 yield self._progress(in_sight=seen is not None)
 
     def summary(self) -> FloodSummary:
-        """Return what became of it as far as it was seen."""
+        """Return the outcome, with the states of tasks when they were last listed."""
         counts, created = self._watch.counts, len(self._ids)
-        waited = self._wait and not self._stop.is_set()
+        waited = self.wait and not self.stop.is_set()
         deadline_met = None
-        if self._plan.deadline_s is not None and waited:
+        if self.plan.deadline_s is not None and waited:
             done = self._watch.ending is Ending.DONE
-            deadline_met = done and self._duration_s <= self._plan.deadline_s
+            deadline_met = done and self._duration_s <= self.plan.deadline_s
         return FloodSummary(
-            total=self._plan.count,
+            total=self.plan.count,
             created=created,
             refused=self._refused,
             unanswered=self._unanswered,
@@ -189,7 +192,7 @@ class Flood:
             failed=counts.failed,
             cancelled=counts.cancelled,
             unfinished=created - counts.ended,
-            to_fail=self._plan.to_fail,
+            to_fail=self.plan.to_fail,
             duration_s=round(self._duration_s, 3),
             deadline_met=deadline_met,
             ending=self._ending(),
@@ -197,9 +200,9 @@ class Flood:
         )
 
     def _ending(self) -> str:
-        if self._stop.is_set() and self._watch.ending is not Ending.DONE:
+        if self.stop.is_set() and self._watch.ending is not Ending.DONE:
             return Ending.INTERRUPTED
-        if not self._wait:
+        if not self.wait:
             return "not waited for"
         return self._watch.ending if self._ids else "nothing created"
 
@@ -213,7 +216,7 @@ class Flood:
 
     def _create(self, task: NewTask) -> None:
         try:
-            answer = self._api.create(task)
+            answer = self.api.create(task)
         except InfrastructureError as error:
             self._unanswered += 1
             self._first_refusal = self._first_refusal or error.cause
@@ -222,16 +225,15 @@ class Flood:
         if answer.status == 200 and created is not None:
             self._ids.add(created)
         elif answer.status == 401:
-            message = f"{self._api.base_url} does not take the token: {answer.refusal}"
-            raise UsageError(cause=message, remedy="get a token with: chaosfuzz auth")
+            raise self.api.token_refused(answer)
         else:
             self._refused += 1
             self._first_refusal = self._first_refusal or answer.refusal
 
-    def _look(self) -> TaskCounts | None:
+    def _count(self) -> TaskCounts | None:
         try:
-            seen = [task.status for task in self._api.tasks() if task.id in self._ids]
+            seen = [task.status for task in self.api.tasks() if task.id in self._ids]
         except InfrastructureError:
             return None
-        # What was created and is not there has not ended either.
+        # A created task that the server does not list counts as not ended.
         return TaskCounts.of([*seen, *["missing"] * (len(self._ids) - len(seen))])

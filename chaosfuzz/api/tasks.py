@@ -1,4 +1,4 @@
-"""Tasks as they go to a server and come back from one."""
+"""Tasks as a server takes and lists them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class NewTask:
     tag: str | None = None
 
     def body(self) -> dict[str, object]:
-        """Return the request's body; what is not given is left out."""
+        """Return the body of the request that creates it, without the fields that are None."""
         body: dict[str, object] = {"task_type": self.task_type, "payload": dict(self.payload)}
         if self.priority is not None:
             body["priority"] = self.priority
@@ -26,7 +26,7 @@ class NewTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedTask:
-    """A task as a server lists it, as far as anybody here wants to know."""
+    """A task in a server's list. Its other fields are ignored."""
 
     id: str
     status: str
@@ -34,6 +34,6 @@ class ListedTask:
 
     @property
     def tag(self) -> str | None:
-        """What `metadata` says as tag."""
+        """The tag in `metadata`, None if there is none."""
         tag = self.metadata.get("tag") if self.metadata else None
         return tag if isinstance(tag, str) else None

@@ -1,15 +1,17 @@
-"""Waiting for tasks to end: not longer than needed, nor when nothing moves any more."""
+"""Waits until tasks have ended, or until none has ended for a while."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from chaosfuzz.domain.task_counts import TaskCounts
 
+# Both chosen by hand.
 STALL_S = 30.0
 INTERVAL_S = 0.5
-
+# Returns None while the tasks cannot be listed, for example while the server is down.
 CountTasks = Callable[[], TaskCounts | None]
 
 
@@ -22,38 +24,29 @@ class Ending(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+@dataclass(kw_only=True)
 class Watch:
-    """Looks at tasks until all have ended.
+    """Counts tasks until at least `expected` exist and all of them have ended.
 
-    Ends early at `deadline_s`, and after `stall_s` in which none ended. `count` returns None as
-    long as nobody can tell, as while the server is down.
+    Setting `stop` ends the wait early; so do `deadline_s` seconds in all, if not None, and
+    `stall_s` seconds without a new or newly ended task. `interval_s` seconds lie between counts.
     """
 
-    def __init__(
-        self,
-        count: CountTasks,
-        stop: threading.Event,
-        *,
-        expected: int = 1,
-        deadline_s: float | None = None,
-        interval_s: float = INTERVAL_S,
-        stall_s: float = STALL_S,
-    ) -> None:
-        self.counts = TaskCounts()
-        self.ending = Ending.INTERRUPTED
-        self.duration_s = 0.0
-        self._count = count
-        self._stop = stop
-        self._expected = expected
-        self._deadline_s = deadline_s
-        self._interval_s = interval_s
-        self._stall_s = stall_s
+    count: CountTasks
+    stop: threading.Event
+    expected: int = 1
+    deadline_s: float | None = None
+    interval_s: float = INTERVAL_S
+    stall_s: float = STALL_S
+    counts: TaskCounts = field(default_factory=TaskCounts, init=False)
+    ending: Ending = field(default=Ending.INTERRUPTED, init=False)
+    duration_s: float = field(default=0.0, init=False)
 
     def run(self) -> Iterator[TaskCounts | None]:
-        """Yield what each look shows, None if nothing could be seen."""
+        """Yield each count, None for a count that failed; set `ending` and `duration_s`."""
         began_s = moved_s = time.monotonic()
         while True:
-            seen = self._count()
+            seen = self.count()
             now_s = time.monotonic()
             self.duration_s = now_s - began_s
             if seen is not None:
@@ -65,13 +58,13 @@ class Watch:
             if ending is not None:
                 self.ending = ending
                 return
-            self._stop.wait(self._interval_s)
+            self.stop.wait(self.interval_s)
 
     def _ended(self, seen: TaskCounts | None, still_s: float) -> Ending | None:
-        if seen is not None and seen.unfinished == 0 and seen.total >= self._expected:
+        if seen is not None and seen.unfinished == 0 and seen.total >= self.expected:
             return Ending.DONE
-        if self._stop.is_set():
+        if self.stop.is_set():
             return Ending.INTERRUPTED
-        if self._deadline_s is not None and self.duration_s >= self._deadline_s:
+        if self.deadline_s is not None and self.duration_s >= self.deadline_s:
             return Ending.DEADLINE
-        return Ending.STALLED if still_s >= self._stall_s else None
+        return Ending.STALLED if still_s >= self.stall_s else None

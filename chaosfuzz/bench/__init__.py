@@ -1,1 +1,1 @@
-"""Measures chaosfuzz itself: schedules a minute, and how often faults at moments find defects."""
+"""Benchmarks of chaosfuzz: schedules a minute, and how often faults at moments find defects."""

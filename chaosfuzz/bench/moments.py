@@ -1,9 +1,12 @@
-"""How often narrow defects show: faults by the clock against faults at moments."""
+"""Measures how often defects with a narrow window show.
+
+A fault strikes by the clock (at a random millisecond) or at a moment (a request on the wire).
+"""
 
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from chaosfuzz.actions import create_tasks, cut_connection, hold_connection, wait
 from chaosfuzz.campaign.lanes import Lanes
@@ -14,23 +17,26 @@ from chaosfuzz.domain.fault import NoJournal
 from chaosfuzz.domain.moment import Alphabet, Moment
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.stop import StopSignal
-from chaosfuzz.domain.target import Runner, RunResult, TracingRunner
+from chaosfuzz.domain.target import Runner, TracingRunner
 from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
 
 SCHEMA = "chaosfuzz.moments/1"
 CLOCK, MOMENT = "clock", "moment"
-# The clock's faults strike while the work is under way or soon after, as the moment's do.
+# Faults by the clock strike from the creation of a task until so long after its work, since the
+# requests at its end come soon after its work. Chosen by hand.
 AFTER_WORK_MS = 60
 CUT, HOLD = cut_connection(worker=1), hold_connection(worker=1)
-# As long as a short job of the field: what takes no time gives a clock little to miss.
+# Work of a short job in practice, chosen by hand. A shorter task would help the clock, which could
+# then miss the window of a defect by a few milliseconds only.
 DURATIONS_MS = (50, 100, 200)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What a defect needs besides the right time: a fault, and tasks that fail so often.
+    """The schedule that shows a defect, except for the time of its fault.
 
-    With `held_ms` the fault lasts that long, and a second worker goes on meanwhile.
+    Each task fails in its first `failures` attempts. With `held_ms` the fault lasts for so many
+    milliseconds, while a second worker goes on.
     """
 
     fault: Step
@@ -38,13 +44,13 @@ class Experiment:
     held_ms: int = 0
 
 
-# Defects in windows of a millisecond or so.
+# Defects whose window is about a millisecond.
 NARROW: dict[str, Experiment] = {
     "commit-reply-lost-reruns": Experiment(fault=CUT),
     "cut-connection-forgets-task": Experiment(fault=CUT),
     "retry-counts-twice-on-lost-reply": Experiment(fault=CUT, failures=2),
     "claim-two-statements": Experiment(fault=HOLD, held_ms=300),
-    # Longer than a lease.
+    # Longer than the lease of 600 ms.
     "result-written-after-lease-lost-by-late-commit": Experiment(fault=HOLD, held_ms=900),
     "transaction-left-open-after-error": Experiment(fault=HOLD, held_ms=900),
 }
@@ -52,7 +58,10 @@ NARROW: dict[str, Experiment] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One schedule of one arm, and whether the defect showed; `missed`: its moment never came."""
+    """A schedule that was run, and whether the defect showed.
+
+    `arm` is CLOCK or MOMENT, `number` the schedule's seed. `missed`: its moment never came.
+    """
 
     defect: str
     arm: str
@@ -62,8 +71,8 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """How often a defect showed in each arm."""
+class DefectCounts:
+    """In how many schedules of each arm a defect showed."""
 
     defect: str
     clock: int
@@ -74,20 +83,20 @@ class Shown:
 
     @property
     def ratio(self) -> float:
-        """How many times as often by moment; by the clock at least one is assumed."""
+        """The rate by moment divided by the rate by clock, which counts at least one schedule."""
         clock = max(1, self.clock) / self.clock_schedules
         return round(self.moment / self.moment_schedules / clock, 1)
 
 
 def compose(experiment: Experiment, seed: int, alphabet: Alphabet | None) -> Schedule:
-    """Return tasks with one fault: by the clock, or at a request of the alphabet.
+    """Return a schedule with one fault, whose time `seed` draws.
 
-    Both arms draw when and nothing else: the clock any millisecond of a task's life, the moment
-    any side of any request that work brings about.
+    Without an alphabet the fault strikes by the clock, at any millisecond of a task's life. With an
+    alphabet it strikes before or after any request of a worker that is not background.
     """
     chance = random.Random(seed)
     held_ms = experiment.held_ms
-    load = create_tasks(  # Enough that worker 1 has some.
+    load = create_tasks(  # With two workers, enough tasks that worker 1 takes some.
         count=4 if held_ms else 1,
         duration_ms=chance.choice(DURATIONS_MS),
         failures=experiment.failures,
@@ -111,57 +120,56 @@ def _moments(alphabet: Alphabet, *, failing: bool) -> list[Moment]:
     ]
 
 
+@dataclass
 class MomentBench:
-    """Runs both arms over each defect, in turns on the same lanes."""
+    """Runs both arms for each defect, alternating between them on the same lanes."""
 
-    def __init__(
-        self, defects: tuple[str, ...], schedules: int, lanes: int, stop: StopSignal
-    ) -> None:
-        self._defects = defects
-        self._schedules = schedules
-        self._lanes = lanes
-        self._stop = stop
-        self._samples: list[Sample] = []
+    defects: tuple[str, ...]
+    schedules: int
+    lanes: int
+    stop: StopSignal
+    samples: list[Sample] = field(default_factory=list, init=False)
 
     def run(self) -> Iterator[Sample]:
-        """Yield every sample as it is taken.
+        """Yield each sample at once.
 
-        Raises InfrastructureError if a lane cannot be started, Stopped if it was asked to stop.
+        Raises InfrastructureError if a lane cannot be started, and Stopped if the stop signal was
+        set.
         """
-        for defect in self._defects:
-            for sample in self._of(defect):
-                self._samples.append(sample)
+        for defect in self.defects:
+            for sample in self._samples_of(defect):
+                self.samples.append(sample)
                 yield sample
 
-    def shown(self) -> tuple[Shown, ...]:
-        """Sum up what was measured so far, by defect."""
-        counts = Counter((s.defect, s.arm) for s in self._samples)
-        hits = Counter((s.defect, s.arm) for s in self._samples if s.shown)
-        missed = Counter(s.defect for s in self._samples if s.missed)
+    def counts(self) -> tuple[DefectCounts, ...]:
+        """Return the counts so far, one for each defect that has a sample."""
+        schedules = Counter((s.defect, s.arm) for s in self.samples)
+        hits = Counter((s.defect, s.arm) for s in self.samples if s.shown)
+        missed = Counter(s.defect for s in self.samples if s.missed)
         return tuple(
-            Shown(
+            DefectCounts(
                 defect=defect,
                 clock=hits[defect, CLOCK],
-                clock_schedules=counts[defect, CLOCK],
+                clock_schedules=schedules[defect, CLOCK],
                 moment=hits[defect, MOMENT],
-                moment_schedules=counts[defect, MOMENT],
+                moment_schedules=schedules[defect, MOMENT],
                 moments_never_came=missed[defect],
             )
-            for defect in dict.fromkeys(s.defect for s in self._samples)
+            for defect in dict.fromkeys(s.defect for s in self.samples)
         )
 
-    def _of(self, defect: str) -> Iterator[Sample]:
+    def _samples_of(self, defect: str) -> Iterator[Sample]:
         experiment = NARROW[defect]
         setup = Setup(defects=(defect,))
         with (
             scratch_directory("bench moments") as logs,
-            Lanes(setup, self._lanes, logs, NoJournal(), self._stop) as lanes,
+            Lanes(setup, self.lanes, logs, NoJournal(), self.stop) as lanes,
         ):
             first = lanes.first
             if not isinstance(first, TracingRunner):
                 raise InfrastructureError(
-                    cause="the target has no moments, so their cost cannot be measured",
-                    remedy="run the benchmark on a target with a wire, such as reference",
+                    cause="the default target has no proxy, so no fault can strike at a moment",
+                    remedy="report this as a fault of chaosfuzz",
                 )
             alphabet = learn_at_once(first, Setup().description)
 
@@ -169,23 +177,19 @@ class MomentBench:
                 arm, number = work
                 drawn_from = None if arm == CLOCK else alphabet
                 result = runner.run(compose(experiment, number, drawn_from))
-                return _sample(defect, arm, number, result)
+                return Sample(
+                    defect=defect,
+                    arm=arm,
+                    number=number,
+                    shown=result.failure is not None,
+                    missed=bool(result.missed),
+                )
 
-            numbers = range(1, self._schedules + 1)
+            numbers = range(1, self.schedules + 1)
             work = [(arm, number) for number in numbers for arm in (CLOCK, MOMENT)]
             yield from lanes.map(take, work)
 
 
-def document(shown: tuple[Shown, ...]) -> dict[str, object]:
-    """Return the measurement as plain values of the published shape."""
-    return {"schema": SCHEMA, "defects": [{**asdict(s), "ratio": s.ratio} for s in shown]}
-
-
-def _sample(defect: str, arm: str, number: int, result: RunResult) -> Sample:
-    return Sample(
-        defect=defect,
-        arm=arm,
-        number=number,
-        shown=result.failure is not None,
-        missed=bool(result.missed),
-    )
+def document(counts: tuple[DefectCounts, ...]) -> dict[str, object]:
+    """Return the measurement as JSON values in the form of SCHEMA."""
+    return {"schema": SCHEMA, "defects": [{**asdict(s), "ratio": s.ratio} for s in counts]}

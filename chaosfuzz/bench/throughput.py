@@ -1,10 +1,14 @@
-"""How many schedules a minute a lane runs, warm against cold, and where the time goes."""
+"""Measures how many schedules a minute a lane runs, and the time of each phase.
+
+A warm lane keeps its PostgreSQL cluster for all schedules; a cold lane starts one for each.
+"""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from time import monotonic
 
 from chaosfuzz.actions import (
@@ -33,6 +37,7 @@ from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
 
 SCHEMA = "chaosfuzz.throughput/1"
 WORKERS = 2
+# Schedules that an arm runs in a row, chosen by hand.
 BLOCK = 5
 WARM, COLD = "warm", "cold"
 PHASES = ("open", "steps", "observe and check", "close", "waits", "settle")
@@ -42,7 +47,10 @@ _WARM_UP_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One schedule in one arm: seconds by phase, and whether every promise held."""
+    """A schedule that was run: the seconds of each phase, and whether every invariant held.
+
+    `arm` is WARM or COLD, `number` the schedule's seed.
+    """
 
     arm: str
     number: int
@@ -51,13 +59,16 @@ class Sample:
 
     @property
     def busy_s(self) -> float:
-        """Seconds without waits and settling."""
+        """Seconds of all phases except waits and settling."""
         return sum(seconds for phase, seconds in self.phases_s if phase not in WAITING)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """All samples of one way to run schedules."""
+    """Means over the samples of an arm.
+
+    `held` counts the schedules without a violation. `per_minute` leaves waits and settling out.
+    """
 
     name: str
     schedules: int
@@ -70,7 +81,7 @@ class Arm:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Both arms over the same schedules in one run; ratios are of rates with waits excluded."""
+    """Both arms over the same schedules. `ratio` is warm.per_minute / cold.per_minute."""
 
     on: str
     steps: int
@@ -80,15 +91,15 @@ class Comparison:
     ratio: float
 
     def document(self) -> dict[str, object]:
-        """Return it as plain values of the published shape."""
+        """Return the comparison as JSON values in the form of SCHEMA."""
         return {"schema": SCHEMA, **asdict(self)}
 
 
 def compose(seed: int) -> Schedule:
     """Return a schedule of 15 steps with a server restart and a database stop among them.
 
-    The seed decides the order, which worker suffers and how the database is stopped. Nothing
-    waits long: the server is killed, as its graceful end sleeps for 100 to 200 ms.
+    The seed draws the order, the worker of each fault and the mode of the database stop. The server
+    is killed because its graceful shutdown sleeps for 100 to 200 ms.
     """
     chance = random.Random(seed)
     killed, paused, cut = (chance.randint(1, WORKERS) for _ in range(3))
@@ -109,26 +120,25 @@ def compose(seed: int) -> Schedule:
     return Schedule(workers=WORKERS, steps=(first, *(step for block in blocks for step in block)))
 
 
+@dataclass
 class Throughput:
-    """Alternates the arms every few schedules, so that both meet the same machine.
+    """Runs the same schedules in both arms, which alternate after every BLOCK schedules.
 
-    Not after each one: in use the schedules of a lane follow one another.
+    Alternating exposes both arms to the same load of the machine. Blocks keep several schedules of
+    a lane in a row, as in use. `on` is the place of the components (processes or containers).
     """
 
-    def __init__(self, schedules: int, stop: StopSignal, on: str = PROCESS) -> None:
-        self._on = on
-        self._schedules = schedules
-        self._stop = stop
-        self._samples: list[Sample] = []
-        self._lane_start_s: dict[str, float] = {}
+    schedules: int
+    stop: StopSignal
+    on: str = PROCESS
+    samples: list[Sample] = field(default_factory=list, init=False)
+    lane_start_s: dict[str, float] = field(default_factory=dict, init=False)
 
     def run(self) -> Iterator[Sample]:
-        """Yield every sample as it is taken.
+        """Yield each sample at once. Both lanes are closed at the end.
 
-        Raises:
-            InfrastructureError: a lane cannot be started.
-            Stopped: it was asked to stop; everything is closed then.
-
+        Raises InfrastructureError if a lane cannot be started, and Stopped if the stop signal was
+        set.
         """
         judge = InvariantJudge(Setup().chosen_invariants())
         with ExitStack() as stack:
@@ -136,24 +146,24 @@ class Throughput:
             runners = {
                 arm: self._runner(arm, logs, judge, stack)
                 for arm in (WARM, COLD)
-                if not self._stop.is_set()
+                if not self.stop.is_set()
             }
-            self._stop.check()
-            # Caches of the interpreter and of the kernel are filled before anything counts.
+            self.stop.check()
+            # The first schedule fills the caches of interpreter and kernel. It is not counted.
             runners[WARM].run(compose(_WARM_UP_SEED))
-            for block in range(0, self._schedules, BLOCK):
-                numbers = range(block + 1, min(block + BLOCK, self._schedules) + 1)
+            for block in range(0, self.schedules, BLOCK):
+                numbers = range(block + 1, min(block + BLOCK, self.schedules) + 1)
                 for arm in (WARM, COLD) if block % (2 * BLOCK) == 0 else (COLD, WARM):
                     for number in numbers:
                         sample = _sample(arm, number, runners[arm].run(compose(number)))
-                        self._samples.append(sample)
+                        self.samples.append(sample)
                         yield sample
 
     def comparison(self) -> Comparison:
-        """Sum up what was measured so far; at least one schedule in each arm."""
+        """Return the means so far. Each arm needs at least one sample."""
         warm, cold = self._arm(WARM), self._arm(COLD)
         return Comparison(
-            on=self._on,
+            on=self.on,
             steps=len(compose(_WARM_UP_SEED).steps),
             workers=WORKERS,
             warm=warm,
@@ -165,26 +175,29 @@ class Throughput:
         self, arm: str, logs: Path, judge: InvariantJudge, stack: ExitStack
     ) -> ScheduleRunner:
         began = monotonic()
-        # The same system in both, every component behind its proxy.
-        setup = Setup(on=self._on)
+        # Both arms run the same system, with every component behind the proxy.
+        setup = Setup(on=self.on)
         lane = setup.lane(0, logs) if arm == WARM else setup.cold_lane(0, logs)
-        self._lane_start_s[arm] = monotonic() - began
-        runner = ScheduleRunner(lane, judge, NoJournal(), self._stop)
+        self.lane_start_s[arm] = monotonic() - began
+        runner = ScheduleRunner(lane, judge, NoJournal(), self.stop)
         stack.callback(runner.close)
         return runner
 
     def _arm(self, name: str) -> Arm:
-        samples = [sample for sample in self._samples if sample.arm == name]
+        samples = [sample for sample in self.samples if sample.arm == name]
         busy_s = sum(sample.busy_s for sample in samples)
         whole_s = sum(seconds for sample in samples for _, seconds in sample.phases_s)
         return Arm(
             name=name,
             schedules=len(samples),
             held=sum(sample.holds for sample in samples),
-            lane_start_s=round(self._lane_start_s[name], 4),
+            lane_start_s=round(self.lane_start_s[name], 4),
             per_minute=round(60 * len(samples) / busy_s, 1),
             per_minute_with_waits=round(60 * len(samples) / whole_s, 1),
-            mean_s={phase: round(_mean(samples, phase), 4) for phase in PHASES},
+            mean_s={
+                phase: round(fmean(dict(sample.phases_s)[phase] for sample in samples), 4)
+                for phase in PHASES
+            },
         )
 
 
@@ -197,7 +210,3 @@ def _sample(arm: str, number: int, result: RunResult) -> Sample:
         phases_s=tuple((name, phases[name]) for name in PHASES),
         holds=result.verdict is Verdict.HOLDS,
     )
-
-
-def _mean(samples: Sequence[Sample], phase: str) -> float:
-    return sum(dict(sample.phases_s)[phase] for sample in samples) / len(samples)

@@ -1,4 +1,4 @@
-"""What a campaign tells its consumers; they only read."""
+"""The events that a campaign yields. Consumers only read them. Times are seconds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +21,21 @@ class ScheduleDone:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """The requests that moments are made of are known."""
+    """Learning has ended: the requests to which faults can be pinned are known."""
 
     alphabet: Alphabet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """Nothing new; time goes by."""
+    """No schedule ended within the last quarter of a second."""
 
     elapsed_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailureFound:
-    """A schedule broke a promise, or showed a documented limit, in so many of its runs so far."""
+    """A schedule broke a promise or showed a documented limit; `rate` counts its runs so far."""
 
     failure: Failure
     schedule: Schedule
@@ -43,8 +43,8 @@ class FailureFound:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LimitKnown:
-    """A schedule showed a documented limit that a saved case shows already."""
+class DocumentedLimitKnown:
+    """A schedule showed a documented limit for which there is a saved case already."""
 
     failure: Failure
     case: Case
@@ -52,18 +52,18 @@ class LimitKnown:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShrinkingOn:
-    """Shrinking has run once more."""
+class ShrinkProgressed:
+    """Shrinking has executed one more schedule."""
 
     progress: ShrinkProgress
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseSaved:
-    """The failure with its smallest schedule known, saved.
+    """A failure was saved as a case, with the smallest failing schedule found.
 
-    `others` are signatures of other failures met while shrinking. A rare failure is saved as it
-    was found, and once more if it is shrunk after all.
+    `others` are the signatures of other failures that showed while shrinking. A failure that did
+    not show again is saved unshrunk; if it is shrunk later, a second event tells of that.
     """
 
     case: Case
@@ -76,4 +76,12 @@ class CaseSaved:
     others: tuple[Signature, ...] = ()
 
 
-Event = Learned | ScheduleDone | Waiting | FailureFound | LimitKnown | ShrinkingOn | CaseSaved
+Event = (
+    Learned
+    | ScheduleDone
+    | Waiting
+    | FailureFound
+    | DocumentedLimitKnown
+    | ShrinkProgressed
+    | CaseSaved
+)

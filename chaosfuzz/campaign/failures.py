@@ -1,4 +1,4 @@
-"""Failures on their way to a case: which one of a schedule to shrink, and documented limits."""
+"""Chooses which failure of a schedule to shrink, and treats documented limits as failures."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -7,16 +7,22 @@ from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.stop import Stopped, StopSignal
 from chaosfuzz.domain.target import Runner, RunResult
-from chaosfuzz.domain.verdict import Failure, Signature, Verdict
+from chaosfuzz.domain.verdict import Signature, Verdict
 
+# The most runs of `look_again`. Chosen by hand.
 RUNS = 8
-# Seen so often, the failure that was found is taken; another one has to show once more.
+# The failure that was found is chosen once it has shown this often; another failure of the
+# schedule has to show once more than that. Chosen by hand.
 ENOUGH = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """The failure of a schedule that shows most, how often, and the others that showed."""
+    """A failing result that was chosen for reduction.
+
+    `rate` counts how often its failure showed in the runs of the schedule. `others` are the
+    signatures of the schedule's other failures.
+    """
 
     result: RunResult
     rate: Rate
@@ -24,27 +30,28 @@ class Sighting:
 
     @property
     def rare(self) -> bool:
-        """Say whether it has not shown again."""
+        """Say whether the failure showed in one run only."""
         return self.rate.violations < ENOUGH
 
 
 def look_again(runner: Runner, found: RunResult, stop: StopSignal) -> Sighting:
-    """Run a failing schedule again until one failure has shown often enough, or RUNS are over.
+    """Run a failing schedule again and return the failure that shows most often.
 
-    A schedule may break several promises; one that breaks now and then hides behind one that
-    breaks always, and shrinks far worse.
+    A schedule may have several failures, and a rare one shrinks badly. The runs end when the
+    failure of `found` has shown ENOUGH times or another one more often than that, after RUNS runs,
+    or when `stop` is set. Of failures that show equally often, that of `found` is returned.
     """
     assert found.failure is not None
     first = found.failure.signature
-    kept: dict[Signature, RunResult] = {}
+    results: dict[Signature, RunResult] = {}
     seen: Counter[Signature] = Counter()
 
     def note(result: RunResult) -> None:
-        # One look may show the same for several tasks: that is still one run.
+        # One run may show the same failure for several tasks; it counts once.
         shown = {each.signature: None for each in (result.failure, *result.also) if each}
         for signature in shown:
             seen[signature] += 1
-            kept.setdefault(signature, result.showing(signature))
+            results.setdefault(signature, result.showing(signature))
 
     note(found)
     runs = 1
@@ -59,17 +66,17 @@ def look_again(runner: Runner, found: RunResult, stop: StopSignal) -> Sighting:
         note(result)
     chosen = max(seen, key=lambda signature: (seen[signature], signature == first))
     return Sighting(
-        result=kept[chosen],
+        result=results[chosen],
         rate=Rate(violations=seen[chosen], attempts=runs),
         others=tuple(signature for signature in seen if signature != chosen),
     )
 
 
-class LimitAsFailure:
-    """A runner to which one documented limit is a failure (implements Runner).
+class DocumentedLimitAsFailure:
+    """A runner that reports one documented limit as the failure of a run (implements Runner).
 
-    A promise that a schedule breaks goes before it. With `documented` what is admitted in other
-    words is another limit: while one is reduced it is not to become the other.
+    `documented` is the text of the documented limit. If it is given, a documented limit with the
+    same signature and another text does not count, so reduction cannot drift from one to the other.
     """
 
     def __init__(self, runner: Runner, signature: Signature, documented: str = "") -> None:
@@ -78,31 +85,33 @@ class LimitAsFailure:
         self._documented = documented
 
     def run(self, schedule: Schedule) -> RunResult:
-        """Run, and take the limit for a failure if it shows.
+        """Run, and return the result with the documented limit as its failure if it showed.
 
-        A promise that breaks in the same way is not the limit, nor does it say that it is not.
+        A broken promise stays the failure if its signature differs. A broken promise with the
+        documented limit's signature makes the result undecided: the run cannot show which it is.
         """
         result = as_failure(self._runner.run(schedule), self._signature, self._documented)
         failure = result.failure
         if failure is None or failure.documented or failure.signature != self._signature:
             return result
-        reason = f"a promise was broken in the way of the limit: {failure.message}"
+        reason = (
+            "a promise was broken with the signature of the documented limit, so the run does not "
+            f"show whether the documented limit occurs: {failure.message}"
+        )
         undecided = (*result.undecided, reason)
         return replace(result, failure=None, verdict=Verdict.UNKNOWN, undecided=undecided)
 
     def close(self) -> None:
-        """Leave the runner to its owner."""
+        """Do nothing: the owner of the wrapped runner closes it."""
 
 
 def as_failure(result: RunResult, signature: Signature, documented: str = "") -> RunResult:
-    """Return the result with a documented limit of this signature taken for its failure."""
-    limit = limit_of(result, signature, documented)
-    if limit is None or result.failure is not None:
-        return result
-    return replace(result, failure=limit, verdict=Verdict.VIOLATED)
+    """Return the result with its documented limit of this signature as the failure.
 
-
-def limit_of(result: RunResult, signature: Signature, documented: str = "") -> Failure | None:
-    """Return the documented limit of this signature (in these words) that a result shows."""
-    alike = (limit for limit in result.limits if limit.signature == signature)
-    return next((limit for limit in alike if documented in {"", limit.documented}), None)
+    With `documented`, only a documented limit with this text counts. The result is returned
+    unchanged if it shows no such documented limit, or a broken promise.
+    """
+    for limit in result.limits if result.failure is None else ():
+        if limit.signature == signature and documented in {"", limit.documented}:
+            return replace(result, failure=limit, verdict=Verdict.VIOLATED)
+    return result

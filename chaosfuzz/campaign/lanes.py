@@ -16,11 +16,11 @@ Result = TypeVar("Result")
 
 
 class Lanes:
-    """Lanes of one setup, open while this is entered, each with a runner and a thread.
+    """A context manager of `count` lanes of one setup, each with a runner and a thread.
 
-    Entering opens all lanes at once; if one cannot be opened, the others are closed and its
-    error is raised. Leaving waits for the work that runs and closes all lanes; leaving by an
-    exception asks that work to stop first.
+    Entering opens all lanes in parallel; if a lane cannot be opened, the others are closed and its
+    error is raised. Leaving waits for running work and closes all lanes; leaving by an exception
+    sets `stop` first.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class Lanes:
 
     @property
     def first(self) -> Runner:
-        """A runner that no work uses; for use while nothing was submitted."""
+        """The first free runner. Use it only while no submitted work is running."""
         return self._free[0]
 
     def submit(self, work: Callable[[Runner], Result]) -> Future[Result]:
-        """Do work with a runner as soon as a lane is free."""
+        """Call `work` with a runner on a lane's thread as soon as a lane is free."""
         return self._pool.submit(self._with_runner, work)
 
     def map(
         self, work: Callable[[Runner, Item], Result], items: Iterable[Item]
     ) -> Iterator[Result]:
-        """Yield the result of each item in order; an error ends it, and no work follows."""
+        """Yield `work(runner, item)` for each item, in order; an error of `work` ends it."""
         return self._pool.map(lambda item: self._with_runner(lambda r: work(r, item)), items)
 
     def _with_runner(self, work: Callable[[Runner], Result]) -> Result:
-        # There are as many threads as runners, so one is free.
+        # There are as many threads as runners, so a runner is free.
         runner = self._free.pop()
         try:
             return work(runner)

@@ -1,4 +1,7 @@
-"""Learns from undisturbed runs what requests a target makes in the life of one task."""
+"""Learns from runs without faults which requests a target makes in the life of one task.
+
+A life is one way in which a task can go, such as success, a retry or a dead letter.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,30 +19,30 @@ from chaosfuzz.wire import alphabet as wire_alphabet
 from chaosfuzz.wire.alphabet import KeyStatistics, LearnedRequest
 
 SCHEMA = "chaosfuzz.alphabet/1"
-# Long enough to see twice what comes again and again with nothing to do. Who gives leases of
-# seconds looks around every second or two.
+# Long enough to see a periodic request of an idle target twice. Targets with leases of seconds
+# poll every second or two. Chosen by hand.
 IDLE = wait(ms=350)
 LONG_IDLE = wait(ms=2500)
 RUNS = 2
 
 
 def life(load: Step, idle: Step = IDLE) -> Schedule:
-    """Return the schedule of one task's life, with nothing to do before and after."""
+    """Return a schedule in which the target idles, does the tasks of `load`, and idles again."""
     return Schedule(workers=1, steps=(idle, load, wait_idle(), idle))
 
 
 def idle_of(description: TargetDescription) -> Step:
-    """Return the wait in which a target shows what it does with nothing to do."""
+    """Return the wait in which a target shows its idle requests: longer if its lease is."""
     return IDLE if description.contract.lease_ms <= SHORT_LEASE_MS else LONG_IDLE
 
 
 def lives(description: TargetDescription) -> dict[str, Step]:
-    """Return the lives that a task of a target can have."""
+    """Return the step that creates a task of each life that the target supports, by life."""
     return lives_of(description.takes, description.contract.max_attempts)
 
 
 def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tuple[str, Alphabet]]:
-    """Yield the name of each life with what was learned from it."""
+    """Run each life RUNS times, and yield its name with the alphabet of its requests."""
     for name, load in lives(description).items():
         traces = []
         for _ in range(RUNS):
@@ -48,7 +51,7 @@ def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tup
         statistics = wire_alphabet.learn(traces)
         events = [_event_class(entry) for entry in statistics]
         if idle_of(description) == LONG_IDLE:
-            # What is seldom done with nothing to do does not come in each run of the same life.
+            # An idle request with a long period does not come in each run of the same life.
             events = [
                 replace(event, background=event.background or not min(entry.effect_counts))
                 for event, entry in zip(events, statistics, strict=True)
@@ -57,7 +60,10 @@ def learn(runner: TracingRunner, description: TargetDescription) -> Iterator[tup
 
 
 def learn_at_once(runner: TracingRunner, description: TargetDescription) -> Alphabet:
-    """Return what one run with one life after the other shows, in an order that does not vary."""
+    """Return the alphabet of one run that has one life after the other, sorted by role and event.
+
+    `failing` marks the events that did not come in the first life, which succeeds.
+    """
     idle, nothing = wait_idle(), idle_of(description)
     every = tuple(step for load in lives(description).values() for step in (load, idle))
     result, requests = runner.trace(Schedule(workers=1, steps=(nothing, *every, nothing)))
@@ -68,20 +74,19 @@ def learn_at_once(runner: TracingRunner, description: TargetDescription) -> Alph
     events = (replace(_event_class(entry), failing=entry.key not in plain) for entry in statistics)
     if nothing == LONG_IDLE:
         done = sum(name != GIVEN_UP for name in lives(description))
-        events = (_of_a_task(event, done) for event in events)
+        # An idle request with a long period may be missing from the idle time of a run. A request
+        # that came less often than tasks were done is not made for each task: it is background.
+        events = (
+            replace(e, background=e.background or not (e.failing or e.most >= done)) for e in events
+        )
     return Alphabet(events=tuple(sorted(events, key=lambda event: (event.role, event.event))))
 
 
-def _of_a_task(event: EventClass, done: int) -> EventClass:
-    """Return the event, as background if it came less often than tasks were done: it is no task's.
-
-    What is seldom done with nothing to do cannot be waited for.
-    """
-    return event if event.failing or event.most >= done else replace(event, background=True)
-
-
 def merged(alphabets: Sequence[Alphabet]) -> Alphabet:
-    """Return one alphabet of several; an event is background if it is in all that have it."""
+    """Return one alphabet of several.
+
+    An event is background if it is background in every alphabet that has it.
+    """
     found: dict[tuple[str, str], EventClass] = {}
     for event in (event for alphabet in alphabets for event in alphabet.events):
         known = found.get((event.role, event.event))
@@ -91,7 +96,7 @@ def merged(alphabets: Sequence[Alphabet]) -> Alphabet:
 
 
 def save(alphabet: Alphabet, directory: Path) -> None:
-    """Write the alphabet beside the other results of a run."""
+    """Write the alphabet to alphabet.json; raises InfrastructureError if that fails."""
     content = {"schema": SCHEMA, "events": [asdict(event) for event in alphabet.events]}
     path = directory / "alphabet.json"
     try:
@@ -106,7 +111,7 @@ def _learned_requests(result: RunResult, requests: Sequence[Request]) -> Iterato
     history = result.history
     steps = history.steps if history is not None else []
     idle = [(s.began_ns, s.ended_ns) for s in steps if s.step in {IDLE, LONG_IDLE}]
-    # What a component asks when it starts comes once in its life, before any step.
+    # Requests before the first step belong to the start of a component.
     from_ns = steps[0].began_ns if steps else 0
     until_ns = steps[-1].ended_ns if steps else 0
     for request in requests:

@@ -3,12 +3,13 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
+from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkProgressed
 from chaosfuzz.campaign.failures import Sighting
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases import CaseStore
@@ -23,17 +24,19 @@ from chaosfuzz.reporting.story import story_of
 from chaosfuzz.shrinking import Budget, Reducer, ShrinkProgress, Shrunk
 
 FOUND_ONCE = Rate(violations=1, attempts=1)
-# A failure found on containers is looked for on processes so often, and confirmed so often there.
-LOOKS = 8
+# A failure found on containers gets so many runs to show on processes; the reduced schedule is
+# then run so often on containers. Chosen by hand.
+REPRODUCTION_RUNS = 8
 CONFIRMATIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction:
-    """How much to spend on shrinking, and where cases go.
+    """Shrinks failures within `budget` and saves them as cases in `store`.
 
-    `shrink` false saves as found. `again` is the case that is being reduced further, if one is.
-    `confirm` counts how often what is left fails elsewhere.
+    Without `shrink` schedules are saved as found. `again` is the saved case that is reduced
+    further, if one is: the new case takes over its expectation and origin. `confirm` measures how
+    often the reduced schedule fails on the slower setup that the failure was found on.
     """
 
     setup: Setup
@@ -44,23 +47,15 @@ class Reduction:
     confirm: Callable[[Schedule, Signature], Confirmed | None] | None = None
 
     def save_unshrunk(self, sighting: Sighting) -> CaseSaved:
-        """Save a schedule as it was found, with how often it failed."""
-        failure = sighting.result.failure
-        assert failure is not None
-        shrunk = Shrunk(
-            schedule=sighting.result.schedule,
-            failure=failure,
-            rate=sighting.rate,
-            calibration=sighting.rate,
-            needed=(),
-            executions=0,
-            confirmations=0,
-            exhausted=True,
-        )
-        return self._save(shrunk, sighting.result, story_of(sighting.result))
+        """Save the schedule as it was found, with the rate of the sighting."""
+        found = sighting.result
+        return self._save(_unshrunk(found, sighting.rate), found, story_of(found))
 
-    def known_limit(self, signature: Signature) -> tuple[Case, Path] | None:
-        """Return a saved case that shows a documented limit of the target, None if none does."""
+    def known_documented_limit(self, signature: Signature) -> tuple[Case, Path] | None:
+        """Return a saved case of this target with this documented limit, and its path.
+
+        None if there is none; files that are not cases are skipped.
+        """
         for path in self.store.find():
             with suppress(UsageError):
                 case = self.store.load(path)
@@ -72,29 +67,42 @@ class Reduction:
     def reduce(
         self, runner: Runner, sighting: Sighting, alphabet: Alphabet | None = None
     ) -> Iterator[Event]:
-        """Yield progress, then the saved case; with an alphabet, faults may be pinned to it."""
+        """Shrink on a thread of its own; yield each execution's progress, then the saved case.
+
+        With an alphabet, faults by the clock may be pinned to its events. If the harness fails,
+        the shortest failing schedule so far is saved and yielded, then InfrastructureError raised.
+        """
         found = sighting.result
-        assert found.failure is not None
-        keeper = _LastFailure(runner.run, found)
+        runs = _RecordedRuns(runner.run, found)
         progress: queue.SimpleQueue[ShrinkProgress | None] = queue.SimpleQueue()
         reducer = Reducer(
-            keeper,
+            runs,
             self.budget if self.shrink else Budget(executions=0, time_s=0),
             on_progress=progress.put,
             alphabet=alphabet,
         )
-        worker = _Background(lambda: reducer.shrink(found.schedule, keeper.failure), progress)
-        worker.start()
+        outcome: Future[Shrunk] = Future()
+
+        def shrink() -> None:
+            try:
+                outcome.set_result(reducer.shrink(found.schedule, runs.failure))
+            except BaseException as error:  # noqa: BLE001 - raised again by outcome.result
+                outcome.set_exception(error)
+            finally:
+                progress.put(None)
+
+        threading.Thread(target=shrink, name="shrinking", daemon=True).start()
         while (step := progress.get()) is not None:
-            yield ShrinkingOn(progress=step)
+            yield ShrinkProgressed(progress=step)
+        shortest = runs.shortest
         try:
-            shrunk = worker.result()
+            shrunk = outcome.result()
         except InfrastructureError:
-            yield self._save(keeper.unshrunk(), found, story_of(keeper.kept))
+            unshrunk = _unshrunk(shortest, FOUND_ONCE, runs.executions)
+            yield self._save(unshrunk, found, story_of(shortest))
             raise
-        looks = sighting.rate.attempts - 1
-        shrunk = replace(shrunk, executions=shrunk.executions + looks)
-        yield self._save(shrunk, found, story_of(keeper.kept))
+        executions = shrunk.executions + sighting.rate.attempts - 1
+        yield self._save(replace(shrunk, executions=executions), found, story_of(shortest))
 
     def _save(self, shrunk: Shrunk, found: RunResult, story: tuple[str, ...]) -> CaseSaved:
         case = Case(
@@ -104,7 +112,7 @@ class Reduction:
             contract=self.setup.contract,
             signature=shrunk.failure.signature,
             schedule=shrunk.schedule,
-            # Nothing measured: what is known is that it failed when it was found.
+            # Without a measurement the one failing run of the search is the rate.
             reproduces=shrunk.rate if shrunk.rate.attempts else FOUND_ONCE,
             found=Found(
                 date=datetime.now(UTC).date().isoformat(),
@@ -139,23 +147,28 @@ class Reduction:
     def _expect(self) -> Verdict:
         if self.again is not None:
             return self.again.expect
-        # A planted defect is meant to fail, and so is a release that stays as it is; a bug of the
-        # user's own system is to hold once fixed.
-        shows = self.setup.defects or self.setup.description.released
-        return Verdict.VIOLATED if shows else Verdict.HOLDS
+        # A planted defect and a released version stay as they are, so the case is to fail. A bug
+        # of the user's own system gets fixed, so the case is to hold.
+        stays = self.setup.defects or self.setup.description.released
+        return Verdict.VIOLATED if stays else Verdict.HOLDS
 
     def _original_steps(self, found: RunResult) -> int:
         return self.again.found.steps if self.again is not None else len(found.schedule.steps)
 
 
-def shows_on(runner: Runner, setup: Setup, sighting: Sighting) -> Sighting | None:
-    """Return the same failure of the same schedule as a quicker runner shows it, None if not."""
+def reproduce_on(runner: Runner, setup: Setup, sighting: Sighting) -> Sighting | None:
+    """Run the schedule on another runner until the same failure shows, and return that result.
+
+    None if the setup of that runner lacks an action of the schedule, if none of REPRODUCTION_RUNS
+    runs shows the failure, or if the run was stopped. The rate counts the runs up to the first
+    that fails.
+    """
     assert sighting.result.failure is not None
     wanted = sighting.result.failure.signature
     offered = setup.check().actions
     if any(step.action not in offered for step in sighting.result.schedule.steps):
         return None
-    for number in range(1, LOOKS + 1):
+    for number in range(1, REPRODUCTION_RUNS + 1):
         try:
             result = runner.run(sighting.result.schedule).showing(wanted)
         except Stopped:
@@ -165,7 +178,7 @@ def shows_on(runner: Runner, setup: Setup, sighting: Sighting) -> Sighting | Non
     return None
 
 
-def reduce_elsewhere(
+def reduce_on_quick_target(
     reduction: Reduction,
     setup: Setup,
     quick: Runner,
@@ -173,8 +186,12 @@ def reduce_elsewhere(
     sighting: Sighting,
     alphabet: Alphabet | None,
 ) -> Iterator[Event]:
-    """Reduce on the quick runner and confirm on the slow one; on that alone if only it fails."""
-    seen = shows_on(quick, setup, sighting)
+    """Reduce on the quick runner, then run the result on the slow one to confirm it.
+
+    `setup` is that of the quick runner. If the failure does not show on the quick runner, all is
+    done on the slow one.
+    """
+    seen = reproduce_on(quick, setup, sighting)
     if seen is None:
         yield from reduction.reduce(slow, sighting, alphabet)
         return
@@ -192,62 +209,38 @@ def reduce_elsewhere(
     yield from replace(reduction, setup=setup, confirm=confirm).reduce(quick, seen, alphabet)
 
 
-class _LastFailure:
-    """Runs schedules and remembers the newest failing result of the signature, for its story."""
+class _RecordedRuns:
+    """Runs schedules; counts `executions` and keeps the `shortest` result with the failure.
+
+    Of results with equally many steps the newest is kept.
+    """
 
     def __init__(self, run: Callable[[Schedule], RunResult], found: RunResult) -> None:
         assert found.failure is not None
         self._run = run
         self.failure = found.failure
-        self.kept = found
+        self.shortest = found
         self.executions = 0
 
     def __call__(self, schedule: Schedule) -> RunResult:
         self.executions += 1
         result = self._run(schedule).showing(self.failure.signature)
-        if result.failure is not None and result.failure.signature == self.failure.signature:
-            shorter = len(schedule.steps) <= len(self.kept.schedule.steps)
-            self.kept = result if shorter else self.kept
+        is_own = result.failure is not None and result.failure.signature == self.failure.signature
+        if is_own and len(schedule.steps) <= len(self.shortest.schedule.steps):
+            self.shortest = result
         return result
 
-    def unshrunk(self) -> Shrunk:
-        """Return the shortest schedule that failed so far, for when reduction broke off."""
-        assert self.kept.failure is not None
-        return Shrunk(
-            schedule=self.kept.schedule,
-            failure=self.kept.failure,
-            rate=FOUND_ONCE,
-            calibration=FOUND_ONCE,
-            needed=(),
-            executions=self.executions,
-            confirmations=0,
-            exhausted=True,
-        )
 
-
-class _Background(threading.Thread):
-    """Runs the reduction beside the consumer of its progress."""
-
-    def __init__(
-        self, work: Callable[[], Shrunk], progress: "queue.SimpleQueue[ShrinkProgress | None]"
-    ) -> None:
-        super().__init__(name="shrinking", daemon=True)
-        self._work = work
-        self._progress = progress
-        self._shrunk: Shrunk | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._shrunk = self._work()
-        except BaseException as error:  # noqa: BLE001 - handed over to the consumer's thread
-            self._error = error
-        finally:
-            self._progress.put(None)
-
-    def result(self) -> Shrunk:
-        """Return what came out, or raise what went wrong."""
-        if self._error is not None:
-            raise self._error
-        assert self._shrunk is not None
-        return self._shrunk
+def _unshrunk(result: RunResult, rate: Rate, executions: int = 0) -> Shrunk:
+    """Return a failing result as it is, in the form of a reduction that was cut short."""
+    assert result.failure is not None
+    return Shrunk(
+        schedule=result.schedule,
+        failure=result.failure,
+        rate=rate,
+        calibration=rate,
+        needed=(),
+        executions=executions,
+        confirmations=0,
+        exhausted=True,
+    )

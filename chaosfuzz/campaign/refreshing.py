@@ -1,4 +1,4 @@
-"""Finds the new names of requests that a case strikes at and its target no longer makes."""
+"""Renames the stale moments of a case: their requests are no longer made by its target."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chaosfuzz.actions import whose_moment
 from chaosfuzz.campaign.replay import (
     CaseReplay,
     Judgement,
@@ -24,8 +25,9 @@ from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.domain.verdict import Verdict
 
-# Requests with less in common are not offered as the new name of one another; chosen by hand.
+# Two requests may replace one another from this share of common words on. Chosen by hand.
 MIN_LIKENESS = 0.25
+# An error message lists so many requests at most. Chosen by hand.
 MAX_SHOWN = 12
 _WORD = re.compile(r"\w[\w-]*")
 _KEY = re.compile(r"(?P<text>.*?)(?:~[0-9a-f]{4})?(?: \[(?P<fingerprint>[0-9a-f]{8})\])?")
@@ -33,10 +35,11 @@ _KEY = re.compile(r"(?P<text>.*?)(?:~[0-9a-f]{4})?(?: \[(?P<fingerprint>[0-9a-f]
 
 @dataclass(frozen=True, kw_only=True)
 class Refreshed:
-    """What became of a case: the new event by the old one, and how the renamed case stands.
+    """The outcome of a refresh: the new event by the old one, and the judgement on the new case.
 
-    `is_shown`: its failure shows and no less often than when saved, or, if it is to hold, its
-    moments come.
+    `names` is empty and `judgement` None if nothing was stale. `is_shown` of a case that is to fail
+    says that the failure showed and its rate has not fallen; of one that is to hold, that at least
+    one run reached its moments.
     """
 
     names: dict[str, str]
@@ -54,14 +57,15 @@ def refresh(
     *,
     stop: StopSignal,
 ) -> Refreshed:
-    """Find a new name for each request that the target no longer makes, and replay the case so.
+    """Find a new name for each stale request, and replay the case with it. Writes no case file.
 
-    `chosen` are new names that the user gives, in the order of the stale moments; without them
-    the nearest one is taken.
+    `chosen` are the new names that the user gives, in the order of the stale moments. A stale
+    request without a chosen name gets the nearest request that the target makes now.
 
     Raises:
-        UsageError: several names are equally near, none is near, or a chosen one is not there.
-        InfrastructureError: the requests of the target cannot be seen.
+        UsageError: several requests are equally near, none is near, the target makes no request of
+            a chosen name, or there are more chosen names than stale requests.
+        InfrastructureError: the target has no moments, or the harness failed.
 
     """
     with closing(setup.runner(0, logs, journal, stop)) as runner:
@@ -110,10 +114,11 @@ def renamed(case: Case, names: dict[str, str]) -> Case:
 
 
 def nearest(event: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the requests that are most like one: several if they are equally near.
+    """Return the requests of `known` that are most like `event`: several if they are equally near.
 
-    Only requests with the same verb count. The same statement fingerprint goes before the same
-    relation, and that before the share of words that both have (Jaccard index).
+    Only requests with the same verb count. An equal statement fingerprint ranks first, then an
+    equal relation, then the share of common words (Jaccard index). Empty if the best has another
+    fingerprint and less than MIN_LIKENESS of its words in common.
     """
     ranks = {key: _likeness(event, key) for key in known}
     best = max(ranks.values(), default=(False, False, 0.0))
@@ -139,26 +144,29 @@ def _parsed(event: str) -> tuple[list[str], str]:
 
 
 def _subject(words: Sequence[str]) -> Sequence[str]:
-    """Return verb and relation; of a COMMIT those of what it commits as well."""
+    """Return verb and relation; for a COMMIT also those of the write that it commits."""
     return words[: 4 if words[1:2] == ["of"] else 2]
 
 
 def _new_name(event: str, step: Step, requests: Alphabet, wanted: str) -> str:
     known = events_for(step, requests)
+    role = whose_moment(step).partition("-")[0]
+    none_seen = f"no request of the {role} was seen; the moment cannot be renewed"
     if wanted:
         if wanted not in known:
+            choice = f"choose one of the {role}'s requests{_listed(known)}"
             raise UsageError(
-                cause=f"--moment {wanted!r} is no request that the target makes now",
-                remedy=f"choose one{_listed(known)}",
+                cause=f"--moment {wanted!r}: no {role} of the target makes such a request now",
+                remedy=choice if known else none_seen,
             )
         return wanted
     near = nearest(event, known)
     if len(near) == 1:
         return near[0]
-    why = "several requests are equally near" if near else "no request of today is near"
+    why = "several requests are equally near" if near else "no request that is made now is near"
     raise UsageError(
         cause=f"{event!r} is stale, and {why}",
-        remedy=f"choose one with --moment NAME{_listed(near or known)}",
+        remedy=f"choose one with --moment NAME{_listed(near or known)}" if known else none_seen,
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs saved cases again and judges them against what was saved."""
+"""Runs saved cases again, and judges them against their saved rates."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from chaosfuzz.actions import whose_moment
 from chaosfuzz.campaign.events import Event, FailureFound, ScheduleDone
-from chaosfuzz.campaign.failures import LimitAsFailure, Sighting
+from chaosfuzz.campaign.failures import DocumentedLimitAsFailure, Sighting
 from chaosfuzz.campaign.learning import learn_at_once, merged
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.wiring import Setup
 from chaosfuzz.cases.statistics import (
     MOST_RUNS,
-    MOST_RUNS_UNTOLD,
+    MOST_RUNS_UNDECIDABLE,
     POWER,
     can_fail,
     has_fallen,
@@ -34,18 +34,17 @@ from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.targets.profiles import load_profile
 from chaosfuzz.targets.registry import looks_like_path
 
+# All chosen by hand. `shrink` runs a case so often at most until its failure shows.
 ATTEMPTS_TO_REPRODUCE = 20
-# So many runs without the moment are a reason to look whether the request is still made; chosen
-# by hand.
+# After so many runs without the moment, check whether the target still makes the request.
 RUNS_FOR_A_MOMENT = 3
-# The most undecided runs of a case: the machine will not do better in the next, and a failure that
-# hides the case's own will not go away. Chosen by hand.
+# After so many undecided runs a replay ends: more of them would not decide the case.
 MOST_UNDECIDED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Try:
-    """One run of a case. Another signature than the case's is told as such."""
+    """One run of a case; `same_signature` says whether it showed a failure that the case means."""
 
     number: int
     result: RunResult
@@ -58,15 +57,16 @@ class Try:
 
     @property
     def decided(self) -> bool:
-        """Say whether it could show the case's failure, and did or did not.
+        """Say whether the run counts for the judgement.
 
-        A run whose moment never came could not. Nor could one that another failure ended first.
+        A run does not count if its verdict is UNKNOWN, if a moment never came and the case's
+        failure did not show, or if another failure ended it.
         """
         return self.violated or (self.result.verdict is Verdict.HOLDS and not self.result.missed)
 
 
 class Standing(StrEnum):
-    """How a case stands to what its file expects."""
+    """The result of comparing a case's runs with the expectation in its file."""
 
     EXPECTED = "as expected"
     UNEXPECTED = "not as expected"
@@ -76,7 +76,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """How a case stands, why with what to do about it, and what limits the statement."""
+    """The standing of a case, the reason with its remedy, and a note on runs that proved nothing.
+
+    The note also says if there were too few runs for the usual power of the test.
+    """
 
     standing: Standing
     reason: str
@@ -86,7 +89,8 @@ class Judgement:
 class CaseReplay:
     """The runs of one case and the judgement on them; cases.statistics has the tests.
 
-    `times` is how often it is run; None: until the judgement is decided, `most` times at most.
+    With `times` the case is run so often. Without it, runs end as soon as the judgement is decided,
+    after `most` runs at the latest; a case that is to hold is decided after `most` decided runs.
     """
 
     def __init__(
@@ -101,10 +105,11 @@ class CaseReplay:
         self.saved = _saved_rate(case, setup.on)
 
     def run(self, logs: Path, journal: Journal, stop: StopSignal) -> Iterator[Try]:
-        """Run the case on a runner of its own, yielding each try.
+        """Run the case on a runner of its own, and yield each try.
 
-        If its moments never came, learn in the end whether the target still makes these requests.
-        Raises InfrastructureError if the target cannot be run.
+        If no run reached all moments, learn at the end which requests the target makes now;
+        `judgement` needs that to tell a stale case. Raises InfrastructureError if the target
+        cannot be run.
         """
         most = self._times or self._most or self._bound() + MOST_UNDECIDED
         with closing(self.setup.runner(0, logs, journal, stop)) as runner:
@@ -119,7 +124,7 @@ class CaseReplay:
 
     @property
     def today(self) -> Rate:
-        """Violations among the runs that are decided."""
+        """The runs that showed the case's failure, among the decided runs."""
         return Rate(
             violations=sum(t.violated for t in self.tries),
             attempts=sum(t.decided for t in self.tries),
@@ -134,16 +139,17 @@ class CaseReplay:
 
     @property
     def never_came(self) -> bool:
-        """Say whether some moment of the case never came in any run, and it did not fail either."""
+        """Say whether every run missed a moment and did not show the case's failure."""
         return bool(self.tries) and all(t.result.missed and not t.violated for t in self.tries)
 
     def judgement(self, path: object) -> Judgement:
-        """Return how the case stands; `path` is its file, for the remedies."""
+        """Judge the runs so far; `path`, the case's file, appears in the remedies."""
         if self._stale:
             moments = ", ".join(dict.fromkeys(str(step.at) for step in self._stale))
             reason = (
-                f"{self.setup.place} no longer makes the request of the moment {moments}. The case "
-                f"proves nothing until it has the new name; find it: chaosfuzz cases refresh {path}"
+                f"{self.setup.place} no longer makes the request of the moment {moments}, so the "
+                "case proves nothing. Give the case the new name of the request: "
+                f"chaosfuzz cases refresh {path}"
             )
             return Judgement(standing=Standing.STALE, reason=reason)
         if not self._is_to_fail and self.broken is not None:
@@ -153,13 +159,13 @@ class CaseReplay:
             why = self._unproven() or "it was not run"
             reason = f"none of {len(self.tries)} runs is decided: {why}"
             if self._others:
-                reason += f". Mend that failure first, or remove the case: {path}"
+                reason += f". Fix that failure first, or delete the case if it is obsolete: {path}"
             return Judgement(standing=Standing.UNDECIDED, reason=reason)
         return self._judge_violated(path) if self._is_to_fail else self._judge_holds()
 
     @property
     def _others(self) -> list[str]:
-        """The other failure that ended each run in which the case's own could not show."""
+        """The signature of the other failure that ended a run, for each such run."""
         failures = (t.result.failure for t in self.tries if not t.violated)
         return [str(failure.signature) for failure in failures if failure is not None]
 
@@ -172,11 +178,11 @@ class CaseReplay:
         told = f"{failure} showed in {today} runs"
         told += f", when saved in {saved}" if saved.attempts else ""
         mend = (
-            "If it is fixed, set `expect: holds` in the case. If it is as it was and only rarer, "
-            f"measure its rate anew: chaosfuzz shrink {path}"
+            "If the failure is fixed, set `expect: holds` in the case. If it still exists and is "
+            f"only rarer, measure its rate again: chaosfuzz shrink {path}"
         )
         if has_fallen(saved, today):
-            why = "A rate that has not changed gives so few in less than one of a million tests."
+            why = "If the rate were unchanged, fewer than one test in a million would show so few."
             return self._judged(Standing.UNEXPECTED, f"{told}. {why} {mend}")
         if is_as_saved(saved, today):
             return self._judged(Standing.EXPECTED, told)
@@ -184,7 +190,7 @@ class CaseReplay:
             return self._judged(Standing.UNEXPECTED, f"{told}. {mend}")
         why = "These are too few runs to tell whether the rate has fallen."
         if not can_fail(saved, MOST_RUNS):
-            why = f"Against a saved count of {saved} no {MOST_RUNS} runs could tell a fall."
+            why = f"With a saved count of {saved}, {MOST_RUNS} runs cannot show a fall of the rate."
         return self._judged(Standing.UNDECIDED, f"{told}. {why} {mend}")
 
     def _judge_holds(self) -> Judgement:
@@ -192,7 +198,10 @@ class CaseReplay:
         told = f"{self.case.failure} did not show in {counted(runs, 'run')}"
         reached = power(saved, runs)
         short = saved.attempts and reached < POWER
-        cut = f"so few runs would show the saved rate of {saved} with {reached:.0%} only"
+        cut = (
+            f"at the saved rate of {saved}, {counted(runs, 'run')} would show the failure with a "
+            f"probability of {reached:.0%} only"
+        )
         return self._judged(Standing.EXPECTED, told, cut if short else "")
 
     def _judged(self, standing: Standing, reason: str, note: str = "") -> Judgement:
@@ -200,7 +209,7 @@ class CaseReplay:
         return Judgement(standing=standing, reason=reason, note="; ".join(notes))
 
     def _unproven(self) -> str:
-        """Say how many runs could not be decided, and why."""
+        """Return in words how many runs proved nothing, and why; empty if there were none."""
         told, runs = [], len(self.tries)
         others = self._others
         if others and self._is_to_fail:
@@ -230,22 +239,22 @@ class CaseReplay:
         return self.broken is not None or today.attempts >= needed
 
     def _bound(self) -> int:
-        """Return the most decided runs: more than MOST_RUNS_UNTOLD only if they can tell a fall."""
+        """Return the most decided runs: fewer if not even MOST_RUNS could show a fallen rate."""
         decidable = not self._is_to_fail or can_fail(self.saved, MOST_RUNS)
-        return MOST_RUNS if decidable else MOST_RUNS_UNTOLD
+        return MOST_RUNS if decidable else MOST_RUNS_UNDECIDABLE
 
 
 def _saved_rate(case: Case, on: str) -> Rate:
-    """Return the rate that was saved on this place, or none."""
+    """Return the rate that was saved for `on` (process or docker), else UNMEASURED."""
     if case.confirmed is not None and on == case.confirmed.on:
         return case.confirmed.rate
     return case.reproduces if on == case.on else UNMEASURED
 
 
 def requests_of(runner: Runner, setup: Setup, schedule: Schedule) -> Alphabet | None:
-    """Learn what requests a target makes today, in the lives of one task and in a schedule.
+    """Run each life of a task and the schedule, and return the requests that the target made.
 
-    Return None for a target whose requests cannot be seen.
+    None for a target without moments.
     """
     if not (setup.description.moments and isinstance(runner, TracingRunner)):
         return None
@@ -257,7 +266,7 @@ def requests_of(runner: Runner, setup: Setup, schedule: Schedule) -> Alphabet | 
 
 
 def stale_steps(schedule: Schedule, requests: Alphabet | None) -> tuple[Step, ...]:
-    """Return the steps that strike at a request which the target does not make."""
+    """Return the steps whose moment is a request that is not in `requests`; () for None."""
     if requests is None:
         return ()
     return tuple(
@@ -268,7 +277,7 @@ def stale_steps(schedule: Schedule, requests: Alphabet | None) -> tuple[Step, ..
 
 
 def events_for(step: Step, requests: Alphabet) -> tuple[str, ...]:
-    """Return the events that can be the moment of a step: those of its component's role."""
+    """Return the events, sorted, of the role of a step's component: its possible moments."""
     role = whose_moment(step).partition("-")[0]
     return tuple(sorted({each.event for each in requests.of(role)}))
 
@@ -280,13 +289,13 @@ def setup_for(
     profiles: Sequence[Path] = (),
     on: str | None = None,
 ) -> Setup:
-    """Return the setup of a case, its defects and what it runs on replaced if given.
+    """Return the setup of a case; `defects` and `on`, if given, replace those of the case.
 
-    A case can name no more than the file name of a profile; which file that is, and thereby what
-    is run, is for the user to say: `profiles` are those that were named.
+    A case names the target of a profile, never the profile's path. The commands of a profile are
+    run only if the user gave its file in `profiles`.
 
     Raises:
-        UsageError: the case is of a profile that was not given.
+        UsageError: the profile of the case is not among `profiles`, or the case names a path.
 
     """
     return Setup(
@@ -300,29 +309,36 @@ def setup_for(
 
 
 def _target_of(case: Case, profiles: Sequence[Path]) -> str:
-    """Return the path of the profile that was given for a case's target, else its name."""
+    """Return the path of the profile that was given for a case's target, else the target's name.
+
+    Raises UsageError if the case names a path, or is of a profile that was not given.
+    """
     named = {load_profile(path).name: path for path in profiles}
     if not case.profile and case.target not in named:
         if looks_like_path(case.target):
             raise UsageError(
                 cause=(
-                    f"the case names its target {case.target!r}, which is the path of a file; a "
-                    "case never names a file to be run"
+                    f"the target of the case is {case.target!r}, a path; a case may not name a "
+                    "file to be run"
                 ),
-                remedy="put the name of the target there, and give its profile with --profile FILE",
+                remedy="write the target's name there, and give its profile with --profile FILE",
             )
         return case.target
     if case.target not in named:
         raise UsageError(
             cause=f"the case is of {case.target}, whose profile {case.profile!r} was not given",
-            remedy="look at that file, and if its commands may be run, name it: --profile FILE",
+            remedy="read that file; if its commands may be run here, give it with --profile FILE",
         )
     return str(named[case.target].resolve())
 
 
 def replay_on(runner: Runner, case: Case, times: int, *, until_violated: bool) -> Iterator[Try]:
-    """Run a case up to so many times, yielding each try; ends early when asked to stop."""
-    shown = LimitAsFailure(runner, case.signature) if case.documented else runner
+    """Run a case up to `times` times and yield each try.
+
+    Ends early when the run is stopped and, with `until_violated`, after the first try that shows
+    the case's failure.
+    """
+    shown = DocumentedLimitAsFailure(runner, case.signature) if case.documented else runner
     for number in range(1, times + 1):
         try:
             result = shown.run(case.schedule).showing(case.signature)
@@ -336,15 +352,17 @@ def replay_on(runner: Runner, case: Case, times: int, *, until_violated: bool) -
 
 
 def shrink_again(case: Case, reduction: Reduction, runner: Runner) -> Iterator[Event]:
-    """Run a case until its failure shows, then reduce it; ends if none of many runs shows it."""
+    """Run a case until its failure shows, then reduce it; yield the events.
+
+    Ends without a reduction if none of ATTEMPTS_TO_REPRODUCE runs shows the failure.
+    """
     for attempt in replay_on(runner, case, ATTEMPTS_TO_REPRODUCE, until_violated=True):
         yield ScheduleDone(result=attempt.result, elapsed_s=attempt.result.duration_s)
         if attempt.violated:
             assert attempt.result.failure is not None
             rate = Rate(violations=1, attempts=attempt.number)
             yield FailureFound(failure=attempt.result.failure, schedule=case.schedule, rate=rate)
-            sighting = Sighting(result=attempt.result, rate=rate)
-            documented = attempt.result.failure.documented
-            limit = LimitAsFailure(runner, case.signature, documented)
-            shown = limit if case.documented else runner
-            yield from reduction.reduce(shown, sighting)
+            if case.documented:
+                documented = attempt.result.failure.documented
+                runner = DocumentedLimitAsFailure(runner, case.signature, documented)
+            yield from reduction.reduce(runner, Sighting(result=attempt.result, rate=rate))

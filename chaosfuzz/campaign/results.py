@@ -1,4 +1,4 @@
-"""The directory of one invocation's results: run.json, junit.xml and report.html."""
+"""Makes the directory of a command's results; writes run.json, junit.xml and report.html."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,10 @@ from chaosfuzz.reporting.summary import Summary
 
 
 def create_run_directory(parent: Path, command: str) -> Path:
-    """Make and return a fresh directory for a run; raises UsageError if that is not possible."""
+    """Make and return a fresh directory below `parent`, named by time, command and process id.
+
+    Raises UsageError if it cannot be made.
+    """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     path = parent / f"{stamp}-{command}-{os.getpid()}"
     try:
@@ -28,9 +31,9 @@ def create_run_directory(parent: Path, command: str) -> Path:
 
 
 def write_results(directory: Path, summary: Summary, saved: Iterable[CaseSaved]) -> str:
-    """Write the reports of a run; return what went wrong with that, or an empty string.
+    """Write the reports of a run. Return an empty string, or the error if a file cannot be written.
 
-    A report that cannot be written must not hide what was found, which is on screen already.
+    That error is returned, not raised, so that it cannot hide the run's findings.
     """
     failures = tuple(_reported(case) for case in saved)
     try:

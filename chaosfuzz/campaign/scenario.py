@@ -16,7 +16,7 @@ from chaosfuzz.domain.fault import Journal
 from chaosfuzz.domain.scenario import Count, Grade, ScenarioResult
 from chaosfuzz.domain.stop import Stopped, StopReason, StopSignal
 from chaosfuzz.execution.stalls import StallMonitor
-from chaosfuzz.scenarios import ApiCheck, Level, Pace, Scenario, ScenarioRunner, Seams
+from chaosfuzz.scenarios import ApiCheck, Level, Pace, Scenario, ScenarioParts, ScenarioRunner
 from chaosfuzz.scenarios.builtin import foundation
 from chaosfuzz.scenarios.levels import BREAKER_FAILURES, BREAKER_OPEN_S, BREAKER_SUCCESSES
 from chaosfuzz.scenarios.runner import planned
@@ -31,8 +31,8 @@ _TICK_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Began:
-    """A scenario begins; so many of how many."""
+class ScenarioBegan:
+    """A scenario begins, as `number` of `of` scenarios; the foundation check has number 0."""
 
     scenario: Scenario
     number: int
@@ -40,26 +40,29 @@ class Began:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """How things stand; with `stays` a line of the log, else one that the next replaces."""
+class ProgressLine:
+    """A line on the progress. With `stays` it is kept, else the next line replaces it."""
 
     line: str
     stays: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """A scenario has been graded."""
+class ScenarioDone:
+    """A scenario has been graded, or was not run; then the grade is FAIL or ERROR."""
 
     result: ScenarioResult
 
 
-ScenarioEvent = Began | Shown | Done
+ScenarioEvent = ScenarioBegan | ProgressLine | ScenarioDone
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioPlan:
-    """Which scenarios to run, at which level and how fast."""
+    """The scenarios to run, their level, and the speed: 2 halves all times of the guide.
+
+    `port` is that of the HTTP server; None for any free port.
+    """
 
     setup: Setup
     scenarios: tuple[Scenario, ...]
@@ -69,18 +72,18 @@ class ScenarioPlan:
     port: int | None = None
 
     def into(self, out: Path) -> "ScenarioPlan":
-        """Return the plan with the directory of its run."""
+        """Return the plan with this directory for its results."""
         return replace(self, out=out)
 
     def check(self) -> None:
-        """Raise UsageError for anything unknown, and for a scenario that makes no sense."""
+        """Raise UsageError for anything unknown, and for a scenario that its level cannot plan."""
         self.setup.check()
         for scenario in self.scenarios:
             planned(scenario, self.level)
 
     @property
     def tuning(self) -> Tuning:
-        """How the reference system is set: breakers as in the guide, leases as for fuzzing."""
+        """The reference system's settings: the guide's breaker, at `speed`; leases as for fuzz."""
         pace = Pace(speed=self.speed)
         return Tuning(
             defects=self.setup.defects,
@@ -105,15 +108,19 @@ class ScenarioCampaign:
         self._events: queue.SimpleQueue[ScenarioEvent] = queue.SimpleQueue()
 
     def stop(self, reason: StopReason = StopReason.OVER) -> None:
-        """Ask the scenario that runs to end; none follows."""
+        """Set the stop signal: the running scenario ends ungraded, and none follows."""
         self._stop.set(reason)
 
     def run(self) -> Iterator[ScenarioEvent]:
-        """Yield events to the end. Ends early, with what finished, when asked to stop.
+        """Run the foundation check, then each scenario, and yield their events.
+
+        An error in a scenario becomes its grade ERROR. If the foundation check does not pass, the
+        scenarios are not run: they get FAIL if the check failed, else ERROR. When stopped, the
+        events end with the last graded scenario.
 
         Raises:
-            UsageError: something unknown was asked for, or a scenario cannot run as it is.
-            InfrastructureError: the system cannot be started.
+            UsageError: an invariant is unknown.
+            InfrastructureError: the system cannot be started, or the foundation check broke.
 
         """
         with ThreadPoolExecutor(1, "scenario") as pool:
@@ -135,7 +142,7 @@ class ScenarioCampaign:
             lane = ProcessLane(0, plan.out / "logs", plan.tuning)
             stack.callback(lane.close)
             stalls = stack.enter_context(closing(StallMonitor()))
-            seams = Seams(
+            parts = ScenarioParts(
                 lane=lane,
                 judge=judge,
                 journal=self._journal,
@@ -143,16 +150,16 @@ class ScenarioCampaign:
                 stop=self._stop,
                 check_api=_check_api,
                 task_counts=lambda dsn, tag: Administration(dsn).task_stats(tag),
-                show=lambda line: self._events.put(Shown(line=line, stays=False)),
-                say=lambda line: self._events.put(Shown(line=line, stays=True)),
+                show=lambda line: self._events.put(ProgressLine(line=line, stays=False)),
+                say=lambda line: self._events.put(ProgressLine(line=line, stays=True)),
             )
-            runner = ScenarioRunner(seams, Pace(speed=plan.speed), plan.setup.seed)
+            runner = ScenarioRunner(parts, Pace(speed=plan.speed), plan.setup.seed)
             self._run_all(runner)
 
     def _run_all(self, runner: ScenarioRunner) -> None:
         scenarios = (FOUNDATION, *self._plan.scenarios)
         for number, scenario in enumerate(scenarios):
-            self._events.put(Began(scenario=scenario, number=number, of=len(scenarios) - 1))
+            self._events.put(ScenarioBegan(scenario=scenario, number=number, of=len(scenarios) - 1))
             try:
                 result = runner.run(scenario, self._plan.level)
             except Stopped:
@@ -161,18 +168,18 @@ class ScenarioCampaign:
                 if scenario is FOUNDATION:
                     raise
                 result = self._not_run(scenario, f"{error.cause}; {error.remedy}")
-            self._events.put(Done(result=result))
+            self._events.put(ScenarioDone(result=result))
             if scenario is FOUNDATION and not result.grade.passed:
                 self._skip_rest(result)
                 return
 
     def _skip_rest(self, foundation_result: ScenarioResult) -> None:
-        """A system that cannot do one task undisturbed fails whatever else was to be tried."""
+        """Grade every scenario as not run: FAIL if the foundation check failed, else ERROR."""
         failed = foundation_result.grade is Grade.FAIL
         grade = Grade.FAIL if failed else Grade.ERROR
         for scenario in self._plan.scenarios:
-            why = f"not run, the foundation check gave {foundation_result.why}"
-            self._events.put(Done(result=self._not_run(scenario, why, grade)))
+            why = f"not run, because of the foundation check: {foundation_result.why}"
+            self._events.put(ScenarioDone(result=self._not_run(scenario, why, grade)))
 
     def _not_run(self, scenario: Scenario, why: str, grade: Grade = Grade.ERROR) -> ScenarioResult:
         return ScenarioResult(

@@ -1,4 +1,4 @@
-"""Tries every moment of one task's life: kill and cut, before and after, and hold."""
+"""Runs one schedule for every moment of a task's life: kills and cuts on both sides, and holds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.planning.enumeration import Point, points_of
 from chaosfuzz.targets.registry import DEFAULT_TARGET
 
+# Chosen by hand: so often is a failing point run again.
 CONFIRMATIONS = 4
-# What is held waits for what another worker happens to do meanwhile: one run in five shows nothing.
+# A hold shows something only if another worker acts meanwhile: one run in five shows nothing, so
+# three runs miss it with less than 1 %.
 HELD_TRIES = 3
 NEVER_CAME = "never came"
 DOCUMENTED = "documented"
@@ -27,9 +29,10 @@ DOCUMENTED = "documented"
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """What became of a point: the first run, and of a violation how often it showed.
+    """The result of a point: its first telling run, and how often that run's failure showed.
 
-    A documented limit that showed is told as the failure of the result.
+    A documented limit stands in `result` as its failure. A failure that another point has shown in
+    all its runs is not run again; its rate is then 1 of the tries.
     """
 
     point: Point
@@ -47,7 +50,7 @@ class Swept:
 
 
 class Sweep:
-    """One sweep; call `learn`, then iterate over `run`."""
+    """One sweep, a context manager of its lanes; call `learn`, then iterate over `run`."""
 
     def __init__(
         self, setup: Setup, lanes: int, out: Path, journal: Journal, stop: StopSignal
@@ -65,16 +68,21 @@ class Sweep:
         self._lanes.__exit__(kind)
 
     def learn(self) -> tuple[Point, ...]:
-        """Return all points, an event's in the first life that has it.
+        """Run each life, and return a point without a fault for each life, then one per moment.
 
-        Raises UsageError if the target has no moments, InfrastructureError if it shows none.
+        A moment that several lives have is swept in the first of them. Writes alphabet.json.
+
+        Raises:
+            UsageError: the target has no moments.
+            InfrastructureError: no request was seen in a task's life.
+
         """
         runner = self._lanes.first
         description = self._setup.description
         if not (description.moments and isinstance(runner, TracingRunner)):
-            message = f"{self._setup.target} has no moments to sweep"
             raise UsageError(
-                cause=message, remedy=f"sweep a target with a wire, such as {DEFAULT_TARGET}"
+                cause=f"{self._setup.target} has no moments to sweep: its requests are not seen",
+                remedy=f"sweep a target with moments, such as {DEFAULT_TARGET}",
             )
         every = lives(description)
         lease_ms = description.contract.lease_ms
@@ -105,7 +113,10 @@ class Sweep:
         return all(step.action in actions for step in point.schedule.steps)
 
     def run(self, points: tuple[Point, ...]) -> Iterator[Swept]:
-        """Yield what became of each point, in order."""
+        """Run the points in the lanes, and yield their results in the order of `points`.
+
+        Points that a stop interrupted are left out.
+        """
         return filter(None, self._lanes.map(self._try, points))
 
     def _try(self, runner: Runner, point: Point) -> Swept | None:
@@ -121,7 +132,7 @@ class Sweep:
             if result.failure is None:
                 return Swept(point=point, result=result, rate=Rate(violations=0, attempts=tries))
             signature = result.failure.signature
-            # One sure case of a failure is enough; its other moments are told, not counted.
+            # A failure that showed in every run of one point is not counted at other points.
             identity = result.failure.identity
             runs = 0 if identity in self._confirmed else CONFIRMATIONS
             again = [as_failure(runner.run(point.schedule), signature).failure for _ in range(runs)]
@@ -134,7 +145,10 @@ class Sweep:
         return Swept(point=point, result=result, rate=rate)
 
     def _look(self, runner: Runner, point: Point) -> RunResult:
-        """Run a point, again if that says nothing; a documented limit shows as the failure."""
+        """Run a point, once more if it was undecided or missed its moment without a failure.
+
+        A documented limit becomes the failure of the result.
+        """
         result = runner.run(point.schedule)
         if result.verdict is Verdict.UNKNOWN or (result.missed and result.failure is None):
             result = runner.run(point.schedule)

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass, field
 
-from chaosfuzz.campaign.events import CaseSaved, Event, FailureFound, LimitKnown, ScheduleDone
+from chaosfuzz.campaign.events import (
+    CaseSaved,
+    DocumentedLimitKnown,
+    Event,
+    FailureFound,
+    ScheduleDone,
+)
 from chaosfuzz.domain.errors import ChaosfuzzError
 from chaosfuzz.domain.verdict import Signature, Verdict
 from chaosfuzz.reporting.summary import FailureSummary, Summary
 
-# Excused executions that a summary tells in words; it counts all. Chosen by hand.
+# A summary describes so many excused executions in words, and counts all. Chosen by hand.
 MAX_EXCUSES = 50
 
 Identity = tuple[Signature, bool]
@@ -15,7 +21,10 @@ Identity = tuple[Signature, bool]
 
 @dataclass(kw_only=True)
 class Tally:
-    """Running totals; `observe` each event, then read or make the summary."""
+    """Running totals of a campaign. Pass each event to `observe`, then call `summary`.
+
+    With `limits_fail` documented limits count as broken promises.
+    """
 
     command: str
     target: str
@@ -31,13 +40,13 @@ class Tally:
     reasons: dict[str, None] = field(default_factory=dict)
     found: dict[Identity, FailureFound] = field(default_factory=dict)
     saved: dict[Identity, CaseSaved] = field(default_factory=dict)
-    known: dict[Signature, LimitKnown] = field(default_factory=dict)
+    known: dict[Signature, DocumentedLimitKnown] = field(default_factory=dict)
     limits_fail: bool = False
     excused_runs: int = 0
     excuses: list[str] = field(default_factory=list)
 
     def observe(self, event: Event) -> None:
-        """Take an event into account."""
+        """Count an event."""
         if isinstance(event, ScheduleDone):
             self.schedules += 1
             self.steps += event.result.steps_run
@@ -53,21 +62,21 @@ class Tally:
                 self.reasons.update(dict.fromkeys(event.result.undecided))
         elif isinstance(event, FailureFound):
             self.found[event.failure.identity] = event
-        elif isinstance(event, LimitKnown):
+        elif isinstance(event, DocumentedLimitKnown):
             self.known[event.failure.signature] = event
         elif isinstance(event, CaseSaved):
             self.saved[event.failure.identity] = event
 
     @property
     def broken(self) -> bool:
-        """Say whether a promise was broken; documented limits count only if they are to fail."""
+        """Say whether a promise was broken; documented limits count only with `limits_fail`."""
         limits = [f for f in self.found.values() if f.failure.documented]
         broken = len(limits) < len(self.found)
         return broken or (self.limits_fail and bool(limits or self.known))
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict if the harness did not fail. Nothing run is unknown."""
+        """Return the verdict if the harness did not fail; UNKNOWN if no schedule was run."""
         return self._verdict(failed=False)
 
     def _verdict(self, *, failed: bool) -> Verdict:
@@ -75,7 +84,11 @@ class Tally:
         return Verdict.conclude(violated=self.broken, failed=failed, undecided=undecided)
 
     def summary(self, duration_s: float, failed: ChaosfuzzError | None = None) -> Summary:
-        """Return the summary; an error of the harness makes its verdict infrastructure."""
+        """Return the summary of a campaign that took `duration_s` seconds.
+
+        With `failed`, an error of the harness, the verdict is INFRASTRUCTURE unless a promise was
+        broken, and the error's text becomes the message.
+        """
         return Summary(
             command=self.command,
             target=self.target,
@@ -120,8 +133,8 @@ def _saved_failure(saved: CaseSaved) -> FailureSummary:
     )
 
 
-def _known_limit(known: LimitKnown) -> FailureSummary:
-    """Return a limit that was seen this time, and reduced and counted another time."""
+def _known_limit(known: DocumentedLimitKnown) -> FailureSummary:
+    """Return a documented limit that showed once now; an earlier campaign saved its case."""
     return FailureSummary(
         signature=known.failure.signature,
         case=str(known.path),

@@ -1,4 +1,4 @@
-"""Makes runners: a target's lane, the injectors, the invariants and the journal put together."""
+"""Makes runners from a target's lane, the invariants and the journal."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,10 +35,12 @@ DEFAULT_MODE = Guarantee.AT_LEAST_ONCE.value
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What every command that runs schedules needs to know.
+    """The target, its configuration and the invariants, for every command that runs schedules.
 
-    `target` is a name, or the path of a profile. `on`: process or docker. `mode` is what the
-    target is asked to promise. `own` are invariants beside those of the directories.
+    `target` is a name, or the path of a profile. `on` is process or docker. `mode` is the delivery
+    guarantee that the target is asked for. `invariants` is a directory of invariants that are
+    checked beside the built-in ones (None: ./invariants, if there is one), `own` are further ones.
+    `only` has the names of those to check among all of them (empty: all).
     """
 
     target: str = DEFAULT_TARGET
@@ -55,7 +57,7 @@ class Setup:
         """The target with its defects, its guarantee and a proxy.
 
         Raises:
-            UsageError: there is none of that name, or it cannot have the defects or the guarantee.
+            UsageError: no target has that name, or it cannot have the defects or the guarantee.
 
         """
         target = find_target(self.target, self.on)
@@ -68,28 +70,31 @@ class Setup:
 
     @property
     def description(self) -> TargetDescription:
-        """What the configured target is and offers; raises UsageError as `configured` does."""
+        """The description of the configured target; raises UsageError as `configured` does."""
         return self.configured.description
 
     @property
     def place(self) -> str:
-        """The target's name, with what it runs on if that is not processes."""
+        """The target's name, followed by "on docker" if it runs there."""
         name = self.description.name
         return name if self.on == PROCESS else f"{name} on {self.on}"
 
     @property
     def contract(self) -> str:
-        """What cases say that the target promises."""
+        """The delivery guarantee of the configured target, as cases hold it."""
         return self.description.contract.guarantee.value
 
     def check(self) -> TargetDescription:
-        """Return the description; raise UsageError for anything unknown."""
+        """Return the description; raise UsageError for an unknown target, defect or invariant."""
         description = self.description
         self.chosen_invariants()
         return description
 
     def check_case(self, case: Case) -> None:
-        """Raise UsageError for anything unknown in a case: it could never fail again."""
+        """Raise UsageError for an action or invariant of a case that the setup does not have.
+
+        Such a case could never fail again.
+        """
         offered = self.check().actions
         for step in case.schedule.steps:
             if step.action not in offered:
@@ -103,15 +108,15 @@ class Setup:
             raise UsageError(cause=message, remedy=f"choose among: {', '.join(known)}")
 
     def _cannot(self, action: str) -> UsageError:
-        remedy = "chaosfuzz targets lists what there is"
+        remedy = "remove the step, or use another target: chaosfuzz targets lists them"
         if find_action(action).abilities & CONTAINER_ABILITIES:
-            remedy = "chaosfuzz doctor says why"
+            remedy = "run chaosfuzz doctor: it says what this machine lacks"
             if self.on == PROCESS and isinstance(self.configured, PlacedTarget):
                 remedy = f"use --on {self.configured.places[0]}"
         return UsageError(cause=f"{self.place} cannot do {action}", remedy=remedy)
 
     def chosen_invariants(self) -> tuple[Invariant, ...]:
-        """Return what is checked; raises UsageError for an invariant that is not there."""
+        """Load and return the invariants to check; raises UsageError for an unknown name."""
         every = (*load_invariants(default_directories(self.invariants)), *self.own)
         known = [invariant.name for invariant in every]
         for name in self.only:
@@ -122,23 +127,38 @@ class Setup:
         return tuple(i for i in every if not self.only or i.name in self.only)
 
     def runner(self, lane: int, logs: Path, journal: Journal, stop: StopSignal) -> Runner:
-        """Return a runner of its own lane. Raises InfrastructureError if it cannot be started."""
+        """Return a runner that owns a new lane; its caller closes it.
+
+        A target that runs schedules itself ignores `lane`, `logs`, `journal` and `stop`. Raises
+        InfrastructureError if the lane cannot be started.
+        """
         if isinstance(self.configured, RunnerTarget):
             return self.configured.runner(seed=self.seed)
         judge = InvariantJudge(self.chosen_invariants())
         return ScheduleRunner(self.lane(lane, logs), judge, journal, stop)
 
     def lane(self, index: int, logs: Path) -> Lane:
-        """Return a lane of the target, every component behind a proxy if it can be."""
+        """Return a new lane of the target, with a proxy before its components if it has one.
+
+        Raises UsageError if the target has no lanes.
+        """
         if not isinstance(self.configured, LaneTarget):
-            raise UsageError(cause=f"{self.target} has no lanes", remedy=f"use {DEFAULT_TARGET}")
+            raise UsageError(
+                cause=f"{self.target} has no lanes, which this command needs",
+                remedy=f"use a target that has some, such as {DEFAULT_TARGET}",
+            )
         return self.configured.lane(index, logs)
 
     def cold_lane(self, index: int, logs: Path) -> Lane:
-        """Return a lane of the target that keeps nothing between schedules."""
+        """Return a new lane that keeps no warm processes or databases between schedules.
+
+        Raises UsageError if the target has no such lanes.
+        """
         if not isinstance(self.configured, ColdTarget):
-            message = f"{self.target} has no cold lanes"
-            raise UsageError(cause=message, remedy=f"use {DEFAULT_TARGET}")
+            raise UsageError(
+                cause=f"{self.target} has no cold lanes, which this command needs",
+                remedy=f"use a target that has some, such as {DEFAULT_TARGET}",
+            )
         return self.configured.cold_lane(index, logs)
 
     def _check_defects(self, target: Target) -> None:
@@ -155,6 +175,8 @@ class Setup:
         if isinstance(target, GuaranteeTarget) and self.mode in target.guarantees:
             return target.with_guarantee(Guarantee(self.mode))
         if self.mode not in {DEFAULT_MODE, promised}:
-            message = f"{self.target} promises {promised}, not {self.mode}"
-            raise UsageError(cause=message, remedy="leave out --contract")
+            message = f"{self.target} promises {promised}, and cannot be asked for {self.mode}"
+            raise UsageError(
+                cause=message, remedy=f"leave out --contract; the target is judged by {promised}"
+            )
         return target

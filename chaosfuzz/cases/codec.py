@@ -1,4 +1,4 @@
-"""Cases as YAML that reads aloud; a file that is no case is refused with line and remedy."""
+"""Reads and writes cases as YAML. Errors name the line and the remedy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -48,7 +48,7 @@ _Checked = TypeVar("_Checked")
 
 
 def _refusing(check: Callable[[Any], _Checked]) -> Callable[[Any], _Checked]:
-    """Return the check with its UsageError as an error that pydantic collects."""
+    """Return the check, with its UsageError turned into a WrongValueError for pydantic."""
 
     def checked(value: object) -> _Checked:
         try:
@@ -67,13 +67,13 @@ def _read_step(entry: object) -> Step:
     if not isinstance(entry, dict) or len(entry) != 1:
         raise UsageError(
             cause=f"{brief(entry)} is no step",
-            remedy="write each as `- action: {argument: value}` on its line",
+            remedy="write each step on a line, as `- action: {argument: value}`",
         )
     ((name, shown),) = entry.items()
     if not isinstance(shown, dict):
         raise UsageError(
             cause=f"{name[:_SHOWN]}: {brief(shown)} are no arguments",
-            remedy="write {argument: value}",
+            remedy="write {argument: value}, or {} for none",
         )
     action = find_action(name)
     arguments = {k: action.parameter(k).read(v, name) for k, v in shown.items() if k != AT}
@@ -104,20 +104,20 @@ class _Moment(_Strict):
         return given
 
     def moment(self, name: str) -> Moment:
-        """Return the moment; raise UsageError, naming the action, unless it has one side."""
+        """Return the moment; raise UsageError, naming the action `name`, unless it has one side."""
         sides = [(Side.BEFORE, self.before), (Side.AFTER, self.after)]
-        told = [(side, event) for side, event in sides if event is not None]
-        if len(told) != 1:
+        given = [(side, event) for side, event in sides if event is not None]
+        if len(given) != 1:
             shown = self.model_dump(exclude_unset=True)
             raise UsageError(
                 cause=f"{name}: {AT}={brief(shown)} is no moment",
-                remedy="write {after: EVENT, nth: 1}",
+                remedy="write {after: EVENT, nth: 1}: one of before and after",
             )
-        ((side, event),) = told
+        ((side, event),) = given
         return Moment(event=event, side=side, nth=self.nth, component=self.on, task=self.task)
 
 
-# The places of what is wrong in a moment begin with the names of the action and of AT.
+# A dict of dicts, so that pydantic reports an error in a moment at the path (action, AT, ...).
 _MOMENTS = TypeAdapter(dict[str, dict[str, _Moment | None]])
 
 
@@ -141,8 +141,8 @@ class _Rate(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.violations > self.attempts:
-            told = f"violations={brief(self.violations)}"
-            problem = f"{told} are more than attempts={brief(self.attempts)}"
+            violations, attempts = brief(self.violations), brief(self.attempts)
+            problem = f"violations={violations} are more than attempts={attempts}"
             raise WrongValueError(problem, "correct the figures")
         return self
 
@@ -170,7 +170,7 @@ def _check_needed(needed: _Needed, info: ValidationInfo) -> _Needed:
     steps = info.data.get("steps")
     if steps is not None and needed.step > len(steps):
         problem = f"step={brief(needed.step)} is none of the {len(steps)}"
-        raise WrongValueError(problem, "remove it")
+        raise WrongValueError(problem, "remove the entry, or correct its step")
     return needed
 
 
@@ -193,7 +193,7 @@ class _File(_Strict):
 
 
 def dump_case(case: Case) -> str:
-    """Return the case as YAML, keys in the order in which one would tell it."""
+    """Return the case as YAML with every key, except those without a value."""
     confirmed = case.confirmed
     shown = {
         "chaosfuzz_case": VERSION,
@@ -219,13 +219,14 @@ def dump_case(case: Case) -> str:
 
 
 def load_case(text: str, origin: str) -> Case:
-    """Return the case in a text. Only `target` and `steps` have to be there.
+    """Return the case in a text. Only `target` and `steps` are required.
 
-    A reference to a task that no step creates is allowed: such a step does nothing in a run.
+    A step may refer to a task that no step creates: such a step does nothing in a run. `origin`
+    is the file's path, for errors.
 
     Raises:
-        UsageError: not a case. Names every missing or wrong key, a line each, with origin,
-            line, value and remedy.
+        UsageError: the text is not a case. Up to 20 missing or wrong keys are named, each with
+            origin, line, value and remedy.
 
     """
     document = read(text, origin)
@@ -242,9 +243,10 @@ def load_case(text: str, origin: str) -> Case:
 
 
 def rename_moments(text: str, origin: str, names: Mapping[str, str]) -> str:
-    """Return the text of a case with the events of its moments renamed, all else as it was.
+    """Return the text of a case with the events of its moments renamed.
 
-    `names` has the new name of each event by its old one.
+    `names` has the new name of each event by its old one. Nothing else in the text changes.
+    Raises UsageError if the text is not a case.
     """
     document = read(text, origin)
     spans = []
@@ -253,13 +255,13 @@ def rename_moments(text: str, origin: str, names: Mapping[str, str]) -> str:
             place = ("steps", index, step.action, AT, step.at.side.value)
             spans.append((document.span(place), names[step.at.event]))
     for (begin, end), name in reversed(spans):
-        # In braces: text that stands in braces needs more quotes than text that does not.
+        # Quote the name as an item of a list: inside braces YAML needs the same quotes.
         text = text[:begin] + write_inline([name])[1:-1] + text[end:]
     return text
 
 
 def _check_format(value: Mapping[str, object], document: Document) -> None:
-    """Refuse other formats before anything else, as their keys would be called unknown."""
+    """Refuse other versions of the format, and the removed key serial_seed, with UsageError."""
     version, place = value.get("chaosfuzz_case", VERSION), ("chaosfuzz_case",)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         problem = f"chaosfuzz_case={brief(version)} is no version"
@@ -314,6 +316,6 @@ def _show_arguments(step: Step) -> dict[str, object]:
 
 
 def _shortened(text: str) -> str:
-    """Keep a message readable that may quote a value of any length."""
+    """Return the text; if it is longer than 800 characters, without its middle."""
     half = _MAX_MESSAGE // 2
     return text if len(text) <= _MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}"

@@ -1,7 +1,7 @@
-"""A plain subset of YAML: text, whole numbers, true, false, null, lists and mappings.
+"""Reads and writes a subset of YAML: text, integers, true, false, null, lists and mappings.
 
-Tags, anchors, aliases, merges and keys given twice are refused, so that reading a stranger's
-file costs no more than its size and makes nothing but plain values. `yes` and dates are text.
+Tags, anchors, aliases, merges and repeated keys are refused. So reading a stranger's file takes
+time in proportion to its size, and yields plain values only. `yes` and dates are text.
 """
 
 import re
@@ -14,6 +14,7 @@ import yaml
 from chaosfuzz.checked_toml import Place, Problem
 from chaosfuzz.domain.errors import UsageError, joined
 
+# Bounds against hostile files, chosen by hand. A case has a few dozen lines and is 5 levels deep.
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 12
 
@@ -33,7 +34,7 @@ class _Loader(yaml.SafeLoader):
 class _RefusedError(yaml.MarkedYAMLError):
     """Valid YAML outside the subset, with the remedy."""
 
-    def __init__(self, problem: str, remedy: str, mark: Any) -> None:  # noqa: ANN401 - of any parser
+    def __init__(self, problem: str, remedy: str, mark: Any) -> None:  # noqa: ANN401 - yaml has no types
         super().__init__(problem=problem, problem_mark=mark)
         self.remedy = remedy
 
@@ -53,7 +54,7 @@ for _tag, _pattern, _first in (
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # Other readers take a lone = for more than text.
+    # YAML 1.1 readers give a lone = a meaning of its own.
     style = None if text.isprintable() and text != "=" else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -63,24 +64,24 @@ _Dumper.add_representer(str, _represent_text)
 
 @dataclass(frozen=True)
 class Document:
-    """A document's value, and where in the text its parts stand."""
+    """The value of a YAML document, and the positions of its parts in the text."""
 
     origin: str
     value: object
     node: yaml.Node
 
     def refuse(self, *problems: Problem) -> UsageError:
-        """Return the error that tells problems at their places, in the document's order."""
-        told = sorted((self._line(place), cause, remedy) for place, cause, remedy in problems)
+        """Return one UsageError for all problems, sorted by line, each with origin and line."""
+        by_line = sorted((self._line(place), cause, remedy) for place, cause, remedy in problems)
         return joined(
             [
                 UsageError(cause=f"{self.origin}:{line}: {cause}", remedy=remedy)
-                for line, cause, remedy in told
+                for line, cause, remedy in by_line
             ]
         )
 
     def span(self, place: Place) -> tuple[int, int]:
-        """Return where the value at a place begins and ends, in characters of the text.
+        """Return the begin and the end of the value at a place, in characters of the text.
 
         Raises KeyError if the document has no such place.
         """
@@ -94,7 +95,7 @@ class Document:
         return self._path(place)[-1][0]
 
     def _path(self, place: Place) -> Sequence[tuple[int, yaml.Node]]:
-        """Return line and node of the document, and of each part of the place that is there."""
+        """Return line (from 1) and node of the document and of each part of the place it has."""
         path = [(1, self.node)]
         for part in place:
             node = path[-1][1]
@@ -109,10 +110,10 @@ class Document:
 
 
 def read(text: str, origin: str) -> Document:
-    """Return what a text holds; raises UsageError with origin, line, cause and remedy."""
+    """Parse a text. Raises UsageError, with origin and line, if it is not in the subset."""
     size = len(text.encode("utf-8", errors="replace"))
     if size > MAX_BYTES:
-        message = f"{origin}:1: over {MAX_BYTES} bytes, but a case has a few dozen lines"
+        message = f"{origin}:1: over {MAX_BYTES} bytes, so it is not a case"
         raise UsageError(cause=message, remedy="give the path of a case file")
     try:
         _refuse_exotic(text)
@@ -126,7 +127,7 @@ def read(text: str, origin: str) -> Document:
 
 
 def write_inline(value: object) -> str:
-    """Return a value on one line."""
+    """Return a value as YAML on one line."""
     dumped: str = yaml.dump(
         value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6,
         allow_unicode=True,
@@ -135,7 +136,7 @@ def write_inline(value: object) -> str:
 
 
 def _refuse_exotic(text: str) -> None:
-    """Refuse what the subset does not have, before anything is built from it."""
+    """Raise _RefusedError for tags, anchors, aliases and deep nesting, before values are built."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -147,7 +148,7 @@ def _refuse_exotic(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             problem, remedy = "aliases are not allowed", "write the value out"
         elif getattr(event, "anchor", None):
-            problem, remedy = "anchors are not allowed", "remove it"
+            problem, remedy = "anchors are not allowed", "remove the anchor (&)"
         elif tag := getattr(event, "tag", None):
             problem, remedy = f"tag {tag[:_MAX_SHOWN]} is not allowed", "write a plain value"
         if problem:
@@ -155,7 +156,7 @@ def _refuse_exotic(text: str) -> None:
 
 
 def _plain(node: yaml.Node) -> object:
-    """Return the plain value of a node; its depth is bounded by then."""
+    """Return the plain value of a node. Raises _RefusedError for a repeated or compound key."""
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item) for item in node.value]
     if isinstance(node, yaml.MappingNode):
@@ -166,7 +167,7 @@ def _plain(node: yaml.Node) -> object:
                 raise _RefusedError(problem, remedy, key.start_mark)
             if key.value in mapping:
                 problem = f"key {key.value[:_MAX_SHOWN]!r} is given twice"
-                raise _RefusedError(problem, "remove one", key.start_mark)
+                raise _RefusedError(problem, "remove one of the two", key.start_mark)
             mapping[key.value] = _plain(value)
         return mapping
     text: str = node.value
@@ -178,7 +179,7 @@ def _plain(node: yaml.Node) -> object:
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[int, str, str]:
-    """Return the line, the cause and the remedy of an error."""
+    """Return the line (from 1), the cause and the remedy of an error."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -189,4 +190,4 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[int, str, str]:
         cause = str(error).splitlines()[0]
     if isinstance(error, _RefusedError):
         return line, cause, error.remedy
-    return line, f"not YAML: {cause}", "correct the line or save the case anew"
+    return line, f"not YAML: {cause}", "correct this line, or have the case saved again"

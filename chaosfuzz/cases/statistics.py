@@ -1,4 +1,4 @@
-"""Does a case still fail as often as when it was saved? Exact tests on two counts of runs.
+"""Decides by exact tests whether a case fails as often as when it was saved.
 
 `violated` cases. The saved count (10 of 10, say) and the runs of today are two samples. After each
 run Fisher's exact test (one-sided; R. A. Fisher, "The logic of inductive inference", 1935) asks
@@ -30,27 +30,29 @@ from chaosfuzz.domain.case import Rate
 
 ALPHA = 1e-6
 POWER = 0.95
-# 60 runs: the fewest, in tens, after which no violation at all contradicts 5 of 5 (it takes 39)
-# and one violation does so too (57).
+# Against a saved count of 5 of 5, no violation in 39 runs and one in 57 runs are below ALPHA. 60 is
+# the next multiple of ten.
 MOST_RUNS = 60
-# If no saved rate can be contradicted: chosen by hand.
-MOST_RUNS_UNTOLD = 20
-# A `holds` case without a saved rate: chosen by hand.
-HOLDS_RUNS_UNTOLD = 3
+# The most runs if MOST_RUNS could not contradict the saved count. Chosen by hand.
+MOST_RUNS_UNDECIDABLE = 20
+# The runs of a `holds` case without a saved rate. Chosen by hand.
+HOLDS_RUNS_UNMEASURED = 3
+# A `violated` case passes with this many violations, if every run shows one, or if at least half
+# the saved rate does. Chosen by hand.
 QUICK, ENOUGH = 2, 4
-# A larger saved sample is judged as one of this size, which claims less than it could.
+# A larger saved sample is scaled down to this size, which weakens the test.
 _MOST_ATTEMPTS = 200
 
 
 def has_fallen(saved: Rate, today: Rate) -> bool:
-    """Say whether so few violations today contradict the saved rate (Fisher, below ALPHA)."""
+    """Say whether the rate has fallen: Fisher's probability of today's count is below ALPHA."""
     return _fisher(*_bounded(saved), today.violations, today.attempts) < ALPHA
 
 
 def is_as_saved(saved: Rate, today: Rate) -> bool:
-    """Say whether the violations of today are enough to pass, if the rate has not fallen.
+    """Say whether the violations of today are enough to pass; ask `has_fallen` first.
 
-    Without a violation in the saved count, or without a count, one violation is enough.
+    If the saved count has no violation, or there is none, one violation today is enough.
     """
     if not saved.violations:
         return today.violations > 0
@@ -61,19 +63,19 @@ def is_as_saved(saved: Rate, today: Rate) -> bool:
 
 
 def can_fail(saved: Rate, runs: int) -> bool:
-    """Say whether so many runs without a violation contradict the saved rate."""
+    """Say whether `runs` runs without a violation would show that the rate has fallen."""
     return has_fallen(saved, Rate(violations=0, attempts=runs))
 
 
 def runs_to_hold(saved: Rate, most: int = MOST_RUNS) -> int:
-    """Return how many runs without a violation show that the old rate is gone, at most `most`."""
+    """Return the number of runs that show a violation with POWER at the saved rate, or `most`."""
     if not saved.attempts:
-        return min(HOLDS_RUNS_UNTOLD, most)
+        return min(HOLDS_RUNS_UNMEASURED, most)
     return next((n for n in range(1, most) if power(saved, n) >= POWER), most)
 
 
 def power(saved: Rate, runs: int) -> float:
-    """Return the probability that a system with the saved rate shows it in so many runs."""
+    """Return the probability of at least one violation in `runs` runs at the saved rate."""
     violations, attempts = _bounded(saved)
     none = 1.0
     for number in range(runs):
@@ -83,7 +85,11 @@ def power(saved: Rate, runs: int) -> float:
 
 @cache
 def _fisher(saved: int, attempts: int, today: int, runs: int) -> float:
-    """Return the probability of at most `today` of `runs`, given the violations of both samples."""
+    """Return the probability of at most `today` violations in `runs` runs, if the rate is one.
+
+    It is the lower tail of the hypergeometric distribution: `saved` of `attempts` is the other
+    sample, and the sum of both counts is given.
+    """
     total = saved + today
     fewer = range(max(0, total - attempts), today + 1)
     ways = sum(comb(runs, count) * comb(attempts, total - count) for count in fewer)

@@ -1,4 +1,4 @@
-"""Cases in a directory, one folder a target."""
+"""Saves and loads cases in a directory with a folder for each target."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.case import Case
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 
+# Chosen by hand.
 MAX_SAME_NAME = 1000
 MAX_SLUG = 80
 
@@ -24,10 +25,11 @@ class CaseStore:
         self.directory = directory
 
     def save(self, case: Case) -> Path:
-        """Write a case and return its path; only the same steps and signature are replaced.
+        """Write a case and return its path.
 
-        The file appears whole or not at all. Raises InfrastructureError if it cannot be
-        written (disk full, no permission); the message holds the case, so that it is not lost.
+        A saved case with the same schedule, signature and defects is replaced, no other. The file
+        appears whole or not at all. Raises InfrastructureError if it cannot be written (disk full,
+        no permission); the message contains the case.
         """
         folder = self.directory / _slug(case.target)
         text = dump_case(case)
@@ -45,7 +47,7 @@ class CaseStore:
             ) from error
 
     def rename(self, path: Path, names: Mapping[str, str]) -> None:
-        """Rename the events of a case's moments in its file, and leave all else as it is.
+        """Rename the events of a case's moments in its file; see rename_moments.
 
         The file changes as a whole or not at all. Raises UsageError if it is not a case, and
         InfrastructureError if it cannot be written.
@@ -66,20 +68,20 @@ class CaseStore:
         return load_case(_read_text(path), str(path))
 
     def find(self) -> list[Path]:
-        """Return the paths of all cases, sorted."""
+        """Return the paths of all `*.yaml` files below the directory, sorted."""
         return sorted(path for path in self.directory.glob("**/*.yaml") if path.is_file())
 
     def _place(self, temporary: Path, folder: Path, case: Case) -> Path:
         for path in _names(folder, case):
             try:
-                # A link, unlike a rename, never replaces what another process has saved.
+                # A link, unlike a rename, never replaces a file that another process has saved.
                 path.hardlink_to(temporary)
             except FileExistsError:
                 if not self._holds(path, case):
                     continue
                 temporary.replace(path)
             except OSError:
-                # A file system without links; if it is broken, the rename says so.
+                # The file system has no links. If it cannot be written at all, `replace` raises.
                 if path.exists() and not self._holds(path, case):
                     continue
                 temporary.replace(path)
@@ -90,7 +92,7 @@ class CaseStore:
         )
 
     def _holds(self, path: Path, case: Case) -> bool:
-        """Say whether a file is an earlier save of the same case."""
+        """Say whether a file holds a case with the same schedule, signature and defects."""
         try:
             known = self.load(path)
         except UsageError:
@@ -103,14 +105,17 @@ class CaseStore:
 
 
 def resolve(arguments: Sequence[Path]) -> list[Path]:
-    """Return the case files that arguments (files or directories) name; UsageError if none."""
+    """Return the files and, for directories, the cases below them, each once.
+
+    Raises UsageError if an argument does not exist, or if there is no case at all.
+    """
     found: dict[Path, None] = {}
     for argument in arguments:
         try:
             if argument.is_dir():
                 found.update(dict.fromkeys(CaseStore(argument).find()))
                 continue
-            # Whatever else is there is told by what it is when it is read.
+            # An existing path that is no case is refused later, by `load`.
             argument.stat()
         except (OSError, ValueError) as error:
             cause = str((error.strerror if isinstance(error, OSError) else None) or error)
@@ -121,14 +126,18 @@ def resolve(arguments: Sequence[Path]) -> list[Path]:
         found[argument] = None
     if not found:
         raise UsageError(
-            cause=f"{', '.join(map(str, arguments))}: no cases there", remedy="give a case file"
+            cause=f"{', '.join(map(str, arguments))}: no cases there",
+            remedy="give a case file, or a directory that holds some",
         )
     return list(found)
 
 
 @contextmanager
 def _written(folder: Path, text: str) -> Iterator[Path]:
-    """Write a text to a temporary file, on disk for good; it is removed if it is still there."""
+    """Write a text to a temporary file in `folder`, flush it to the disk, and yield its path.
+
+    Afterwards the file is removed, unless the caller has renamed it.
+    """
     temporary = folder / f".{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("x", encoding="utf-8") as stream:
@@ -146,7 +155,7 @@ def _read_text(path: Path) -> str:
         if path.exists() and not path.is_file():
             raise UsageError(cause=f"{path}: not a file", remedy=remedy)
         with path.open("rb") as stream:
-            # One byte more than is allowed, so that a huge file is refused without reading it.
+            # One byte more than is allowed, so that a huge file is refused without being read.
             content = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         cause = (error.strerror if isinstance(error, OSError) else None) or error
@@ -163,7 +172,7 @@ def _read_text(path: Path) -> str:
 
 
 def _names(folder: Path, case: Case) -> Iterator[Path]:
-    """Yield the names a case may have: its kind, then its defects or else what it does."""
+    """Yield the paths a case may have: its kind, then its defects or else its faults, -2, -3..."""
     actions = (step.kind for step in case.schedule.steps)
     faults = dict.fromkeys(a.name for a in actions if a.role is Role.FAULT)
     slug = _slug("-".join((case.signature.kind, *(case.defects or faults))))
@@ -173,5 +182,5 @@ def _names(folder: Path, case: Case) -> Iterator[Path]:
 
 
 def _slug(text: str) -> str:
-    """Return the text as part of a path: it can neither leave its folder nor hide."""
+    """Return the text as a file name of a-z, 0-9 and hyphens, 80 characters at most."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_SLUG] or "case"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import chaosfuzz
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.domain.verdict import Invariant
@@ -13,7 +12,7 @@ OWN_DIRECTORY = Path("invariants")
 
 def builtin_directory() -> Path:
     """Return the directory of the built-in invariants: in the package, in a checkout beside it."""
-    package = Path(chaosfuzz.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "builtin_invariants"
     return installed if installed.is_dir() else package.parent / "invariants"
 

@@ -95,6 +95,7 @@ def application() -> None:
     """Find schedules of work and faults that make a job queue break its promises.
 
     chaosfuzz creates tasks, kills workers, stops the database and cuts connections, on a real
-    system, in many different orders. It checks after every step that no task was lost, repeated
-    without cause or left undone, and shrinks what fails to the shortest schedule that fails.
+    system, in many different orders. It checks after every step that no task was lost or repeated
+    without cause, and at the end that none is left undone. A schedule that fails is shrunk to a
+    short one that still fails.
     """

@@ -100,13 +100,13 @@ def moments(
             progress.say("interrupted; no process is left running; the figures so far:")
             exit_code = EXIT_INTERRUPTED
     console.print(f"{'defect':40}{'by clock':>14}{'by moment':>14}{'ratio':>8}")
-    for shown in measured.shown():
+    for shown in measured.counts():
         clock = f"{shown.clock} of {shown.clock_schedules}"
         moment = f"{shown.moment} of {shown.moment_schedules}"
         ratio = f"{'' if shown.clock else '>'}{shown.ratio}" if shown.moment else "-"
         console.print(f"{shown.defect:40}{clock:>14}{moment:>14}{ratio:>8}")
     if json_to is not None:
-        write_document(document(measured.shown()), json_to)
+        write_document(document(measured.counts()), json_to)
     return exit_code
 
 

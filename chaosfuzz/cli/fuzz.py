@@ -10,12 +10,12 @@ import click
 
 from chaosfuzz.campaign.events import (
     CaseSaved,
+    DocumentedLimitKnown,
     Event,
     FailureFound,
     Learned,
-    LimitKnown,
     ScheduleDone,
-    ShrinkingOn,
+    ShrinkProgressed,
 )
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
@@ -159,7 +159,7 @@ def fuzz(
 
     A schedule creates, cancels and retries tasks; kills, pauses and restarts workers and server;
     stops the database; cuts connections. Each schedule runs on a real system. The first that
-    breaks a promise is shrunk to the shortest one that still does, and saved as a case.
+    breaks a promise is shrunk to a short one that still does, and saved as a case.
 
     TARGET is a name that `chaosfuzz targets` lists, or the path of a profile of your own. Default:
     reference, the bundled queue.
@@ -257,11 +257,11 @@ class _Session:
             kinds = counted(len(event.alphabet.events), "kind")
             background = sum(e.background for e in event.alphabet.events)
             progress.say(f"learned {kinds} of database requests, {background} of them background")
-        elif isinstance(event, ShrinkingOn):
+        elif isinstance(event, ShrinkProgressed):
             progress.update(shrinking_line(event.progress))
         elif isinstance(event, FailureFound):
             self._show_failure(event, progress)
-        elif isinstance(event, LimitKnown):
+        elif isinstance(event, DocumentedLimitKnown):
             self._show_known(event, progress)
         elif isinstance(event, CaseSaved):
             self._show_case(event, progress)
@@ -271,7 +271,7 @@ class _Session:
             if isinstance(event, ScheduleDone) and event.result.undecided:
                 progress.say(f"undecided: {event.result.undecided[0]}", style="yellow")
 
-    def _show_known(self, event: LimitKnown, progress: Progress) -> None:
+    def _show_known(self, event: DocumentedLimitKnown, progress: Progress) -> None:
         kind = event.failure.signature.kind
         text = f"documented limit {kind}, already saved as {event.path}: {event.failure.message}"
         progress.say(text, style="yellow")

@@ -1,9 +1,12 @@
 """`chaosfuzz docker`: the image of the bundled system's containers."""
 
+from contextlib import closing
+
 import click
 
 from chaosfuzz.cli.help import Group, examples
-from chaosfuzz.targets.docker.image import build_image
+from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.targets.docker.image import find_or_build
 
 
 @click.group(name="docker", cls=Group, epilog=examples("chaosfuzz docker build"))
@@ -22,5 +25,5 @@ def build() -> None:
     Do not publish an image that was built here: it holds files of this machine, and a label says
     so.
     """
-    name = build_image(lambda text: click.echo(text, err=True))
-    click.echo(name)
+    with closing(Engine()) as engine:
+        click.echo(find_or_build(engine, lambda text: click.echo(text, err=True)))

@@ -71,7 +71,7 @@ def clean(dry_run: bool, directories: tuple[Path, ...], out: Path) -> int:
             f", {counted(len(removal.pids), 'process', 'processes')}" if removal.pids else ""
         )
         verb = "removed" if removal.removed else "would remove" if dry_run else "cannot remove"
-        click.echo(f"{verb} {removal.path} ({removal.what}{processes})")
+        click.echo(f"{verb} {removal.path} ({removal.origin}{processes})")
         if removal.problem:
             problems += 1
             click.echo(f"    {removal.problem}")

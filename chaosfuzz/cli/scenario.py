@@ -14,9 +14,9 @@ import chaosfuzz
 from chaosfuzz.campaign.results import create_run_directory
 from chaosfuzz.campaign.scenario import (
     FOUNDATION,
-    Began,
-    Done,
+    ScenarioBegan,
     ScenarioCampaign,
+    ScenarioDone,
     ScenarioEvent,
     ScenarioPlan,
 )
@@ -215,7 +215,7 @@ class _Session:
         return self._finish(failed, interrupted=interrupts.seen)
 
     def _take(self, event: ScenarioEvent, progress: Progress) -> None:
-        if isinstance(event, Done):
+        if isinstance(event, ScenarioDone):
             result = event.result
             if result.name != FOUNDATION.name:
                 self.results.append(result)
@@ -226,7 +226,7 @@ class _Session:
                 f"{number:>5}  {result.name} {result.grade} in {result.duration_s:.1f} s{why}",
                 style=_STYLES.get(result.grade, "bold magenta"),
             )
-        elif isinstance(event, Began):
+        elif isinstance(event, ScenarioBegan):
             self._log(f"{event.scenario.name}: begins ({event.number} of {event.of})")
             progress.update(f"{event.scenario.name}: starting the system")
         elif event.stays:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkingOn
+from chaosfuzz.campaign.events import CaseSaved, Event, ShrinkProgressed
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.replay import shrink_again
 from chaosfuzz.campaign.results import create_run_directory, write_results
@@ -114,7 +114,7 @@ def shrink(
 
 
 def _show_shrinking(event: Event, progress: Progress) -> None:
-    if isinstance(event, ShrinkingOn):
+    if isinstance(event, ShrinkProgressed):
         progress.update(shrinking_line(event.progress))
     elif isinstance(event, CaseSaved):
         for line in describe_case(

@@ -138,8 +138,8 @@ def watch(
         source = source_of(destination, tag, api)
         interrupts = closing.enter_context(stopping(stop.set))
         watching = Watch(
-            source.count,
-            stop,
+            count=source.count,
+            stop=stop,
             expected=expect,
             deadline_s=deadline,
             interval_s=interval,
@@ -154,9 +154,11 @@ def watch(
                 console.print(f"{watching.duration_s:7.1f} s  {line}")
                 said = line
     if not sighted and not interrupts.seen:
+        remedy = "start the server (chaosfuzz up), see its log, or name another with --url"
+        if api is None:
+            remedy = "start it: chaosfuzz service db-start"
         raise InfrastructureError(
-            cause=f"the {source.name} of {destination.base_url} never answered",
-            remedy="start it (chaosfuzz up), or name another with --url",
+            cause=f"no count came from the {source.name} of {destination.base_url}", remedy=remedy
         )
     counts = watching.counts
     console.print(f"{watching.ending}: {counts.completed} of {counts.total} completed")

@@ -15,7 +15,7 @@ from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.stop import StopSignal
 from chaosfuzz.standing import lifecycle as standing
-from chaosfuzz.standing.worker_chaos import ChaosEvent, ChaosPlan, WorkerChaos
+from chaosfuzz.standing.worker_chaos import ChaosEvent, ChaosPlan, worker_chaos
 from chaosfuzz.targets.standing import MAX_WORKERS, Order
 
 CHAOS_SCHEMA = "chaosfuzz.worker-chaos/1"
@@ -136,7 +136,7 @@ def chaos(
     stop = StopSignal()
     events: list[ChaosEvent] = []
     with stopping(stop.set) as interrupts:
-        for event in WorkerChaos(plan, partial(standing.order, out), stop).run():
+        for event in worker_chaos(plan, partial(standing.order, out), stop):
             events.append(event)
             say(f"{event.at_s:8.1f} s  {event.worker} {event.what} (pid {event.pid})")
     kills = sum(event.what == "killed" for event in events)

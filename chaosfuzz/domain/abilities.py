@@ -1,4 +1,4 @@
-"""What a target may be able to do, ability by ability; protocols of what containers can suffer."""
+"""Abilities of targets, and the protocols of systems in which containers are disturbed."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -6,12 +6,12 @@ from typing import Literal, Protocol, runtime_checkable
 
 Restart = Literal["never", "on-failure", "always"]
 RESTART_POLICIES: tuple[Restart, ...] = ("never", "on-failure", "always")
-# Whom a server can be partitioned from.
+# The peers from which a server can be partitioned.
 SERVER_PEERS = ("database", "clients")
 
 
 class Ability(StrEnum):
-    """What a target offers to actions; each action names those it needs."""
+    """An ability of a target. Each action names those that it needs."""
 
     TASKS = "tasks"
     TASK_OPERATIONS = "task-operations"
@@ -33,7 +33,7 @@ class Ability(StrEnum):
     RESTART = "restart-policy"
 
 
-# What only containers can suffer.
+# Only systems in containers have these.
 CONTAINER_ABILITIES = frozenset(
     {
         Ability.NETWORK,
@@ -52,94 +52,103 @@ PROCESS_ABILITIES = frozenset(Ability) - CONTAINER_ABILITIES
 
 @runtime_checkable
 class Unpluggable(Protocol):
-    """Can have its components taken off the network."""
+    """A system whose components can be taken off the network."""
 
     def unplug(self, component: str) -> bool:
-        """Take a component off its network; False if it does not run or is off."""
+        """Take a component off its network. Return False if it does not run or is off already."""
         ...
 
     def plug(self, component: str) -> bool:
-        """Put it on again at the address it had; False if it is on."""
+        """Put a component on its network, at its old address. Return False if it is on already."""
         ...
 
 
 @runtime_checkable
 class Filterable(Protocol):
-    """Can have packets dropped, and connections reset, at its components."""
+    """A system at whose components packets can be dropped and connections reset."""
 
     def partition(self, component: str, peer: str) -> bool:
-        """Drop what passes between a component and the database or the clients."""
+        """Drop all packets between a component and a peer: `database` or `clients`.
+
+        Return False if the component does not run or has a filter already.
+        """
         ...
 
     def lose_packets(self, component: str, percent: int) -> bool:
-        """Drop so many of a hundred packets at random."""
+        """Drop so many percent of a component's packets at random. Returns as `partition` does."""
         ...
 
     def stop_filtering(self, component: str) -> bool:
-        """Drop nothing any more; False if nothing was dropped."""
+        """Remove the filter of a component. Return False if it has none or does not run."""
         ...
 
     def reset_connections(self, component: str) -> bool:
-        """Reset all open connections; False if there is none."""
+        """Reset all open connections of a component. Return False if it has none."""
         ...
 
 
 @runtime_checkable
 class Limitable(Protocol):
-    """Can be given less of the machine while it runs."""
+    """A system whose components can be given less processor and memory while they run."""
 
     def limit_cpu(self, component: str, percent: int) -> bool:
-        """Give a component so many hundredths of a processor."""
+        """Limit a component to so many hundredths of a processor. Return False if it is down."""
         ...
 
     def limit_memory(self, component: str, megabytes: int) -> bool:
-        """Leave a component so much beyond what it uses."""
+        """Limit a component to so many MB more than it uses. Return False if that fails."""
         ...
 
     def lift_limits(self, component: str) -> bool:
-        """Give what it had; False if it has."""
+        """Lift the limits of a component. Return False if it had none."""
         ...
 
     def exhaust_memory(self, component: str) -> bool:
-        """Have the kernel kill a component for lack of memory; waits until it is gone."""
+        """Have the kernel kill a component for lack of memory, and wait until it has ended.
+
+        Return False if the component does not run.
+        """
         ...
 
 
 @runtime_checkable
 class DiskFillable(Protocol):
-    """Can run out of disk."""
+    """A system whose database can run out of disk space."""
 
     def fill_disk(self) -> bool:
-        """Leave the database no space; False if it has none."""
+        """Leave the database no space. Return False if the disk is full already."""
         ...
 
     def free_disk(self) -> bool:
-        """Give the space back; False if nothing was taken."""
+        """Give the space back. Return False if the disk is not full."""
         ...
 
 
 @runtime_checkable
 class ClockSkewable(Protocol):
-    """Can have wall clocks set wrong."""
+    """A system in which wall clocks can be set wrong."""
 
     def skew_clock(self, component: str, ms: int) -> bool:
-        """Set a component's clock ahead by so much, 0: right; False if it does not run."""
+        """Set a component's clock ahead by `ms` (may be negative; 0 sets it right).
+
+        Return False if the component does not run.
+        """
         ...
 
 
 @runtime_checkable
 class Restartable(Protocol):
-    """Can have workers brought back that ended."""
+    """A system that can start workers again when they end."""
 
     def set_restart_policy(self, component: str, policy: Restart) -> bool:
-        """Say when a worker is started again; False if that holds already."""
+        """Set when a worker is started again. Return False if it has that policy already."""
         ...
 
 
 @runtime_checkable
 class Starvable(Protocol):
-    """Can tell when its components did not get the processor they asked for."""
+    """A system that knows when its components waited for the processor."""
 
     def starved(self) -> Sequence[tuple[int, int]]:
-        """Return the spans (began, ended) so far, by the monotonic clock."""
+        """Return the spans of waiting so far: (began, ended) in ns of the monotonic clock."""
         ...

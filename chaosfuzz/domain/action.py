@@ -1,4 +1,4 @@
-"""What a step can be: the kind of action with its parameters, as files and reducers see it."""
+"""Actions and their parameters, as case files, reports and reducers see them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +20,7 @@ MAX_WORKERS = 5
 
 
 class Role(StrEnum):
-    """What an action is for; planning weighs by it."""
+    """The purpose of an action. Planning draws no fault while enough faults are in force."""
 
     LOAD = "load"
     FAULT = "fault"
@@ -32,10 +32,12 @@ class Role(StrEnum):
 class Parameter:
     """One integer argument of an action.
 
-    With `labels` the integer is an index, and files show the label. `drawn` are the values that
-    planning draws from, repeated by weight; empty, it draws the default. `always_shown` arguments
-    stand in files even at their default, and their plainest value is the lowest; that of others is
-    the default. `costly` arguments make a run take longer. A `slot` names a worker.
+    - `labels`: the integer is an index into them, and files show the label.
+    - `drawn`: values that planning draws from, repeated by weight; if empty, the default.
+    - `always_shown`: files show the argument even at its default, and its plainest value is the
+      lowest one. The plainest value of other arguments is the default.
+    - `costly`: a larger value makes a run take longer.
+    - `slot`: the argument is a worker's slot.
     """
 
     name: str
@@ -48,6 +50,29 @@ class Parameter:
     always_shown: bool = False
     costly: bool = False
     slot: bool = False
+
+    @classmethod
+    def choice(
+        cls,
+        name: str,
+        meaning: str,
+        labels: tuple[str, ...],
+        *,
+        default: int = 0,
+        drawn: tuple[int, ...] = (),
+        always_shown: bool = False,
+    ) -> "Parameter":
+        """Return a parameter whose values are the indices of labels."""
+        return cls(
+            name=name,
+            low=0,
+            high=len(labels) - 1,
+            default=default,
+            meaning=meaning,
+            labels=labels,
+            drawn=drawn,
+            always_shown=always_shown,
+        )
 
     @property
     def plainest(self) -> int:
@@ -83,17 +108,16 @@ class Parameter:
 
 
 class ActionKind:
-    """One kind of step: what case files, reports and reducers need to know of it.
+    """One kind of step.
 
-    `abilities` are what a target must have to offer it. `strikes` is the role of the component
-    that the action acts on, None if it acts on none or on several. `heals` names the faults that
-    it ends. `creates` names the parameter that says how many tasks it creates. An action that
-    `needs_moment` strikes only in a request, on `side` of it if that is given. One that is
-    `pinnable` may strike at a moment.
+    - `abilities`: a target offers the action if it has them all.
+    - `strikes`: role of the component that the action acts on; None if it acts on none or several.
+    - `heals`: names of the faults that it ends.
+    - `creates`: name of the parameter with the number of tasks that it creates, if it creates any.
+    - `needs_moment`: it strikes only in a request, and only on `side` of it if that is given.
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
     role: ClassVar[Role]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     abilities: ClassVar[frozenset[Ability]] = frozenset()
@@ -104,8 +128,14 @@ class ActionKind:
     side: ClassVar[Side | None] = None
 
     @property
+    def summary(self) -> str:
+        """What lists show: the first line of the class's docstring, lower case, no period."""
+        line = (type(self).__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        return line[:1].lower() + line[1:]
+
+    @property
     def pinnable(self) -> bool:
-        """Whether it can strike at a moment: faults can."""
+        """Whether a step of the action can strike at a moment; by default faults can."""
         return self.role is Role.FAULT
 
     def parameter(self, name: str) -> Parameter:
@@ -119,7 +149,7 @@ class ActionKind:
         )
 
     def takes(self, name: str) -> bool:
-        """Say whether it has a parameter of that name."""
+        """Say whether the action has a parameter of that name."""
         return any(parameter.name == name for parameter in self.parameters)
 
     def __repr__(self) -> str:

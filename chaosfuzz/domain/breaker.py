@@ -1,11 +1,11 @@
-"""Circuit breakers of task types, as seen in the queue."""
+"""Circuit breakers of task types, as observed in the queue."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """Whether tasks of a type are let through: all, none, or one at a time."""
+    """The state of a breaker: workers claim all tasks of the type, none, or one at a time."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -16,8 +16,8 @@ class BreakerState(StrEnum):
 class Breaker:
     """One breaker at one instant.
 
-    `opened` counts how often it has opened; `let_through` the tasks held by a worker now that
-    were claimed after it last did.
+    `failures` and `successes` count those in a row. `opened` counts how often the breaker opened.
+    `let_through` counts the tasks that a worker holds now and claimed after it last opened.
     """
 
     task_type: str
@@ -30,7 +30,7 @@ class Breaker:
 
 @dataclass(frozen=True, kw_only=True)
 class BreakerTransition:
-    """One change of a breaker's state, at a time of the database's clock."""
+    """One change of a breaker's state; `at_ms` is a time of the database's clock, in ms."""
 
     task_type: str
     before: BreakerState

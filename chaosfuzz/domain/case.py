@@ -8,17 +8,17 @@ from chaosfuzz.domain.verdict import Signature, Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Violations among attempts: never one without the other."""
+    """How many of a number of runs showed a failure. `str` gives "19 of 20"."""
 
     violations: int
     attempts: int
 
     def __post_init__(self) -> None:
-        """Check that violations are among the attempts."""
+        """Check the numbers."""
         assert 0 <= self.violations <= self.attempts, "violations are among the attempts"
 
     def __str__(self) -> str:
-        """Say it as '19 of 20'."""
+        """Return violations and attempts as '19 of 20'."""
         return f"{self.violations} of {self.attempts}"
 
 
@@ -32,7 +32,11 @@ class Needed:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Where a case comes from."""
+    """When and how a case was found.
+
+    `date` is the ISO date, `seed` that of the search, `steps` the length of the schedule before
+    shrinking, `executions_to_shrink` the number of runs that shrinking took.
+    """
 
     date: str
     seed: int
@@ -42,7 +46,7 @@ class Found:
 
 PROCESS, DOCKER = "process", "docker"
 
-# What a case written by hand need not say: any failure counts, its rate and origin are unknown.
+# A case written by hand may leave these out: any failure counts, rate and origin are unknown.
 ANY_FAILURE = Signature(invariant="", kind="", role="")
 UNMEASURED = Rate(violations=0, attempts=0)
 BY_HAND = Found(date="", seed=0, steps=0, executions_to_shrink=0)
@@ -50,7 +54,7 @@ BY_HAND = Found(date="", seed=0, steps=0, executions_to_shrink=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmed:
-    """How often the failure showed elsewhere: on containers, say, if it was shrunk on processes."""
+    """How often the failure showed on `on` (process or docker), if it was shrunk on the other."""
 
     on: str
     rate: Rate
@@ -58,11 +62,12 @@ class Confirmed:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A schedule with the failure it shows and how often. `expect` is violated or holds.
+    """A schedule with the failure it shows and how often.
 
-    `on` is what it was measured on, process or docker.
-    `profile` is the file name of the profile that describes the target; whoever replays the case
-    says where it is. `documented` is where the target admits the failure, if it does.
+    - `expect`: the verdict that a replay should have now, VIOLATED or HOLDS.
+    - `on`: the platform on which `reproduces` was measured, process or docker.
+    - `profile`: the file name of the target's profile; a replay needs its path. Empty: no file.
+    - `documented`: the source where the target admits the failure. Empty: it does not.
     """
 
     title: str
@@ -86,5 +91,5 @@ class Case:
 
     @property
     def failure(self) -> str:
-        """The failure that the case is about, for a reader."""
+        """The failure that the case is about in words: its signature, or "any failure"."""
         return "any failure" if self.signature == ANY_FAILURE else str(self.signature)

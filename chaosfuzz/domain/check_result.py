@@ -1,4 +1,4 @@
-"""What a look at the machine, or at something installed on it, gave."""
+"""Results of checks of the machine and of the programs on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ OK, MISSING, BROKEN = "ok", "missing", "broken"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """One thing that was looked at. `state` is OK, MISSING (optional) or BROKEN (prevents runs)."""
+    """The result of one check. `state` is OK, MISSING (optional) or BROKEN (prevents runs)."""
 
     name: str
     state: str
@@ -24,11 +24,16 @@ def failed_check(name: str, error: ChaosfuzzError, state: str = BROKEN) -> Check
 
 
 def look(name: str, check: Callable[[], CheckResult]) -> CheckResult:
-    """Return what a check gives; if it raises a ChaosfuzzError or an OSError, it is BROKEN."""
+    """Return the result of a check; BROKEN if it raises a ChaosfuzzError or an OSError."""
     try:
         return check()
     except ChaosfuzzError as error:
         return failed_check(name, error)
     except OSError as error:
         detail = f"{type(error).__name__}: {error}"
-        return CheckResult(name=name, state=BROKEN, detail=detail, remedy="mend the cause named")
+        return CheckResult(
+            name=name,
+            state=BROKEN,
+            detail=detail,
+            remedy="correct this cause",
+        )

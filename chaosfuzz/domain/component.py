@@ -8,7 +8,7 @@ _NAME = re.compile(r"(worker|server|client)-([1-9]\d?)")
 
 
 class ComponentRole(StrEnum):
-    """What a component does in a job system; the client is the harness itself."""
+    """The part of a component in a job system; the client is the harness itself."""
 
     WORKER = "worker"
     SERVER = "server"

@@ -1,7 +1,7 @@
 """The table of faults that excuse findings, and the search in it.
 
 An invariant asks `View`, which asks this table. Every answer is an `Excuse` or a `NoExcuse`;
-both can say in words what they rest on, for findings, stories and reports.
+both give their reason in words, for findings, stories and reports.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from enum import Enum
 from chaosfuzz.domain.history import Fault, FaultKind
 from chaosfuzz.domain.verdict import Kind
 
-# A message names a fault at most so far away from the window. Chosen by hand.
+# A message names a fault that is at most so far from the window. Chosen by hand.
 NEAR_NS = 5 * 10**9
 
 
 class Effect(Enum):
-    """What a fault can bring about, and so excuse."""
+    """The effects of faults. A fault that can have an effect excuses findings of that effect."""
 
     UNHEARD_END = "the queue does not learn how an execution ended"
     LATE_START = "a worker starts a task whose lease it lost"
@@ -32,9 +32,9 @@ class Rule:
     """One row of the table.
 
     A fault excuses findings of `kinds` if it was in force at some instant of `during`. A fault of
-    one of the kinds `own` must have hit the component asked about; one of the kinds `any_component`
-    may have hit any. With `for_a_lease` it must have been in force for at least a lease of that
-    time. `why` is the reason.
+    a kind in `own` excuses only the component that it hit, a fault of a kind in `any_component`
+    every component. With `for_a_lease` it must have been in force for at least a lease of that
+    time. `why` is the reason. `during` and `kinds` document the row; the caller applies them.
     """
 
     own: frozenset[FaultKind] = frozenset()
@@ -45,7 +45,7 @@ class Rule:
     for_a_lease: bool = False
 
     def counts(self, fault: Fault, component: str) -> bool:
-        """Say whether a fault excuses a component by its kind and by what it hit."""
+        """Say whether a fault's kind, and the component that it hit, can excuse `component`."""
         is_own = fault.kind in self.own and fault.component == component
         return is_own or fault.kind in self.any_component
 
@@ -105,7 +105,7 @@ RULES: dict[Effect, Rule] = {
     ),
 }
 
-# A kind without a phrase is told by its value, as in "worker-1 paused".
+# A kind without a phrase is described by its value, as in "worker-1 paused".
 _PHRASES = {
     FaultKind.CUT_OFF: "{} cut off",
     FaultKind.KEPT_STILL: "{} held still at its moment",
@@ -119,9 +119,9 @@ _PHRASES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The time in which a fault excuses; `began` and `ended` say in words what bounds it.
+    """The time in which a fault excuses; `began` and `ended` describe its bounds in words.
 
-    `component` is the one asked about, empty if the question is about none.
+    `component` is the component of the finding, empty if it has none.
     """
 
     began_ns: int
@@ -131,7 +131,7 @@ class Window:
     component: str = ""
 
     def overlap_ns(self, fault: Fault) -> int:
-        """Return how long a fault was in force in the window."""
+        """Return how long a fault was in force in the window; 0 or less if it was not."""
         ended_ns = self.ended_ns if fault.ended_ns is None else min(fault.ended_ns, self.ended_ns)
         return ended_ns - max(fault.began_ns, self.began_ns)
 
@@ -143,10 +143,11 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Excuse:
-    """Why a finding breaks no promise. True in a condition.
+    """The reason why a finding breaks no promise. True in a condition.
 
+    `words` describe the fault, `why` says how it can have caused the finding; `str` gives both.
     `fault` is None for a worker that ended by itself. `duration_ns` is how long the fault was in
-    force, up to now if it still is. `str` gives words and reason.
+    force, up to now if it still is.
     """
 
     words: str
@@ -156,18 +157,18 @@ class Excuse:
     fault: Fault | None = None
 
     def __str__(self) -> str:
-        """Say what excuses, and why."""
+        """Return the words and the reason in parentheses."""
         return f"{self.words} ({self.why})"
 
     @property
     def note(self) -> str:
-        """Return what a message appends."""
+        """The excuse as a clause to append to a message."""
         return f"; excused by {self}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExcusedRun:
-    """An execution that repeats one of the same task, and what excuses it."""
+    """An execution that repeats an earlier one of the same task, and its excuse."""
 
     task: int
     component: str
@@ -175,15 +176,15 @@ class ExcusedRun:
     excuse: Excuse
 
     def __str__(self) -> str:
-        """Say which task ran again where, and why that breaks no promise."""
+        """Return task, component and excuse as a sentence."""
         return f"task {self.task} ran again on {self.component}: excused by {self.excuse}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoExcuse:
-    """Nothing excuses a finding. False in a condition.
+    """The answer that no fault excuses a finding. False in a condition.
 
-    `forbidden` says why no fault can excuse; empty if some can.
+    `forbidden` says why the contract admits no excuse; empty if it admits one.
     """
 
     faults: Sequence[Fault]
@@ -194,12 +195,12 @@ class NoExcuse:
     forbidden: str = ""
 
     def __bool__(self) -> bool:
-        """Say that there is no excuse."""
+        """Return False."""
         return False
 
     @property
     def note(self) -> str:
-        """Return what a message appends: the nearest fault and why it does not excuse.
+        """A clause to append to a message: the nearest fault, and why it does not excuse.
 
         Empty if no fault was in force within 5 s of the window.
         """
@@ -217,14 +218,14 @@ class NoExcuse:
         return f"; the nearest fault, {words}, does not excuse it: {self._reason(fault)}"
 
     def _reason(self, fault: Fault) -> str:
-        """Say why a fault does not excuse."""
+        """Return why a fault does not excuse."""
         window = self.window
         if self.forbidden:
             return self.forbidden
         if fault.kind not in self.rule.own | self.rule.any_component:
-            return "a fault of this kind has no part in it"
+            return "a fault of this kind cannot cause it"
         if not self.rule.counts(fault, window.component):
-            return f"it did not touch {window.component}"
+            return f"it did not hit {window.component}"
         if fault.ended_ns is not None and fault.ended_ns < window.began_ns:
             return f"it ended {_span(window.began_ns - fault.ended_ns)} before {window.began}"
         if fault.began_ns > window.ended_ns:
@@ -247,9 +248,9 @@ def find_excuse(
     now_ns: int,
     forbidden: str = "",
 ) -> Answer:
-    """Return the excuse of the first fault that has an effect by the table, else a NoExcuse.
+    """Return an Excuse for the first fault that can have the effect in the window, else a NoExcuse.
 
-    `forbidden` says why no fault can excuse, such as a promise of the contract; empty if some can.
+    A `forbidden` that is not empty says why the contract admits no excuse; then no fault excuses.
     """
     rule = RULES[effect]
     for fault in faults if not forbidden else ():
@@ -272,7 +273,10 @@ def find_excuse(
 
 
 def describe_fault(fault: Fault, now_ns: int, lease_ns: int) -> str:
-    """Say what was wrong and for how long; compare it with a lease if that is not 0."""
+    """Return a fault and how long it was in force, in words; for kills and stops no length.
+
+    If `lease_ns` is not 0 and shorter, the words say that the fault lasted longer than the lease.
+    """
     duration_ns = _duration_ns(fault, now_ns)
     words = _PHRASES.get(fault.kind, f"{{}} {fault.kind}").format(fault.component)
     if fault.kind in {FaultKind.KILLED, FaultKind.STOPPED}:
@@ -294,5 +298,5 @@ def _duration_ns(fault: Fault, now_ns: int) -> int:
 
 
 def _span(length_ns: int) -> str:
-    """Show a length of time: ms under a second, else s with one decimal."""
+    """Return a length of time in words: ms under a second, else s with one decimal."""
     return f"{length_ns / 1e6:.0f} ms" if length_ns < 10**9 else f"{length_ns / 1e9:.1f} s"

@@ -1,4 +1,4 @@
-"""What performs a step, and what judges a view: the seams that `campaign` wires together."""
+"""The result of a step, and the protocols of judges and journals."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from chaosfuzz.domain.view import View
 
 @dataclass(frozen=True, kw_only=True)
 class Performed:
-    """What became of a step. Not applied: the system was not in a state for it (a no-op)."""
+    """The result of a step. If not `applied`, it did nothing: the system was in no state for it."""
 
     applied: bool
     outcome: Outcome = Outcome.OK
@@ -19,7 +19,11 @@ class Performed:
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """All that one look at a view gave; `limits` are failures that the contract admits."""
+    """The result of one check of a view.
+
+    `limits` are failures that the contract admits. `undecided` has the reasons of what could not
+    be decided.
+    """
 
     verdict: Verdict
     failures: tuple[Failure, ...] = ()
@@ -31,20 +35,20 @@ class Judge(Protocol):
     """Checks the invariants over a view."""
 
     def judge(self, view: View, step: int | None) -> Judgement:
-        """Check; the step is the index after which it is done, None at the end."""
+        """Check the view; `step` is the index of the last step done, None after the last of all."""
         ...
 
 
 class Journal(Protocol):
-    """Takes down events before what they announce happens."""
+    """Records events before they take effect."""
 
     def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
-        """Write one event."""
+        """Write one event, and flush it."""
         ...
 
 
 class NoJournal:
-    """A journal that writes nothing, for measurements: there is nothing to replay."""
+    """A journal that writes nothing, for benchmarks."""
 
     def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
         """Do nothing."""

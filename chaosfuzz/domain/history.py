@@ -13,7 +13,10 @@ from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
 
 @dataclass(frozen=True, kw_only=True)
 class Creation:
-    """One accepted or attempted creation; several ids mean several answers to the same key."""
+    """One creation of a task that has been answered or given up.
+
+    Several `task_ids` are different answers to requests with the same key.
+    """
 
     request: TaskRequest
     outcome: Outcome
@@ -24,7 +27,7 @@ class Creation:
 
     @property
     def acknowledged(self) -> bool:
-        """Say whether the target said it has the task."""
+        """Say whether the target acknowledged the task."""
         return self.outcome is Outcome.OK
 
 
@@ -37,7 +40,7 @@ class OperationKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One client operation on a task."""
+    """One client operation on a task; `number` is the task's."""
 
     kind: OperationKind
     number: int
@@ -47,7 +50,7 @@ class Operation:
 
 
 class InquiryKind(StrEnum):
-    """What a client asks without changing anything."""
+    """Requests that change nothing; NONSENSE is an invalid one."""
 
     TASKS = "tasks"
     DEAD_LETTERS = "dead-letters"
@@ -57,9 +60,9 @@ class InquiryKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Inquiry:
-    """One request that changes nothing, with what was answered.
+    """One request that changes nothing, with its answer.
 
-    Nonsense has to be refused: its outcome is OK if it was. `total` is what stats count.
+    The outcome of NONSENSE is OK if it was refused. `total` is the number of tasks in STATS.
     """
 
     kind: InquiryKind
@@ -75,10 +78,10 @@ class Inquiry:
 
 
 class FaultKind(StrEnum):
-    """What can be wrong with a component for a while."""
+    """Kinds of faults of a component. KEPT_STILL: frozen so that a fault strikes at its moment."""
 
     KILLED = "killed"
-    # Asked to end, and did so in order.
+    # Ended gracefully, as asked.
     STOPPED = "stopped"
     PAUSED = "paused"
     CUT_OFF = "cut-off"
@@ -92,9 +95,9 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault in force from one instant to another (None: still).
+    """A fault in force from `began_ns` to `ended_ns` (None: still in force).
 
-    It may take effect a little after it began; at `certain_ns` it certainly had.
+    It may take effect a little after it began, but by `certain_ns` (if known) it certainly had.
     """
 
     kind: FaultKind
@@ -112,8 +115,8 @@ class Fault:
 class ProcessExit:
     """The end of a component's process.
 
-    `ordered` says whether this run asked for it; `detail` is what the process said last. `at_ns`
-    is when it ended; a system that does not know gives 0, and the run records when it was told.
+    `ordered` says whether a step ordered it. `detail` is the last output of the process. `at_ns` is
+    when it ended; 0 if the system does not know, and then the run puts in when it heard of it.
     """
 
     component: str
@@ -129,7 +132,7 @@ class ProcessExit:
 
 
 class Health(StrEnum):
-    """What the target says of itself."""
+    """The target's answer to a health check."""
 
     WELL = "well"
     UNWELL = "unwell"
@@ -140,9 +143,9 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What was seen at one instant; tasks is None while the queue cannot be read.
+    """The observed state at one instant; `tasks` is None while the queue cannot be read.
 
-    `breakers` are those that ever counted a failure, `transitions` all of them so far.
+    `breakers` are those that ever counted a failure. `transitions` are all of them so far.
     """
 
     at_ns: int
@@ -158,7 +161,7 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord:
-    """A step as it went; not applied means it did not apply (a no-op)."""
+    """A step with its result, see Performed."""
 
     index: int
     step: Step
@@ -191,8 +194,9 @@ class History:
     Records are added by `add` and by the methods for faults, never to an attribute. The loop
     alone sets `executions`, `stalls`, `lateness` and `healed_ns`.
 
-    `asked` are the requests for tasks, those included that have not been answered yet. `stalls`
-    are when the machine stood still; `lateness` is when the harness had been late by how much.
+    `asked` has all requests for tasks, answered or not. `stalls` has the spans (began, ended) in ns
+    during which the machine stood still. `lateness` has pairs: an instant, and by how many ns the
+    harness was late then.
     """
 
     began_ns: int
@@ -211,26 +215,26 @@ class History:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, record: Record) -> None:
-        """Append a record to the others of its kind."""
+        """Append a record to the sequence of its type."""
         with self._lock:
             getattr(self, _ATTRIBUTES[type(record)]).append(record)
 
     def names_of(self, number: int) -> frozenset[str]:
-        """Return what a task is known by so far: its token once asked for, its ids once told."""
+        """Return the token and the ids by which a task is known so far."""
         tokens = {request.token for request in self.asked if request.number == number}
-        told = (c.task_ids for c in self.creations if c.request.number == number)
-        return frozenset(tokens.union(*told))
+        ids = (c.task_ids for c in self.creations if c.request.number == number)
+        return frozenset(tokens.union(*ids))
 
     def begin_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
-        """Record that a fault is in force from now on."""
+        """Record that a fault is in force from `at_ns` on."""
         self.add(Fault(kind=kind, component=component, began_ns=at_ns))
 
     def confirm_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
-        """Record that a fault that is in force has taken effect."""
+        """Record that the faults of this kind on the component have taken effect by `at_ns`."""
         self._change_fault(kind, component, lambda fault: replace(fault, certain_ns=at_ns))
 
     def end_fault(self, kind: FaultKind, component: str, at_ns: int) -> None:
-        """Record that all faults of this kind on the component are over."""
+        """Record that all faults of this kind on the component end at `at_ns`."""
         self._change_fault(kind, component, lambda fault: replace(fault, ended_ns=at_ns))
 
     def _change_fault(

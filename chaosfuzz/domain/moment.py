@@ -1,4 +1,4 @@
-"""The logical point at which a fault strikes, and the events that such points are made of."""
+"""Moments at which faults strike, and the events that they count."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from chaosfuzz.domain.errors import UsageError
 MAX_NTH = 1000
 MAX_TASK = 999
 MAX_EVENT_LENGTH = 200
-# The harness as the user of the target's HTTP server.
+# The harness, as a client of the target's HTTP server.
 CLIENT = "client-1"
 _COMPONENT = re.compile(r"(server|worker|client)-[1-9]\d?")
 _HTTP_EVENT = re.compile(r"[A-Z]+ /")
 
 
 class Side(StrEnum):
-    """Before: the request has not been forwarded. After: it took effect, nobody heard of it."""
+    """BEFORE: the request is not forwarded yet. AFTER: it took effect; no reply is delivered."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -24,16 +24,16 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """The nth time a component does something, on one side of it.
+    """The nth request of one kind by a component, before or after it took effect.
 
-    After a request only those count that had an effect, so that polls that find nothing do not.
-
-    `event` is the key of a request: verb, relation, short literals and fingerprint of a
-    statement, or method and path template of an HTTP request. It is counted from when the step
-    that has the moment is armed: just before the step in front of it. `component` is whose
-    request it is; empty, it is that of the component which the step strikes, and the client's
-    if the request is one of HTTP. With `task` only requests count that name that task of the
-    schedule, by its id or token, in a parameter or (after) in a row that came back.
+    - `event`: the key of the request: verb, relation, short literals and fingerprint of a
+      statement, or method and path template of an HTTP request.
+    - `nth`: counted since just before the step in front of the one with the moment. With AFTER,
+      requests without an effect, such as polls that find nothing, do not count.
+    - `component`: the one that makes the request. Empty: the client for an HTTP request, else the
+      component that the step strikes.
+    - `task`: if not 0, only requests count that name this task of the schedule, by its id or token,
+      in a parameter or (with AFTER) in a returned row.
     """
 
     event: str
@@ -43,35 +43,34 @@ class Moment:
     task: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no component could ever do."""
+        """Raise UsageError for values that no request can have."""
+        cause = ""
         if not self.event.strip() or not self.event.isprintable():
-            message = f"at: {self.event[:80]!r} is no event"
-            raise UsageError(cause=message, remedy="name one that `chaosfuzz sweep` shows")
-        if len(self.event) > MAX_EVENT_LENGTH:
-            message = (
-                f"at: the event has {len(self.event)} characters, more than {MAX_EVENT_LENGTH}"
+            cause, remedy = (
+                f"{self.event[:80]!r} is no event",
+                "name one that `chaosfuzz sweep` shows",
             )
-            raise UsageError(cause=message, remedy="shorten it")
-        if not 1 <= self.nth <= MAX_NTH:
-            raise UsageError(
-                cause=f"at: nth={self.nth} is out of range", remedy=f"use 1 to {MAX_NTH}"
-            )
-        if not 0 <= self.task <= MAX_TASK:
-            message = f"at: task={self.task} is out of range"
-            raise UsageError(cause=message, remedy=f"use 1 to {MAX_TASK}, in order of creation")
-        if self.component and not _COMPONENT.fullmatch(self.component):
-            known = f"worker-1, server-1 or {CLIENT}"
-            raise UsageError(
-                cause=f"at: on={self.component[:80]!r} is no component", remedy=f"write {known}"
-            )
+        elif len(self.event) > MAX_EVENT_LENGTH:
+            cause = f"the event has {len(self.event)} characters, more than {MAX_EVENT_LENGTH}"
+            remedy = "name one that `chaosfuzz sweep` shows"
+        elif not 1 <= self.nth <= MAX_NTH:
+            cause, remedy = f"nth={self.nth} is out of range", f"use 1 to {MAX_NTH}"
+        elif not 0 <= self.task <= MAX_TASK:
+            cause = f"task={self.task} is out of range"
+            remedy = f"use 1 to {MAX_TASK}, in order of creation"
+        elif self.component and not _COMPONENT.fullmatch(self.component):
+            cause = f"on={self.component[:80]!r} is no component"
+            remedy = f"write worker-1, server-1 or {CLIENT}"
+        if cause:
+            raise UsageError(cause=f"at: {cause}", remedy=remedy)
 
     @property
     def is_http(self) -> bool:
-        """Whether the event is an HTTP request, hence the client's."""
+        """Whether the event is an HTTP request, which only the client makes."""
         return _HTTP_EVENT.match(self.event) is not None
 
     def __str__(self) -> str:
-        """Show it as a person would say it."""
+        """Show the moment as a person would write it."""
         times = f" #{self.nth}" if self.nth > 1 else ""
         whose = f" of {self.component}" if self.component else ""
         which = f" for task {self.task}" if self.task else ""
@@ -82,10 +81,10 @@ class Moment:
 class EventClass:
     """One kind of request that components of a role make, as learned from reference runs.
 
-    Background events (heartbeats, polls, pings) come whether there is work or not. `polled` are
-    those that come in vain as well: only after one with an effect is a moment of its own.
-    `most` is how often it had an effect in the life of one task; `failing` are those that only
-    a task that fails brings about.
+    - `background`: it comes with and without work (heartbeats, polls, pings).
+    - `polled`: it also comes without an effect, so that only AFTER is the same moment in every run.
+    - `failing`: only a task that fails brings it about.
+    - `most`: how often it had an effect in the life of one task, at most.
     """
 
     role: str
@@ -108,5 +107,5 @@ class Alphabet:
     events: tuple[EventClass, ...] = ()
 
     def of(self, role: str) -> tuple[EventClass, ...]:
-        """Return those of a role, in a fixed order."""
+        """Return the events of a role, in a fixed order."""
         return tuple(event for event in self.events if event.role == role)

@@ -1,4 +1,4 @@
-"""What became of one client operation, and the one table that says so."""
+"""Replies to client requests, and the outcomes that they mean."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ class Outcome(StrEnum):
 
 
 class Reception(StrEnum):
-    """How far a request got, as seen by the client."""
+    """How far a request got, as far as the client knows."""
 
     ANSWERED = "answered"
     NEVER_SENT = "never-sent"
@@ -35,7 +35,10 @@ class Reply:
 
 
 def classify(reply: Reply) -> Outcome:
-    """Map a reply to its outcome; decided here alone, as in the error table of Maelstrom."""
+    """Return the outcome that a reply means, as the error table of Maelstrom does.
+
+    OK for 2xx; FAILED for 4xx and for a request that was never sent; UNKNOWN for all others.
+    """
     if reply.reception is Reception.NEVER_SENT:
         return Outcome.FAILED
     if reply.reception is Reception.SENT_WITHOUT_ANSWER or reply.status is None:

@@ -1,4 +1,4 @@
-"""How far a history has got: what moved, what is done, and what state that is in the abstract."""
+"""Progress of a run: whether anything changed, whether all is done, and the abstract state."""
 
 from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.history import History
@@ -6,7 +6,11 @@ from chaosfuzz.domain.task import TaskRequest
 
 
 def progress_mark(history: History) -> tuple[object, ...]:
-    """Return a value that differs from the one before whenever the system made progress."""
+    """Return a value that changes whenever the system makes progress.
+
+    Progress is a start or end of an execution, a change of a task, breaker or running component, or
+    an exit. The history needs an observation, here and in the functions below.
+    """
     seen = history.observations[-1]
     return (
         len(history.executions),
@@ -19,7 +23,10 @@ def progress_mark(history: History) -> tuple[object, ...]:
 
 
 def all_terminal(history: History) -> bool:
-    """Say whether every task known is terminal and no creation is missing."""
+    """Say whether every task is terminal and every acknowledged creation is in the queue.
+
+    False if the queue cannot be read.
+    """
     tasks = history.observations[-1].tasks
     if tasks is None or not all(t.status.terminal for t in tasks):
         return False
@@ -28,7 +35,7 @@ def all_terminal(history: History) -> bool:
 
 
 def abstract_state(history: History) -> str:
-    """Return statuses with attempts, how many components are up, and what is broken."""
+    """Return a key of the state: statuses with attempts, components up, and faults in force."""
     latest = history.observations[-1]
     statuses = sorted([f"{t.status}x{t.attempts}" for t in latest.tasks or ()])
     broken = sorted([f.kind.value for f in history.faults if f.ended_ns is None])
@@ -37,11 +44,11 @@ def abstract_state(history: History) -> str:
 
 
 def effort_ms(request: TaskRequest, contract: Contract) -> int:
-    """Return how long a task may be at work or held back by its circuit breaker, all in all."""
+    """Return for how many ms a task may work or wait for its breaker, in all attempts together."""
     most = contract.max_attempts or contract.attempts_of(request.failures)
     work_ms = request.duration_ms * most
     if contract.breaker is None:
         return work_ms
-    # A failure that opens a breaker keeps its like waiting.
+    # After a failure that opens the breaker, tasks of the type wait.
     failing = min(request.failures, most)
     return work_ms + failing * 2 * contract.breaker.open_ms

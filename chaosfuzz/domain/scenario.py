@@ -1,4 +1,4 @@
-"""What running a scenario gave: its grade, its measurements, and what they are held against."""
+"""Results of a scenario: its grade, its measurements and its criteria."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,8 +10,8 @@ from chaosfuzz.domain.verdict import Failure, Verdict
 class Grade(StrEnum):
     """The result of a scenario.
 
-    LATE: passed, but after the deadline. UNKNOWN: could not be decided. NOT_OVERLOADED: the load
-    was meant to be more than the system can do, and was not. ERROR: the harness failed.
+    LATE: passed, but after the deadline. UNKNOWN: could not be decided. NOT_OVERLOADED: the system
+    managed a load that was meant to be too much for it. ERROR: the harness failed.
     """
 
     PASS = "PASS"
@@ -23,20 +23,20 @@ class Grade(StrEnum):
 
     @property
     def passed(self) -> bool:
-        """Say whether it counts as passed."""
+        """Say whether the grade counts as passed."""
         return self in {Grade.PASS, Grade.LATE}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """So many good ones of how many."""
+    """A number of good ones among `of`."""
 
     good: int
     of: int
 
     @property
     def share(self) -> float:
-        """From 0 to 1; 1 of nothing."""
+        """The good part, from 0 to 1; 1 if `of` is 0."""
         return self.good / self.of if self.of else 1.0
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Count:
 
 
 class Mark(StrEnum):
-    """How a measurement stands to its target."""
+    """The result of comparing a measurement with its target."""
 
     MET = "met"
     WARNING = "warning"
@@ -54,9 +54,9 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Criterion:
-    """A measurement against its target; a missed one fails the scenario.
+    """A measurement with its target; a missed target fails the scenario.
 
-    One that is `timed` may be missed because the machine stood still: then it proves nothing.
+    If the machine stood still, a missed target of a `timed` criterion proves nothing.
     """
 
     name: str
@@ -67,8 +67,8 @@ class Criterion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strike:
-    """A component ended on purpose, with the tasks that were in its hands."""
+class WorkerKill:
+    """A worker that a scenario killed `at_s` seconds after its begin, with the tasks it ran."""
 
     component: str
     at_s: float
@@ -77,7 +77,7 @@ class Strike:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How long it took from a failure until work or service went on; None: it never did."""
+    """The time from a failure until work or service went on; None: it never did."""
 
     component: str
     what: str
@@ -86,7 +86,7 @@ class Recovery:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The system at one time, in seconds since the scenario began."""
+    """A measurement of the system; `at_s` counts from the scenario's beginning."""
 
     at_s: float
     waiting: int
@@ -101,7 +101,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseCount:
-    """The tasks of one tag."""
+    """The tasks of one tag, and how many of them completed."""
 
     tag: str
     completed: Count
@@ -109,11 +109,12 @@ class PhaseCount:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """What was measured. Rates are counts, so that each carries its sample size.
+    """The measurements of a scenario. Rates are counts, to include the sample size.
 
-    `api` are requests while server and database were up, `outage` those while one was not, good
-    if they were answered or refused as they should be. `completed` counts tasks that can
-    succeed; `reruns` executions beyond the first of a task.
+    - `completed`: of the tasks that can succeed. `in_time`: of those, before the deadline.
+    - `buried`: tasks that failed for good. `reruns`: executions beyond the first of a task.
+    - `api`: requests while server and database were up; `outage`: those while one of them was down.
+      A request is good if it was answered or refused as it should be.
     """
 
     created: int = 0
@@ -126,7 +127,7 @@ class Metrics:
     throughput_per_s: float = 0.0
     api: Count = field(default_factory=lambda: Count(good=0, of=0))
     outage: Count = field(default_factory=lambda: Count(good=0, of=0))
-    strikes: tuple[Strike, ...] = ()
+    strikes: tuple[WorkerKill, ...] = ()
     recoveries: tuple[Recovery, ...] = ()
     transitions: tuple[BreakerTransition, ...] = ()
     phases: tuple[PhaseCount, ...] = ()
@@ -134,22 +135,23 @@ class Metrics:
 
     @property
     def mean_recovery_s(self) -> float | None:
-        """The mean of all recoveries, None without any or if one never came."""
-        known = [r.seconds for r in self.recoveries if r.seconds is not None]
-        if not known or len(known) < len(self.recoveries):
-            return None
-        return sum(known) / len(known)
+        """The mean of all recoveries; None without any, or if one of them never came."""
+        times_s = self._recoveries_s()
+        return sum(times_s) / len(times_s) if times_s else None
 
     @property
     def worst_recovery_s(self) -> float | None:
-        """The longest of all recoveries, None without any or if one never came."""
+        """The longest of all recoveries; None without any, or if one of them never came."""
+        return max(self._recoveries_s(), default=None)
+
+    def _recoveries_s(self) -> list[float]:
         known = [r.seconds for r in self.recoveries if r.seconds is not None]
-        return max(known) if known and len(known) == len(self.recoveries) else None
+        return known if len(known) == len(self.recoveries) else []
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioResult:
-    """One scenario at one level, with why it has its grade."""
+    """The result of one scenario at one level; `why` is the reason of the grade."""
 
     name: str
     level: int
@@ -164,7 +166,7 @@ class ScenarioResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioRun:
-    """All scenarios of one invocation; `error` is what ended it early, if anything did."""
+    """All scenarios of one command; `error` is the error that ended it early, if one did."""
 
     level: int
     level_name: str
@@ -179,12 +181,12 @@ class ScenarioRun:
 
     @property
     def passed(self) -> Count:
-        """How many of those that were planned passed."""
+        """How many of the planned scenarios passed."""
         return Count(good=sum(r.grade.passed for r in self.results), of=len(self.planned))
 
     @property
     def failed(self) -> int:
-        """How many failed."""
+        """The number of scenarios that failed."""
         return sum(r.grade is Grade.FAIL for r in self.results)
 
     @property

@@ -1,4 +1,4 @@
-"""Steps and schedules: plain values that a case file can hold and a shrinker can edit."""
+"""Steps and schedules: the values that case files hold and reduction edits."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ from chaosfuzz.domain.moment import CLIENT, Moment
 class Step:
     """One action with its arguments; arguments left out have their defaults.
 
-    With a moment it strikes then, and not when its turn comes; see Moment. Make one with
-    `chaosfuzz.actions.make_step` or `Step.of`.
+    With a moment (`at`) the step strikes then, instead of after the step before it. Make a step by
+    calling the action, or with `chaosfuzz.actions.make_step`.
     """
 
     kind: ActionKind
@@ -46,7 +46,7 @@ class Step:
         return self[self.kind.creates] if self.kind.creates else 0
 
     def __getitem__(self, name: str) -> int:
-        """Return an argument, or its default; raise UsageError if the action has none such."""
+        """Return an argument, or its default; raise UsageError for an unknown name."""
         for key, value in self.arguments:
             if key == name:
                 return value
@@ -57,30 +57,29 @@ class Step:
         return self[name] if self.kind.takes(name) else None
 
     def having(self, **changes: int) -> "Step":
-        """Return the step with these arguments changed."""
+        """Return the step with these arguments changed, checked as by `of`."""
         merged = dict(self.arguments) | changes
         return Step.of(self.kind, **merged).pinned(self.at)
 
     def pinned(self, moment: Moment | None) -> "Step":
-        """Return the step with this moment, or with none.
+        """Return the step with this moment; None: without one.
 
-        Raises UsageError if the action cannot strike at a moment, not at this, or not without.
+        Raises UsageError if the action needs a moment, takes none, or cannot strike at this one.
         """
         kind = self.kind
         if moment is not None and not kind.pinnable:
-            raise UsageError(
-                cause=f"{self.action}: it cannot strike at a moment", remedy="remove `at`"
-            )
+            raise UsageError(cause=f"{self.action} cannot strike at a moment", remedy="remove `at`")
         if moment is None and kind.needs_moment:
             raise UsageError(
-                cause=f"{self.action}: it strikes in a request only", remedy="say which with `at`"
+                cause=f"{self.action} strikes only in a request",
+                remedy="name the request with `at`",
             )
         if moment is not None and kind.side not in {None, moment.side}:
-            message = f"{self.action}: it strikes {kind.side} a request"
+            message = f"{self.action} strikes {kind.side} a request, not {moment.side} it"
             raise UsageError(cause=message, remedy=f"write `{kind.side}:`")
         of_client = kind.strikes is ComponentRole.CLIENT
         if moment is not None and of_client and moment.component not in {"", CLIENT}:
-            message = f"{self.action}: it strikes {CLIENT}, not {moment.component}"
+            message = f"{self.action} strikes {CLIENT}, not {moment.component}"
             raise UsageError(cause=message, remedy="remove `on`")
         return replace(self, at=moment)
 
@@ -94,27 +93,30 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """Steps in order, run with so many workers at the start. Tasks are numbered from 1."""
+    """Steps in order, for a system that starts with `workers` workers.
+
+    Steps name tasks by number, from 1 in order of creation.
+    """
 
     workers: int
     steps: tuple[Step, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a number of workers that no target runs."""
+        """Raise UsageError for a number of workers that no target runs."""
         if not 0 <= self.workers <= MAX_WORKERS:
             raise UsageError(
                 cause=f"workers={self.workers} is out of range", remedy=f"use 0 to {MAX_WORKERS}"
             )
 
     def prefix(self, length: int) -> "Schedule":
-        """Return the schedule cut off after so many steps."""
+        """Return the schedule with its first `length` steps."""
         return replace(self, steps=self.steps[:length])
 
     def taking(self, arguments: Collection[str]) -> "Schedule":
-        """Return the schedule with creations that say no more than how many, and these."""
-        kept = {*(step.kind.creates for step in self.steps), *arguments}
+        """Return the schedule whose creations have only their count and these arguments."""
+        allowed = {*(step.kind.creates for step in self.steps), *arguments}
         steps = (
-            replace(step, arguments=tuple(pair for pair in step.arguments if pair[0] in kept))
+            replace(step, arguments=tuple(pair for pair in step.arguments if pair[0] in allowed))
             if step.kind.creates
             else step
             for step in self.steps
@@ -122,16 +124,16 @@ class Schedule:
         return replace(self, steps=tuple(steps))
 
     def edited(self, edits: Mapping[int, Step | None]) -> "Schedule":
-        """Return the schedule with steps replaced or (None) removed, references kept right.
+        """Return the schedule with steps, by index, replaced or (None) removed.
 
-        Steps that refer to a task that is no longer created are removed; the tasks that
-        remain are numbered anew, so that each reference still means the same task.
+        Tasks are numbered anew, and steps and moments that name one still name the same task. Those
+        whose task is no longer created are removed.
         """
         renumbered: dict[int, int] = {}
         old_number = new_number = 0
         steps: list[Step] = []
         for index, original in enumerate(self.steps):
-            step = edits.get(index, original) if index in edits else original
+            step = edits.get(index, original)
             if original.kind.creates:
                 old_count = original.created
                 new_count = step.created if step is not None else 0

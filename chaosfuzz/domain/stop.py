@@ -1,4 +1,4 @@
-"""How running work is asked to stop, and how it says that it has."""
+"""The signal that asks running work to stop, and the exception that ends it."""
 
 import threading
 from enum import StrEnum
@@ -11,7 +11,7 @@ class StopReason(StrEnum):
     INTERRUPTED = "interrupted"
     # SIGTERM, as by `kill` and `timeout`.
     TERMINATED = "terminated"
-    # What was wanted has been found, or an error ended the search: other lanes are not needed.
+    # A failure has been found, or an error ended the search: other lanes are not needed.
     OVER = "over"
 
 

@@ -1,4 +1,4 @@
-"""Targets and what they can do. Optional abilities are protocols of their own."""
+"""Protocols of targets, their lanes and systems. Optional abilities are protocols of their own."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +20,11 @@ MakeWire = Callable[[str], Wire]
 
 
 class System(Protocol):
-    """One fresh, running copy of the target; everything a run needs beside abilities."""
+    """One fresh, running copy of the target, with the methods that every run needs."""
 
     @property
     def contract(self) -> Contract:
-        """What the target promises."""
+        """The promises of the target."""
         ...
 
     def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
@@ -32,7 +32,7 @@ class System(Protocol):
         ...
 
     def executions(self) -> Sequence[Execution]:
-        """Read the ledger."""
+        """Return all executions in the ledger."""
         ...
 
     def exits(self) -> Sequence[ProcessExit]:
@@ -50,56 +50,59 @@ class System(Protocol):
 
 @runtime_checkable
 class TaskService(Protocol):
-    """Can take tasks from clients."""
+    """A system that takes tasks from clients."""
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
-        """Ask for a task; the same token again is the same request again."""
+        """Ask for a task that is due at `due_ns` of the monotonic clock.
+
+        A second call with the same token repeats the request with the same idempotency key.
+        """
         ...
 
 
 @runtime_checkable
 class TaskOperations(Protocol):
-    """Can take back or repeat tasks for clients."""
+    """A system whose clients can cancel and retry tasks."""
 
     def cancel(self, task_id: str, user: int) -> Reply:
-        """Ask to cancel, as the user (from 0) who created it."""
+        """Ask to cancel a task, as the user (from 0) who created it."""
         ...
 
     def retry(self, task_id: str, user: int) -> Reply:
-        """Ask to retry, as the user (from 0) who created it."""
+        """Ask to retry a task, as the user (from 0) who created it."""
         ...
 
 
 @runtime_checkable
 class Inquirable(Protocol):
-    """Can be asked what it holds."""
+    """A system whose clients can list tasks."""
 
     def inquire(self, kind: InquiryKind, user: int, limit: int) -> Reply:
-        """Ask as a user (from 0) for at most so many."""
+        """Ask as a user (from 0) for at most `limit` entries."""
         ...
 
 
 @runtime_checkable
 class ApiService(Protocol):
-    """Answers requests that change nothing."""
+    """A system with an HTTP API."""
 
     base_url: str
 
     def ask(self, path: str) -> Reply:
-        """GET a path as the first user; never raises for a server that does not answer."""
+        """GET a path as the first user. If the server does not answer, the reply says so."""
         ...
 
 
 @runtime_checkable
 class DatabaseService(Protocol):
-    """Has a database that an administrator may look into."""
+    """A system with a database that accepts an administrator's connections at `dsn`."""
 
     dsn: str
 
 
 @runtime_checkable
 class Measurable(Protocol):
-    """Can tell what its components take of the machine."""
+    """A system that measures its components."""
 
     def memory_bytes(self) -> int:
         """Return the resident memory of all components that run."""
@@ -108,57 +111,62 @@ class Measurable(Protocol):
 
 @runtime_checkable
 class Killable(Protocol):
-    """Can end and start its components."""
+    """A system whose components can be ended and started."""
 
     def kill(self, component: str, *, graceful: bool) -> bool:
-        """End a component and wait until it is gone; False if it was not running."""
+        """End a component and wait until it has ended. Return False if it did not run."""
         ...
 
     def start(self, component: str) -> bool:
-        """Start a component and wait until it is ready; False if it was running."""
+        """Start a component and wait until it is ready.
+
+        Return False if it ran already or cannot exist. A system of a profile does not wait while
+        the database is down. A component that does not become ready is no error if a profile's
+        command runs it; other systems raise InfrastructureError then.
+        """
         ...
 
 
 @runtime_checkable
 class Pausable(Protocol):
-    """Can freeze its components."""
+    """A system whose components can be frozen."""
 
     def pause(self, component: str) -> bool:
-        """Freeze; False if it does not run or is frozen."""
+        """Freeze a component. Return False if it does not run or is frozen already."""
         ...
 
     def resume(self, component: str) -> bool:
-        """Let go on; False if it is not frozen."""
+        """Resume a component. Return False if it is not frozen."""
         ...
 
 
 @runtime_checkable
 class DatabaseStoppable(Protocol):
-    """Can lose its database."""
+    """A system whose database can be stopped."""
 
     def stop_database(self, mode: str) -> bool:
-        """Stop fast, immediate or kill; False if it was down."""
+        """Stop the database: `fast`, `immediate` or `kill`. Return False if it was down."""
         ...
 
     def start_database(self) -> bool:
-        """Start; False if it was up."""
+        """Start the database, and wait until it takes connections. Return False if it was up."""
         ...
 
 
 @runtime_checkable
 class BackendTerminable(Protocol):
-    """Can lose single database sessions."""
+    """A system whose database sessions can be ended."""
 
     def terminate_backend(self, component: str, session: int) -> bool:
-        """End a session of a component (1 is the oldest, 0 all); False if there is none."""
+        """End a session of a component: 1 is the oldest, 0 all. Return False if there is none."""
         ...
 
 
 class Lane(Protocol):
-    """One isolated copy of everything a schedule needs, warm between schedules."""
+    """One isolated copy of all that a schedule needs; it stays up between schedules."""
 
     def open(self, workers: int) -> System:
-        """Return a fresh system with so many workers, up and ready."""
+        """Return a fresh system with so many workers, ready for work."""
         ...
 
     def close(self) -> None:
@@ -168,13 +176,15 @@ class Lane(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What became of one schedule.
+    """The result of one run of a schedule.
 
-    `also` are failures that the same look at the system showed beside `failure`.
-    `limits` are documented limits that it shows; they are no failures. `moments` is how many of
-    its moments came, `missed` the steps (from 0) whose moment never did: a run with one of those
-    proves neither that a promise holds nor that it is broken. `excused` are executions that
-    repeated a task after a fault that justifies it.
+    - `also`: failures that the same check showed beside `failure`.
+    - `limits`: documented limits that showed; they are no failures.
+    - `moments`: how many moments came. `missed`: indices of the steps whose moment did not come; a
+      run with such a step does not prove that a promise holds.
+    - `excused`: executions that repeated a task after a fault that justifies it.
+    - `undecided`: reasons of what could not be decided.
+    - `waited_s`: the part of `duration_s` that was waited. `phases_s`: how long each phase took.
     """
 
     schedule: Schedule
@@ -196,9 +206,9 @@ class RunResult:
     excused: tuple[ExcusedRun, ...] = ()
 
     def showing(self, signature: Signature) -> "RunResult":
-        """Return the result with the failure of this signature in front, if it shows it.
+        """Return the result with the failure of this signature, if there is one, as `failure`.
 
-        Which of several comes first depends on the instant at which one looked.
+        The order of several failures depends on the instant of the check.
         """
         shown = (self.failure, *self.also)
         found = next((each for each in shown if each and each.signature == signature), None)
@@ -212,7 +222,7 @@ class Runner(Protocol):
     """Runs one schedule against a target and judges it."""
 
     def run(self, schedule: Schedule) -> RunResult:
-        """Run; raises InfrastructureError if the harness or its environment failed."""
+        """Run a schedule. Raises InfrastructureError if the harness or its environment failed."""
         ...
 
     def close(self) -> None:
@@ -222,7 +232,7 @@ class Runner(Protocol):
 
 @runtime_checkable
 class TracingRunner(Protocol):
-    """Can tell what components asked their database in a run."""
+    """A runner that records the requests of components to their database."""
 
     def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
         """Run without judging; also return the requests, in order."""
@@ -231,7 +241,7 @@ class TracingRunner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Defect:
-    """A realistic mistake that can be switched on."""
+    """A known mistake that can be planted; `mirrors` names the real bug that it is like."""
 
     name: str
     summary: str
@@ -240,14 +250,16 @@ class Defect:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetDescription:
-    """What a target is and offers.
+    """The properties of a target.
 
-    `takes` are the arguments of create_tasks beside the count that it heeds; None: all. `moments`
-    says whether requests of its components to the database can be seen and struck.
-    `profile` is the file name of the profile that the user named, empty if no file was named:
-    whoever replays a case of it has to name the file again. `released` targets are fixed releases
-    of other people's systems: a failure found in one is expected to stay. `invariants` are the
-    promises that the target judges itself (see Simulated), beside those of files.
+    - `actions`: names of the actions that it offers.
+    - `takes`: arguments of create_tasks beside the count that it heeds; None: all.
+    - `moments`: requests of its components to the database can be seen, and faults pinned to them.
+    - `profile`: the file name of the profile that the user named; empty: no file was named. Replays
+      of its cases need the file, too.
+    - `released`: it is a fixed release of another project's system, so that failures found in it
+      are expected to stay.
+    - `invariants`: promises that the target judges itself (see Simulated), beside those of files.
     """
 
     name: str
@@ -268,13 +280,13 @@ class Target(Protocol):
 
     @property
     def description(self) -> TargetDescription:
-        """What it is and offers."""
+        """The properties of the target."""
         ...
 
 
 @runtime_checkable
 class LaneTarget(Target, Protocol):
-    """Gives lanes, on which chaosfuzz runs and judges schedules."""
+    """A target with lanes, on which chaosfuzz runs and judges schedules."""
 
     def lane(self, index: int, directory: Path) -> Lane:
         """Return lane number `index`, keeping logs in the directory."""
@@ -283,53 +295,53 @@ class LaneTarget(Target, Protocol):
 
 @runtime_checkable
 class RunnerTarget(Target, Protocol):
-    """Runs and judges schedules itself."""
+    """A target that runs and judges schedules itself."""
 
     def runner(self, *, seed: int) -> Runner:
-        """Return a runner; the seed decides what it leaves to chance."""
+        """Return a runner; the seed decides all random choices of it."""
         ...
 
 
 @runtime_checkable
 class DefectTarget(Target, Protocol):
-    """Can have defects planted, which `description.defects` lists."""
+    """A target in which the defects of `description.defects` can be planted."""
 
     def with_defects(self, names: tuple[str, ...]) -> Target:
-        """Return the target with these defects and no others."""
+        """Return the target with these defects and no others. The caller has checked the names."""
         ...
 
 
 @runtime_checkable
 class GuaranteeTarget(Target, Protocol):
-    """Can be asked to promise something else than its description says."""
+    """A target with several delivery guarantees, of which one is chosen."""
 
     @property
     def guarantees(self) -> tuple[Guarantee, ...]:
-        """What it can be asked to promise."""
+        """The guarantees to choose from."""
         ...
 
     def with_guarantee(self, guarantee: Guarantee) -> Target:
-        """Return the target whose contract promises this."""
+        """Return the target with a contract that promises this guarantee."""
         ...
 
 
 @runtime_checkable
 class PlacedTarget(Target, Protocol):
-    """Can run as something else than processes of this machine."""
+    """A target that can run on another platform than processes of this machine."""
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What else it can run as, as `--on` names it."""
+        """The other platforms, as the option `--on` names them."""
         ...
 
     def on(self, place: str) -> Target:
-        """Return the target as it runs there."""
+        """Return the target on that platform."""
         ...
 
 
 @runtime_checkable
 class WiredTarget(Target, Protocol):
-    """Can have a proxy between its components and their database, so that moments come."""
+    """A target that can have a proxy between components and database, which moments need."""
 
     def with_wire(self, make_wire: MakeWire) -> Target:
         """Return the target whose lanes each make a proxy."""
@@ -338,7 +350,7 @@ class WiredTarget(Target, Protocol):
 
 @runtime_checkable
 class ColdTarget(Target, Protocol):
-    """Has lanes that keep nothing between schedules, which benchmarks compare the others with."""
+    """A target that also has lanes that keep nothing between schedules, for benchmarks."""
 
     def cold_lane(self, index: int, directory: Path) -> Lane:
         """Return lane number `index`, keeping logs in the directory."""
@@ -347,12 +359,11 @@ class ColdTarget(Target, Protocol):
 
 @runtime_checkable
 class CheckedTarget(Target, Protocol):
-    """Can tell whether this machine has what it needs."""
+    """A target that checks whether it can run on this machine."""
 
     def check_machine(self) -> Iterable[CheckResult]:
-        """Look for what the target needs; nothing of what is tried remains.
+        """Check the needs of the target, and clean up after each check.
 
-        `chaosfuzz doctor` shows the results. Only of the bundled system is one that is BROKEN
-        taken for a machine that cannot fuzz.
+        `chaosfuzz doctor` shows the results. A BROKEN one fails doctor only for the bundled system.
         """
         ...

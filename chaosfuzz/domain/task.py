@@ -1,10 +1,10 @@
-"""Tasks as asked for, as seen in the queue, and as executed."""
+"""Tasks as requested, as observed in the queue, and as executed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The tag of the task that chaosfuzz creates at the end of a scenario; in a schedule, where its
-# token begins.
+# The tag of the task that chaosfuzz creates at the end of a scenario. At the end of a schedule, the
+# token of that task begins so.
 CANARY = "canary"
 
 
@@ -20,7 +20,7 @@ class TaskStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Say whether the queue is done with a task in this state."""
+        """Say whether the queue does nothing more with a task in this state."""
         return self in _TERMINAL
 
 
@@ -30,9 +30,10 @@ _TERMINAL = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRequest:
-    """What a client asks for; the token ties rows and executions to this creation.
+    """A client's request for a task. Its rows and executions have the same token.
 
-    `user` is who asks, from 0; a `tag` goes into the task's metadata.
+    `user` is the number of the client's user, from 0. The first `failures` executions fail.
+    `priority`, `strategy` and `task_type` are indices. A `tag` goes into the task's metadata.
     """
 
     number: int
@@ -49,7 +50,7 @@ class TaskRequest:
 
     @property
     def name(self) -> str:
-        """Return what messages call the task: 'task 3', or 'the canary task of chaosfuzz'.
+        """Return the task's name in messages: 'task 3', or 'the canary task of chaosfuzz'.
 
         The canary is the task that chaosfuzz itself creates after a run, to see whether a healed
         system still does work.
@@ -75,7 +76,7 @@ class TaskState:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """One run of a handler by the ledger; times by the monotonic clock of the machine."""
+    """One execution of a task, from the ledger; times by the machine's monotonic clock, in ns."""
 
     task_id: str
     token: str
@@ -88,5 +89,5 @@ class Execution:
 
     @property
     def finished(self) -> bool:
-        """Say whether the handler did its work to the end."""
+        """Say whether the handler did all its work."""
         return self.result == "finished"

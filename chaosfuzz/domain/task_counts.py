@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class TaskCounts:
-    """Tasks by status; `other` is what no job system known here says."""
+    """Numbers of tasks by status; `other` counts those of unknown statuses."""
 
     pending: int = 0
     running: int = 0
@@ -19,7 +19,7 @@ class TaskCounts:
 
     @classmethod
     def by_status(cls, numbers: Mapping[str, int]) -> "TaskCounts":
-        """Return counts from numbers by status, in whatever case it is written."""
+        """Return counts from numbers by status, in lower or upper case."""
         known: Counter[str] = Counter()
         for status, number in numbers.items():
             name = status.lower()
@@ -33,21 +33,21 @@ class TaskCounts:
 
     @property
     def ended(self) -> int:
-        """How many nothing more is to be done with."""
+        """The number of tasks that are completed, failed or cancelled."""
         return self.completed + self.failed + self.cancelled
 
     @property
     def unfinished(self) -> int:
-        """How many have not ended."""
+        """The number of all other tasks."""
         return self.pending + self.running + self.retrying + self.other
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all tasks."""
         return self.ended + self.unfinished
 
     def line(self) -> str:
-        """Return the counts that are not nothing as one line."""
+        """Return the counts above 0 as one line, or 'no tasks'."""
         named = {name: getattr(self, name) for name in self.__annotations__}
         parts = [f"{number} {name}" for name, number in named.items() if number]
         return ", ".join(parts) or "no tasks"

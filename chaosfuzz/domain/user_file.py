@@ -1,4 +1,4 @@
-"""Imports a Python file that a user has dropped into a folder."""
+"""Imports a Python file of a user."""
 
 import importlib.util
 import sys
@@ -10,11 +10,9 @@ from chaosfuzz.domain.errors import UsageError
 
 
 def import_file(path: Path, kind: str) -> ModuleType:
-    """Return the module that a file makes; `kind` is what it is for, as a part of its name.
+    """Execute a Python file and return its module, whose name contains `kind`.
 
-    Raises:
-        UsageError: it cannot be imported; the message names the line.
-
+    Raises UsageError, with the line, if the file cannot be imported.
     """
     name = f"chaosfuzz_{kind}_{path.stem.replace('-', '_')}_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -27,7 +25,7 @@ def import_file(path: Path, kind: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         message = f"{path}:{_line(error, path)}: cannot be imported: {_cause(error)}"
-        raise UsageError(cause=message, remedy="correct the file") from error
+        raise UsageError(cause=message, remedy="correct that line") from error
     return module
 
 

@@ -1,4 +1,4 @@
-"""What an invariant sees: the history joined by task, and which fault excuses what.
+"""The view that an invariant gets: the history joined by task, and the excuses for findings.
 
 docs/invariants.md says which helper to use when.
 """
@@ -85,9 +85,8 @@ class TaskView:
 class View:
     """The history of a run up to one instant, `now_ns`, by the machine's monotonic clock.
 
-    `final` is true for the last check, after healing and settling. While `readable` is false the
-    queue's rows are unknown, not absent. Helpers that return an `Answer` ask the table in
-    `domain.excuses`: an `Excuse` is true in a condition, a `NoExcuse` false.
+    `final` is true for the last check, after healing and settling. Helpers that return an `Answer`
+    ask the table in `domain.excuses`: an `Excuse` is true in a condition, a `NoExcuse` false.
     """
 
     history: History
@@ -102,7 +101,7 @@ class View:
 
     @cached_property
     def readable(self) -> bool:
-        """Say whether the newest observation could read the queue."""
+        """Say whether the newest observation could read the queue; if not, rows are unknown."""
         return self.latest is not None and self.latest.tasks is not None
 
     def transitions(self, task_type: int) -> tuple[BreakerTransition, ...]:
@@ -112,7 +111,7 @@ class View:
 
     @cached_property
     def tasks(self) -> tuple[TaskView, ...]:
-        """All tasks that the run asked for, in the order of their creation."""
+        """All tasks that the run asked for, the canary too, in the order of their creation."""
         rows: dict[str, list[TaskState]] = {}
         for state in self.latest.tasks if self.latest and self.latest.tasks else ():
             rows.setdefault(state.token, []).append(state)
@@ -161,8 +160,8 @@ class View:
     def excused(self, execution: Execution, *, declared: bool = True) -> Answer:
         """Return the excuse for another execution of the same task, if there is one.
 
-        As `unheard_end`, but nothing excuses a second execution by a target that promises at most
-        one.
+        The excuses are those of `unheard_end`. Nothing excuses a second execution if the target
+        promises at most one.
         """
         if self.contract.guarantee is Guarantee.AT_MOST_ONCE:
             return self._unheard_end(execution, "the contract promises at most one execution")
@@ -211,12 +210,13 @@ class View:
         )
 
     def late_start(self, task: TaskView, *executions: Execution) -> Answer:
-        """Return the excuse for executions that may have started after their lease was lost.
+        """Return the excuse for executions that may have started after their lease ran out.
 
-        It is a fault that kept the worker or the database from renewing a lease for the whole of
-        its time between the creation and the start; the contract has to declare late starts. Pass
-        both executions of a pair: if the first started late, the task was free for the second; if
-        the second started late, the first held the lease.
+        It is a fault of the worker or the database that was in force for at least a lease between
+        the creation of the task and the start. Kills and stops do not count, and nothing excuses
+        unless the contract declares late starts. Pass both executions of a pair: two executions
+        may overlap or repeat if either began after its lease may have run out. Without an excuse
+        the answer is that for the last execution.
         """
         forbidden = (
             "" if self.contract.late_start_is_declared else "the contract declares no late start"
@@ -228,9 +228,10 @@ class View:
         return next((answer for answer in answers if answer), answers[-1])
 
     def excused_runs(self) -> tuple[ExcusedRun, ...]:
-        """Return the executions that repeat one which did not fail, each with its excuse.
+        """Return the executions that repeat an execution which did not fail, each with its excuse.
 
-        Repeats that a client asked for, and repeats without an excuse, are left out.
+        Repeats of a task for which a client asked a retry, and repeats without an excuse, are left
+        out.
         """
         found = []
         for task in self.tasks:
@@ -254,7 +255,8 @@ class View:
     def may_lose(self, task: TaskView) -> Answer:
         """Return the excuse for a target that gives a task up, if there is one.
 
-        It is any fault since the creation, if the target promises at most one execution.
+        It is any fault since the creation. Nothing excuses unless the target promises at most one
+        execution.
         """
         forbidden = (
             ""
@@ -270,7 +272,7 @@ class View:
         return self._ask(Effect.TASK_GIVEN_UP, window, forbidden)
 
     def disturbed(self, start_ns: int, end_ns: int, *, began: str, ended: str) -> Answer:
-        """Return the excuse that some fault was in force in an interval, if one was.
+        """Return the excuse that a fault of any component was in force in an interval, if one was.
 
         `began` and `ended` say what happened at the bounds of the interval: a message says that a
         fault "ended 300 ms before {began}".
@@ -304,7 +306,7 @@ class View:
         """Return the excuse for an exit that no step ordered, if there is one.
 
         It is an outage of the database or a cut connection of the component, at any time of the
-        run, if the contract says that a worker may end without its database.
+        run. Nothing excuses unless the contract says that a worker may end without its database.
         """
         lenient = self.contract.worker_exit is WorkerExit.WITHOUT_DATABASE
         window = Window(
@@ -323,16 +325,17 @@ class View:
         return tuple(f for f in self.history.faults if f.touches(start_ns, end_ns))
 
     def machine_stalled(self, start_ns: int, end_ns: int) -> bool:
-        """Say whether this machine stood still at some time of the interval.
+        """Say whether this machine stood still for 200 ms or more at some time of the interval.
 
         Then lateness proves nothing against the target, and the finding is not `certain`.
         """
         return any(began <= end_ns and ended >= start_ns for began, ended in self.history.stalls)
 
     def machine_may_cost_lease_between(self, first: Execution, second: Execution) -> bool:
-        """Say whether a slow machine may have kept the first from renewing until the second began.
+        """Say whether a slow machine may have cost the first execution its lease.
 
-        Leases do not end sooner than a quarter of their time, so within that it did not.
+        That is so if `machine_may_cost_lease` at the start of the second, and the second started a
+        quarter of a lease or more after the first; no lease runs out sooner.
         """
         quarter_ns = self.contract.lease_ms * 10**6 // 4
         in_time = second.start_ns - first.start_ns >= quarter_ns
@@ -341,8 +344,8 @@ class View:
     def machine_may_cost_lease(self, at_ns: int) -> bool:
         """Say whether a slow machine may have cost any worker the lease that it held at an instant.
 
-        That is so if, within two leases before, the machine stood still, or the harness's idle
-        thread waited for a processor for a quarter of a lease.
+        That is so if, within two leases before, the machine stood still, or `processor_wait_ns` is
+        a quarter of a lease or more.
         """
         quarter_ns = self.contract.lease_ms * 10**6 // 4
         since_ns = at_ns - 8 * quarter_ns
@@ -350,10 +353,11 @@ class View:
         return waited_ns >= quarter_ns or self.machine_stalled(since_ns, at_ns)
 
     def processor_wait_ns(self, start_ns: int, end_ns: int) -> int:
-        """Return how long the harness's idle thread waited for a processor in the interval.
+        """Return by how many ns the machine delayed threads in the interval, by measurement.
 
-        The thread wakes 50 times a second and does nothing. A process of the target waits as long
-        at each of its own turns.
+        The figures add how long an idle thread of the harness waited for a processor, and half of
+        the time in which too many threads were runnable. There is a figure each 0.1 s; the
+        interval is widened to the nearest ones. 0 if there are no figures.
         """
         before = [late for at_ns, late in self.history.lateness if at_ns <= start_ns]
         after = [late for at_ns, late in self.history.lateness if at_ns >= end_ns]

@@ -1,4 +1,4 @@
-"""The one run loop, and the driver that runs schedules by it."""
+"""The run loop, and its drivers for schedules and single tasks."""
 
 from chaosfuzz.execution.schedules import ScheduleRunner
 

@@ -1,4 +1,4 @@
-"""The one run loop: every driver acts, observes, waits, heals and checks the end by it."""
+"""The one run loop. Every driver performs, observes, waits, heals and checks with it."""
 
 import time
 from abc import ABC, abstractmethod
@@ -31,10 +31,10 @@ _CANARY = "canary-"
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a driver needs to run a system.
+    """The parts that a driver shares between runs.
 
-    `stalls` is None where it does not matter whether the machine stood still. `stop` is set from
-    another thread to end the run.
+    `stalls` is None for runs whose findings do not depend on the speed of the machine. Another
+    thread sets `stop` to end the run.
     """
 
     judge: Judge
@@ -50,16 +50,20 @@ class WallClock:
         self._stop = stop
 
     def now_ns(self) -> int:
-        """Return the monotonic time."""
+        """Return the monotonic time in nanoseconds."""
         return time.monotonic_ns()
 
     def pause(self, at_most_ns: int) -> None:
-        """Sleep until the next observation is due; return at once when the run is to stop."""
+        """Sleep for POLL_S, at most for `at_most_ns`; return at once when `stop` is set."""
         self._stop.wait(min(POLL_S, at_most_ns / 1e9))
 
 
 class Loop(ABC):
-    """One run of one system. A driver subclasses it, says how to settle, and calls `run`."""
+    """One run of one system. A driver subclasses it, defines `settle`, and calls `run`.
+
+    Every method that performs, waits or observes raises Stopped when the stop signal is set, and
+    ViolationSeenError when an invariant is violated; `run` catches the latter.
+    """
 
     def __init__(
         self, system: System, parts: Parts, workers: int, *, judging_share: float = 1.0
@@ -67,9 +71,9 @@ class Loop(ABC):
         """Prepare a run.
 
         Args:
-            system: a fresh system; whoever opened it closes it.
-            parts: the faults, the judge, the journal and the stop signal.
-            workers: how many workers a healed system has.
+            system: a fresh system; its opener closes it.
+            parts: the judge, the journal, the stall monitor and the stop signal.
+            workers: the number of workers that healing restores; at least 1 is restored.
             judging_share: see Observer.
 
         """
@@ -103,10 +107,11 @@ class Loop(ABC):
         return None
 
     def run(self, act: Callable[[], None]) -> tuple[Failure, ...]:
-        """Act, heal, settle, and check that the healed system takes new work.
+        """Observe, call `act`, then `recover`.
 
-        `act` does the driver's own work: the steps of a schedule, the phases of a scenario.
-        Return the failures of the first observation that showed any; none if every check held.
+        `act` performs the driver's own work: the steps of a schedule, the phases of a scenario.
+        Return the failures of the first check that found any, () if every check held; the run ends
+        at the first violation.
         """
         try:
             self.observe(ask_health=True)
@@ -117,7 +122,7 @@ class Loop(ABC):
         return ()
 
     def recover(self) -> None:
-        """Heal every fault, wait for the work to be done, and check everything."""
+        """Heal every fault, settle, wait for health, try one new task, and do the final check."""
         self.heal()
         self.settle()
         deadline_ns = self.clock.now_ns() + self.contract.health_ms * 10**6
@@ -130,13 +135,13 @@ class Loop(ABC):
     def observe(
         self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
     ) -> None:
-        """Observe and judge once, see Observer.observe."""
+        """Observe and judge once; see Observer.observe."""
         self.observer.observe(
             ask_health=ask_health, count_sessions=count_sessions, step_done=step_done
         )
 
     def tick(self, at_most_ns: int = 10**9) -> None:
-        """Let a little time pass, `at_most_ns` at most, and observe."""
+        """Pause once, for `at_most_ns` at most, then observe."""
         self.clock.pause(at_most_ns)
         self.parts.stop.check()
         self.observe(ask_health=self.health_is_due())
@@ -152,7 +157,7 @@ class Loop(ABC):
         at_most_ms: float | None = None,
         quiet_ms: Callable[[], float] | None = None,
     ) -> bool:
-        """Observe until a condition holds. Return False if that took too long.
+        """Observe until a condition holds. Return False if a bound was reached first.
 
         Args:
             until: the condition.
@@ -175,21 +180,31 @@ class Loop(ABC):
     def wait_by_progress(
         self, until: Callable[[], bool], quiet_ms: float, work_ms: float = 0.0
     ) -> bool:
-        """Wait while there is progress every `quiet_ms`, and for a time that is bounded by it.
+        """Observe until a condition holds. Return False if nothing moved for `quiet_ms`.
 
-        `work_ms` is how long the work that is left may take.
+        The whole wait lasts 4 * `quiet_ms` + `work_ms` at most; `work_ms` is the time that the
+        unfinished work may take.
         """
-        limit_ms = SETTLE_FACTOR * quiet_ms + work_ms
-        return self.wait_until(until, quiet_ms=lambda: quiet_ms, at_most_ms=limit_ms)
+        bound_ms = SETTLE_FACTOR * quiet_ms + work_ms
+        return self.wait_until(until, quiet_ms=lambda: quiet_ms, at_most_ms=bound_ms)
 
     def watch(self, until: Callable[[], bool], quiet_ms: float, *, progress: bool = False) -> bool:
-        """Wait as actions do (implements chaosfuzz.actions.context.Watch)."""
+        """Wait for an action (implements chaosfuzz.actions.context.Watch).
+
+        Return False if the condition did not hold within `quiet_ms` or, with `progress`, by
+        `wait_by_progress`.
+        """
         if progress:
             return self.wait_by_progress(until, quiet_ms)
         return self.wait_until(until, at_most_ms=quiet_ms)
 
     def perform_step(self, step: Step, index: int, *, ask_health: bool) -> Performed:
-        """Journal, do, record, observe and judge one step."""
+        """Perform one step: journal it first, then record its outcome, observe and judge.
+
+        The observation includes the health if `ask_health`. Return what was performed. Raises
+        Stopped before anything is done if the run is to stop, and ViolationSeenError after the
+        record if a promise is broken.
+        """
         self.parts.stop.check()
         self.parts.journal.write("step", index=index, step=str(step))
         if self.simulation is not None:
@@ -211,15 +226,15 @@ class Loop(ABC):
         return performed
 
     def dispatch(self, step: Step) -> Performed:
-        """Do a step."""
+        """Perform a step now. A driver may override it to perform steps in another way."""
         return perform(step, self.context)
 
     def create_task(self, request: TaskRequest, service: TaskService) -> Outcome:
-        """Ask a service for one task and record the answer."""
+        """Ask a service for one task, record the creation in the history, return its outcome."""
         return create(request, service, self.history, lose=False)
 
     def heal(self) -> None:
-        """Undo every fault."""
+        """Undo every fault, and record the time as `healed_ns`."""
         self.parts.journal.write("heal")
         if self.simulation is not None:
             self.simulation.announce(None)
@@ -227,7 +242,10 @@ class Loop(ABC):
         self.history.healed_ns = self.clock.now_ns()
 
     def wait_until_well(self, deadline_ns: int) -> None:
-        """Ask for health until the system is well or the deadline is over, at least once."""
+        """Observe with health until the system is well or has no health, or until the deadline.
+
+        Nothing is observed if the deadline has passed already.
+        """
         while self.clock.now_ns() < deadline_ns:
             self.clock.pause(deadline_ns - self.clock.now_ns())
             self.parts.stop.check()
@@ -236,7 +254,11 @@ class Loop(ABC):
                 return
 
     def try_canary(self, deadline_ns: int) -> None:
-        """See whether a system that is done with its work takes and does one more task."""
+        """Create one more task, the canary, and wait for it by progress.
+
+        A refused creation is repeated until the deadline. Nothing is done if the system takes no
+        tasks or has unfinished work.
+        """
         if not (isinstance(self.system, TaskService) and all_terminal(self.history)):
             return
         while self._create_canary(self.system) is not Outcome.OK:
@@ -261,5 +283,5 @@ class Loop(ABC):
 
 
 def is_canary(request: TaskRequest) -> bool:
-    """Say whether a task is the one that the loop itself creates after healing."""
+    """Say whether a task is a canary: one that the loop itself creates after healing."""
     return request.token.startswith(_CANARY)

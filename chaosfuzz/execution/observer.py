@@ -1,4 +1,4 @@
-"""Records what a system shows in the history of its run, and has the history judged."""
+"""Records observations of a system in the history of its run, and has the history judged."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from chaosfuzz.execution.stalls import Stalls
 
 
 class ViolationSeenError(Exception):
-    """An invariant is violated: raised to end the run at the first observation that shows it."""
+    """Ends the run at the first check that finds violated invariants; holds their `failures`."""
 
     def __init__(self, failures: tuple[Failure, ...]) -> None:
         super().__init__(failures[0].message)
@@ -23,11 +23,11 @@ class ViolationSeenError(Exception):
 
 
 class Observer:
-    """Observes one run for every driver alike.
+    """Observes one run; every driver uses it.
 
-    `undecided` has each reason why a judgement was left open, once. `limits` has each documented
-    limit that the run showed. `states_seen` has the abstract states. `moved_ns` is the time of the
-    last observation that showed progress.
+    `undecided` has each reason for an undecided judgement, once. `limits` has the first failure
+    of each documented limit that the run showed. `states_seen` has the abstract states. `moved_ns`
+    is the time of the last observation that showed progress.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Observer:
 
         Args:
             system: the system of this run.
-            history: the record of this run; nothing but its `began_ns` needs to be set.
+            history: the record of this run, empty except for `began_ns`.
             judge: checks the invariants on a view of the history.
-            stalls: knows when the machine stood still; None in logical time.
+            stalls: records when the machine stood still; None in logical time.
             clock: the time of the run.
-            judging_share: the share of the run's time, 0 to 1, that judging may take while only
-                tasks and executions change. Any other change is judged at once.
+            judging_share: the share of the run's time, 0 to 1, that judging may take. Beyond it,
+                observations in which only tasks and executions changed are not judged.
 
         """
         self._system = system
@@ -68,13 +68,17 @@ class Observer:
     def observe(
         self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
     ) -> None:
-        """Observe once; record and judge if something changed, a step was done or health asked.
+        """Observe once, and record the executions and exits.
 
-        Raises ViolationSeenError if the judge finds a broken promise.
+        The observation is recorded and judged if something changed since the last one, a step was
+        done or health was asked for. It is recorded but not judged if only tasks and executions
+        changed and judging has used up its share of the time. Raises ViolationSeenError if the
+        judge finds a broken promise.
         """
         before = self._history.observations[-1] if self._history.observations else None
         seen = self._system.observe(ask_health=ask_health, count_sessions=count_sessions)
-        # The queue is read before the ledger: an end is written before the queue is told.
+        # A worker writes the end of a run to the ledger before it acknowledges the task. The queue
+        # is read first, so a task that is completed there has its end in the ledger.
         executions = tuple(self._system.executions())
         shifted = self._record_exits() or _shifted(before, seen)
         worked = (
@@ -91,9 +95,10 @@ class Observer:
             self.check(final=False)
 
     def check(self, *, final: bool) -> None:
-        """Judge the history so far. Raises ViolationSeenError on a violation.
+        """Judge the history so far; note undecided reasons and documented limits.
 
-        `final` says that every fault is healed and the system had time to finish its work.
+        `final` says that every fault is healed and the system had time to finish its work. Raises
+        ViolationSeenError on a violation.
         """
         began_s = time.monotonic()
         if self._stalls is not None:
@@ -113,7 +118,7 @@ class Observer:
         return self._judging_s <= self._judging_share * (time.monotonic() - self._began_s)
 
     def _record_exits(self) -> bool:
-        """Record the processes that ended. Return True if there were any."""
+        """Record the processes that ended since the last call; say whether there were any."""
         ended = self._system.exits()
         for gone in ended:
             self._history.add(gone.known_by(self._clock.now_ns()))
@@ -126,7 +131,7 @@ class Observer:
 
 
 def _shifted(before: Observation | None, seen: Observation) -> bool:
-    """Say whether something other than tasks changed; the first observation counts as a change."""
+    """Say whether breakers or the running components changed; True for the first observation."""
     return (
         before is None
         or seen.breakers != before.breakers

@@ -1,4 +1,4 @@
-"""The driver of schedules: turns a schedule into a history and judges it on the way."""
+"""The driver of schedules: performs the steps of a schedule with the run loop."""
 
 import time
 from dataclasses import replace
@@ -14,38 +14,36 @@ from chaosfuzz.domain.target import Lane, RunResult, System
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.domain.view import View
 from chaosfuzz.domain.wire import Request, Trappable
+from chaosfuzz.execution.armed_steps import NOT_COME, ArmedSteps
 from chaosfuzz.execution.loop import Loop, Parts
 from chaosfuzz.execution.stalls import StallMonitor
-from chaosfuzz.execution.strikes import NOT_COME, Strikes
 from chaosfuzz.execution.trial import NoJudge
 
 
 class ScheduleRunner:
-    """Runs schedules one after another in a lane (implements the Runner protocol)."""
+    """Runs schedules one after another in a lane (implements Runner and TracingRunner).
 
-    def __init__(
-        self,
-        lane: Lane,
-        judge: Judge,
-        journal: Journal,
-        stop: StopSignal,
-    ) -> None:
+    It owns the lane: `close` closes it.
+    """
+
+    def __init__(self, lane: Lane, judge: Judge, journal: Journal, stop: StopSignal) -> None:
         self.lane = lane
         self.stalls = StallMonitor()
-        self._parts = Parts(
-            judge=judge,
-            journal=journal,
-            stalls=self.stalls,
-            stop=stop,
-        )
+        self._parts = Parts(judge=judge, journal=journal, stalls=self.stalls, stop=stop)
 
     def run(self, schedule: Schedule) -> RunResult:
-        """Run and judge one schedule on a fresh system."""
+        """Run and judge one schedule on a fresh system; close the system afterwards.
+
+        Raises Stopped when the stop signal is set, and InfrastructureError if the harness failed.
+        """
         result, _ = self._run(schedule, self._parts)
         return result
 
     def trace(self, schedule: Schedule) -> tuple[RunResult, tuple[Request, ...]]:
-        """Run without judging, and return what components asked their database as well."""
+        """Run without checking invariants; return the result and the components' requests.
+
+        There are no requests if the system has no proxy.
+        """
         return self._run(schedule, replace(self._parts, judge=NoJudge()), traced=True)
 
     def _run(
@@ -71,7 +69,7 @@ class ScheduleRunner:
         return replace(result, phases_s=phases, duration_s=closed - began), requests
 
     def close(self) -> None:
-        """End the lane."""
+        """Close the lane, and end the stall monitor."""
         self.stalls.close()
         self.lane.close()
 
@@ -82,19 +80,19 @@ class ScheduleLoop(Loop):
     def __init__(self, system: System, parts: Parts, schedule: Schedule) -> None:
         super().__init__(system, parts, schedule.workers)
         self.schedule = schedule
-        self.strikes = Strikes(self.context, parts.journal)
+        self.armed_steps = ArmedSteps(self.context, parts.journal)
         self._index: int | None = None
         self._steps_s = self._waits_s = self._settle_s = 0.0
 
     def result(self) -> RunResult:
-        """Run the schedule and return what became of it."""
+        """Run the schedule and return its result. Call it once."""
         try:
             failures = self.run(self.act)
         finally:
-            self.strikes.disarm()
+            self.armed_steps.disarm()
         verdict = Verdict.UNKNOWN if self.observer.undecided else Verdict.HOLDS
-        missed = self.strikes.missed()
-        # A simulated system judges itself, by rules without excuses.
+        missed = self.armed_steps.missed()
+        # A simulated system judges itself, and its rules know no excuses.
         excused: tuple[ExcusedRun, ...] = ()
         if self.simulation is None:
             view = View(self.history, self.contract, not failures, self.clock.now_ns())
@@ -110,7 +108,7 @@ class ScheduleLoop(Loop):
             waited_s=self._waits_s + self._settle_s,
             states_seen=frozenset(self.observer.states_seen),
             faults=len(self.history.faults),
-            moments=len(self.strikes.armed) - len(missed),
+            moments=len(self.armed_steps.armed) - len(missed),
             missed=missed,
             undecided=tuple(self.observer.undecided),
             limits=tuple(self.observer.limits.values()),
@@ -125,10 +123,13 @@ class ScheduleLoop(Loop):
         )
 
     def current_step(self) -> int | None:
-        """Return the step being done, or a later one that has struck: the failure needs it too."""
-        if self._index is None or self.strikes.latest is None:
+        """Return the index of the step being performed, or of the last pinned one if that is later.
+
+        A failure needs every step up to there. None while the loop recovers.
+        """
+        if self._index is None or self.armed_steps.latest is None:
             return self._index
-        return max(self._index, self.strikes.latest)
+        return max(self._index, self.armed_steps.latest)
 
     def act(self) -> None:
         """Perform every step in order."""
@@ -141,7 +142,7 @@ class ScheduleLoop(Loop):
         self._index = None
 
     def recover(self) -> None:
-        """Recover, and take the time it took."""
+        """Recover as every loop does, and measure the time."""
         began = time.monotonic()
         try:
             super().recover()
@@ -151,26 +152,26 @@ class ScheduleLoop(Loop):
     def observe(
         self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
     ) -> None:
-        """Raise what went wrong on the thread that strikes; then observe."""
-        self.strikes.check()
+        """Raise an error of the thread that performs pinned steps, if any; then observe."""
+        self.armed_steps.check()
         super().observe(ask_health=ask_health, count_sessions=count_sessions, step_done=step_done)
 
     def health_may_differ(self, step: Step) -> bool:
-        """Say whether health is worth asking for: something was broken, mended, or is down."""
+        """Say whether health may change with a step: a fault, a healing, or during an outage."""
         down = (FaultKind.DATABASE_DOWN, FaultKind.SERVER_DOWN)
         touched = step.kind.role in {Role.FAULT, Role.HEAL}
         return touched or any(map(self.history.fault_in_force, down))
 
     def arm(self, index: int) -> None:
-        """Arm the steps with moments that follow one another from here on."""
+        """Arm the steps from `index` on, up to the first one without a moment."""
         for later in range(index, len(self.schedule.steps)):
             step = self.schedule.steps[later]
             if step.at is None:
                 return
-            self.strikes.arm(later, step)
+            self.armed_steps.arm(later, step)
 
     def dispatch(self, step: Step) -> Performed:
-        """Do a step, or wait for its moment."""
+        """Perform a step now or, if it has a moment, wait until it was performed there."""
         began = time.monotonic()
         try:
             return super().dispatch(step) if step.at is None else self.wait_moment()
@@ -181,19 +182,25 @@ class ScheduleLoop(Loop):
                 self._steps_s += time.monotonic() - began
 
     def wait_moment(self) -> Performed:
-        """Wait until a step's moment has come, as long as there is progress."""
+        """Wait by progress until the current step was performed at its moment.
+
+        Return its outcome, or NOT_COME if the moment did not come in time.
+        """
         assert self._index is not None
-        armed = self.strikes.armed[self._index]
+        armed = self.armed_steps.armed[self._index]
         self.wait_by_progress(lambda: armed.performed is not None, self.contract.patience_ms)
         return armed.performed or NOT_COME
 
     def heal(self) -> None:
-        """Undo every fault; moments that have not come by now never will."""
-        self.strikes.disarm()
+        """Disarm the steps whose moments have not come, then undo every fault."""
+        self.armed_steps.disarm()
         super().heal()
 
     def settle(self) -> None:
-        """Wait, by progress, until the work is done or nothing moves any more."""
+        """Wait by progress until every task is in a terminal state, or nothing moves any more.
+
+        The bounds allow for scheduled times, the longest task and the work of all retries.
+        """
         now_ns = self.clock.now_ns()
         due_ms = longest_ms = work_ms = 0.0
         for creation in self.history.creations:

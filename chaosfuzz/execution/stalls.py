@@ -1,4 +1,4 @@
-"""Notices how late the machine itself is, which excuses lateness of the target."""
+"""Measures when this machine was slow: then lateness proves nothing against the target."""
 
 import contextlib
 import os
@@ -9,30 +9,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+# All chosen by hand.
 TICK_S = 0.02
 STALL_MS = 200
-# Lateness is kept for as long as a schedule can take, a figure every so many ticks.
+# One figure of lateness in 5 ticks (0.1 s); 10,000 of them cover 17 minutes.
 TICKS_A_FIGURE = 5
 KEPT_FIGURES = 10_000
+# More runnable threads for each processor are a shortage.
 MOST_A_PROCESSOR = 6
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 _LOADAVG = Path("/proc/loadavg")
 
 
 class Stalls(Protocol):
-    """Knows when the machine itself stood still or was slow."""
+    """Records when the machine itself stood still or was slow."""
 
     def since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return the stalls (began, ended) that ended after an instant."""
+        """Return the stalls (began, ended), in ns, that ended at `began_ns` or later."""
         ...
 
     def lateness_since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return when, from an instant on, the harness had been late by how much in all, in ns."""
+        """Return pairs of an instant and the harness's total lateness by then, in ns.
+
+        The first pair is the last one before `began_ns`, if there is one.
+        """
         ...
 
 
 class StallMonitor:
-    """A thread that wakes every tick; it records gaps of more than STALL_MS, and its lateness."""
+    """A thread that wakes every TICK_S; it records gaps of more than STALL_MS, and its lateness.
+
+    The thread runs from creation until `close` (implements Stalls).
+    """
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -42,7 +50,7 @@ class StallMonitor:
         self._thread.start()
 
     def _watch(self) -> None:
-        late_ns, crowd = _lateness(), Crowd()
+        late_ns, crowd = _lateness(), ProcessorShortage()
         before = time.monotonic_ns()
         self._late.append((before, late_ns(0)))
         ticks = 0
@@ -57,17 +65,17 @@ class StallMonitor:
             before = now
 
     def since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return the stalls (began, ended) that ended after an instant."""
+        """Return the stalls (began, ended), in ns, that ended at `began_ns` or later."""
         return [stall for stall in self._stalls if stall[1] >= began_ns]
 
     def lateness_since(self, began_ns: int) -> list[tuple[int, int]]:
-        """Return when, from an instant on, the thread had been late by how much in all, in ns."""
-        kept: list[tuple[int, int]] = []
-        for at_ns, late_ns in reversed(tuple(self._late)):
-            kept.append((at_ns, late_ns))
-            if at_ns < began_ns:
+        """Return the figures as Stalls says; figures older than 17 minutes are gone."""
+        figures: list[tuple[int, int]] = []
+        for figure in reversed(tuple(self._late)):
+            figures.append(figure)
+            if figure[0] < began_ns:
                 break
-        return kept[::-1]
+        return figures[::-1]
 
     def close(self) -> None:
         """End the thread."""
@@ -75,10 +83,11 @@ class StallMonitor:
         self._thread.join(timeout=5)
 
 
-class Crowd:
-    """Adds up time in which so many wanted each processor that whoever computes hardly got on.
+class ProcessorShortage:
+    """Adds up lateness while more than 6 threads for each processor are runnable.
 
-    A thread that sleeps is served soon even then: half of that time is counted as lateness.
+    In such a time the monitor's own thread, which mostly sleeps, is still served soon, but threads
+    that compute hardly advance. Half of that time counts as lateness (chosen by hand).
     """
 
     def __init__(self, path: Path = _LOADAVG, processors: int | None = None) -> None:
@@ -87,7 +96,10 @@ class Crowd:
         self._late_ns = 0
 
     def late_ns(self, passed_ns: int) -> int:
-        """Return the sum, `passed_ns` after the last look."""
+        """Add half of `passed_ns`, the time since the last call, if there is a shortage now.
+
+        Return the sum in ns. If /proc/loadavg cannot be read, nothing is added.
+        """
         with contextlib.suppress(OSError, ValueError, IndexError):
             if int(self._path.read_text().split()[3].partition("/")[0]) > self._most:
                 self._late_ns += max(0, passed_ns) // 2
@@ -95,10 +107,11 @@ class Crowd:
 
 
 def _lateness() -> Callable[[int], int]:
-    """Return what adds up the lateness of this thread, given that of its latest tick.
+    """Return a function that takes the lateness of a tick and returns the total, both in ns.
 
-    The kernel counts how long a thread that could run waited for a processor. Where it does not,
-    ticks that come late have to do; other threads of this process make them late as well.
+    The total is the kernel's count of the time in which this thread waited for a processor. Where
+    the kernel has no such count, the lateness of the ticks is added up; other threads of this
+    process make that larger.
     """
     total_ns = 0
 

@@ -1,4 +1,4 @@
-"""Runs a system by hand: single tasks, created and waited for, without faults and judge."""
+"""The driver of single tasks, created and awaited one by one, without faults and judge."""
 
 import uuid
 from collections.abc import Callable
@@ -17,37 +17,32 @@ _DEFAULT_ATTEMPTS = 3
 
 
 class NoJudge:
-    """A judge that checks nothing. Runs that only show what a target does use it."""
+    """A judge that checks nothing. Runs that only observe what a target does use it."""
 
     def judge(self, view: View, step: int | None) -> Judgement:
-        """Find nothing."""
+        """Return UNKNOWN without failures."""
         return Judgement(verdict=Verdict.UNKNOWN)
 
 
 class Trial(Loop):
-    """A system driven by hand. Whoever opened the system closes it."""
+    """A system that is driven by single calls. The opener of the system closes it."""
 
     def __init__(self, system: System) -> None:
-        parts = Parts(
-            judge=NoJudge(),
-            journal=NoJournal(),
-            stalls=None,
-            stop=StopSignal(),
-        )
+        parts = Parts(judge=NoJudge(), journal=NoJournal(), stalls=None, stop=StopSignal())
         super().__init__(system, parts, workers=1)
 
     def settle(self) -> None:
-        """Wait for nothing: `wait` is called by hand."""
+        """Do nothing: the caller waits with `wait`."""
 
     def ask(self, *, duration_ms: int = 0) -> Creation:
-        """Ask for one task that works for `duration_ms`, and return what became of the request.
+        """Ask for one task that works for `duration_ms` ms, and return the recorded creation.
 
-        Raises UsageError if the system takes no tasks.
+        The target may have refused it. Raises UsageError if the system takes no tasks.
         """
         if not isinstance(self.system, TaskService):
             raise UsageError(
-                cause="this target takes no tasks",
-                remedy="give its profile a way to create tasks ([create])",
+                cause="this target takes no tasks: it does not implement TaskService",
+                remedy="if it is a profile, give it a way to create tasks ([create])",
             )
         request = TaskRequest(
             number=len(self.history.creations) + 1,
@@ -59,21 +54,21 @@ class Trial(Loop):
         return self.history.creations[-1]
 
     def rows(self, *tokens: str) -> list[TaskState]:
-        """Observe, and return what the queue holds of some tasks."""
+        """Observe, and return the rows of these tasks in the queue; none if it is unreadable."""
         self.observe()
         seen = self.history.observations[-1].tasks or ()
         return [row for row in seen if row.token in tokens]
 
     def runs(self, token: str) -> list[Execution]:
-        """Observe, and return what the ledger holds of a task."""
+        """Observe, and return the executions of a task in the ledger."""
         self.observe()
         return [run for run in self.history.executions if run.token == token]
 
     def has_finished(self, *tokens: str) -> bool:
-        """Say whether each of some tasks has finished by the ledger as observed last."""
+        """Say whether each task has finished, by the ledger at the last observation."""
         finished = {run.token for run in self.history.executions if run.finished}
         return finished.issuperset(tokens)
 
     def wait(self, until: Callable[[], bool], bound_s: float) -> bool:
-        """Observe until a condition holds. Return False if it does not within `bound_s`."""
+        """Observe until a condition holds. Return False if it does not within `bound_s` seconds."""
         return self.wait_until(until, at_most_ms=1000 * bound_s)

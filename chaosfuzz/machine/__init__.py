@@ -1,1 +1,1 @@
-"""Looks at this machine: what it offers for fuzzing, and what dead runs left on it."""
+"""Checks this machine for fuzzing, and removes what dead runs left on it."""

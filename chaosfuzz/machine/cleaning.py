@@ -1,16 +1,15 @@
-"""Finds and removes what dead runs left behind; never anything of a run that is alive."""
+"""Removes what dead runs left on this machine. Runs that are alive are not touched."""
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from chaosfuzz.domain.errors import ChaosfuzzError, UsageError
-from chaosfuzz.targets.docker.engine import Engine
+from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
 from chaosfuzz.targets.docker.leftovers import (
-    EngineLeftover,
     engine_or_none,
     find_engine_leftovers,
     remove_engine_leftover,
@@ -22,37 +21,39 @@ SHARED_MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True, kw_only=True)
 class Removal:
-    """One leftover and what became of it; `problem` is empty if nothing hindered its removal.
+    """A leftover, and whether it was removed.
 
-    `path` is that of a directory, or kind and name of something at the Docker engine.
+    `path` is a directory, or the kind and name of an object of the Docker engine. `origin` names
+    the run that made it. `pids` are its processes that still lived. `problem` says why the removal
+    failed, and what to do; it is empty if nothing failed.
     """
 
     path: Path | str
-    what: str
+    origin: str
     pids: tuple[int, ...]
     removed: bool
     problem: str = ""
 
 
 def places(more: Sequence[Path]) -> tuple[Path, ...]:
-    """Return where runs keep their runtime directories: these, and the temporary directories named.
+    """Return the directories that may hold runtime directories of runs; `more` adds to them.
 
-    Raises:
-        UsageError: one of them is no directory.
-
+    Raises UsageError if an element of `more` is no directory.
     """
     for directory in more:
         if not directory.is_dir():
             raise UsageError(
-                cause=f"{directory} is no directory", remedy="name the TMPDIR of the run that died"
+                cause=f"--dir {directory} is no directory",
+                remedy="give the directory that was TMPDIR of the killed run",
             )
     return (SHARED_MEMORY, Path(tempfile.gettempdir()), *(path.resolve() for path in more))
 
 
 def clean_all(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
-    """Yield all that dead runs left after its removal, or instead of it.
+    """Remove what dead runs left, and yield each leftover; with `dry_run` remove nothing.
 
-    The engine is looked at again once nobody is left who might have added to it.
+    Directories and processes of dead runs are looked for below `roots`. The Docker engine is
+    looked at again afterwards, as these processes may have added to it.
     """
     yield from clean_engine(dry_run=dry_run)
     yield from clean(roots, dry_run=dry_run)
@@ -61,56 +62,50 @@ def clean_all(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
 
 
 def clean(roots: Iterable[Path], *, dry_run: bool) -> Iterator[Removal]:
-    """Yield each leftover after its removal (with `dry_run`, instead of it)."""
+    """Remove directories and processes of dead runs; yield each leftover."""
     for leftover in find_leftovers(roots):
-        problem = "" if dry_run else _remove(leftover)
-        yield Removal(
-            path=leftover.path,
-            what=describe(leftover),
-            pids=leftover.pids,
-            removed=not dry_run and not problem,
-            problem=problem,
+        owner = leftover.manifest
+        origin = "made by a run that was killed before it could leave its name"
+        if owner is not None:
+            origin = f"{owner.what} of run {owner.pid}, {owner.created}"
+        yield _remove(
+            leftover.path, origin, leftover.pids, None if dry_run else partial(_delete, leftover)
         )
 
 
 def clean_engine(*, dry_run: bool) -> Iterator[Removal]:
-    """Yield what dead runs left at the Docker engine, if there is one, after its removal."""
+    """Remove objects of dead runs from the Docker engine, if there is one; yield each."""
     engine = engine_or_none()
     if engine is None:
         return
     with closing(engine):
-        for leftover in find_engine_leftovers(engine):
-            problem = "" if dry_run else _remove_from(engine, leftover)
-            owner = leftover.owner
-            yield Removal(
-                path=f"{leftover.thing.kind} {leftover.thing.name}",
-                what=f"{owner.what} of run {owner.pid}, {owner.created}",
-                pids=(),
-                removed=not dry_run and not problem,
-                problem=problem,
+        for leftover, owner in find_engine_leftovers(engine):
+            origin = f"{owner.what} of run {owner.pid}, {owner.created}"
+            delete = partial(remove_engine_leftover, engine, leftover)
+            yield _remove(
+                f"{leftover.kind} {leftover.name}", origin, (), None if dry_run else delete
             )
 
 
-def _remove_from(engine: Engine, leftover: EngineLeftover) -> str:
+def _remove(
+    path: Path | str, origin: str, pids: tuple[int, ...], delete: Callable[[], object] | None
+) -> Removal:
+    """Call `delete` and return how it ended; None removes nothing."""
+    problem = ""
     try:
-        remove_engine_leftover(engine, leftover)
+        if delete is not None:
+            delete()
     except ChaosfuzzError as error:
-        return f"{error.cause}; {error.remedy}"
-    return ""
+        problem = f"{error.cause}; {error.remedy}"
+    removed = delete is not None and not problem
+    return Removal(path=path, origin=origin, pids=pids, removed=removed, problem=problem)
 
 
-def describe(leftover: Leftover) -> str:
-    """Say whose leftover it is."""
-    if leftover.manifest is None:
-        return "made by a run that was killed at once"
-    return f"{leftover.manifest.what} of run {leftover.manifest.pid}, {leftover.manifest.created}"
-
-
-def _remove(leftover: Leftover) -> str:
-    try:
-        remove_leftover(leftover)
-    except ChaosfuzzError as error:
-        return f"{error.cause}; {error.remedy}"
-    # A process that was just killed may have been writing while the tree was taken down.
+def _delete(leftover: Leftover) -> None:
+    remove_leftover(leftover)
+    # A process may have written until it was killed, while its tree was being removed.
     shutil.rmtree(leftover.path, ignore_errors=True)
-    return f"{leftover.path} is still there; remove it by hand" if leftover.path.exists() else ""
+    if leftover.path.exists():
+        raise InfrastructureError(
+            cause=f"{leftover.path} is still there", remedy="remove it by hand"
+        )

@@ -1,4 +1,4 @@
-"""What this machine offers for fuzzing, what it lacks, and the remedy for each."""
+"""Checks what this machine offers for fuzzing; each result names what to do."""
 
 import os
 import platform
@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -27,17 +28,18 @@ from chaosfuzz.targets.registry import DEFAULT_TARGET, find_target, target_names
 
 SCHEMA = "chaosfuzz.doctor/1"
 OLDEST_PYTHON = (3, 11)
-_WAYS = {
-    "not-root": "not running as root; nothing to give up",
-    "user-namespace": "running as root; PostgreSQL is run as an ordinary user of a user namespace",
-    "setuid": "running as root; PostgreSQL is run as the account nobody",
+# PostgreSQL refuses to run as root.
+_PRIVILEGE = {
+    "not-root": "not running as root; PostgreSQL runs as the same user",
+    "user-namespace": "running as root; PostgreSQL runs as an ordinary user of a user namespace",
+    "setuid": "running as root; PostgreSQL runs as the account nobody",
 }
 
 
 def examine(out: Path) -> Iterator[CheckResult]:
-    """Yield a result at a time, the machine's own first; nothing of what is tried remains.
+    """Yield the results of the machine's checks, then those of every target's own check.
 
-    `out` is where results of runs go. Every target is asked what it needs.
+    `out` is the directory for results of runs. The checks remove every file and process they make.
     """
     checks: Mapping[str, Callable[[], CheckResult]] = {
         "python": _python,
@@ -56,10 +58,10 @@ def examine(out: Path) -> Iterator[CheckResult]:
 
 
 def check_target(name: str) -> Iterator[CheckResult]:
-    """Yield what a target finds of what it needs.
+    """Yield the results of a target's own check of this machine; none if it has no check.
 
-    The machine can fuzz without any target but the default one: what is BROKEN for another is
-    MISSING, and so is a target that cannot be made or whose check raises.
+    Only the default target has to work. For every other one BROKEN becomes MISSING. A target that
+    cannot be made or whose check raises is MISSING, the default one too.
     """
     try:
         target = find_target(name)
@@ -70,22 +72,22 @@ def check_target(name: str) -> Iterator[CheckResult]:
             yield replace(result, state=MISSING) if optional else result
     except ChaosfuzzError as error:
         yield failed_check(name, error, MISSING)
-    except Exception as error:  # noqa: BLE001 - a check of somebody else's may raise anything
+    except Exception as error:  # noqa: BLE001 - a third party's check may raise anything
         yield CheckResult(
             name=name,
             state=MISSING,
             detail=f"its check of this machine failed: {type(error).__name__}: {error}",
-            remedy="mend its method `check_machine`, or uninstall it",
+            remedy="correct its method `check_machine`, or uninstall its package",
         )
 
 
 def can_fuzz(findings: Sequence[CheckResult]) -> bool:
-    """Tell whether the default fuzz can run."""
+    """Tell whether `chaosfuzz fuzz` can run with its default target."""
     return all(finding.state != BROKEN for finding in findings)
 
 
 def document(findings: Sequence[CheckResult]) -> dict[str, object]:
-    """Return the findings as plain values of the published shape."""
+    """Return the findings as JSON values in the form of SCHEMA."""
     return {
         "schema": SCHEMA,
         "can_fuzz": can_fuzz(findings),
@@ -94,7 +96,6 @@ def document(findings: Sequence[CheckResult]) -> dict[str, object]:
 
 
 def _python() -> CheckResult:
-    """Look at the interpreter and the system."""
     found = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
     if sys.version_info < OLDEST_PYTHON or not sys.platform.startswith("linux"):
         remedy = "use CPython 3.11 or later on Linux"
@@ -105,16 +106,15 @@ def _python() -> CheckResult:
 
 
 def _privilege() -> CheckResult:
-    """Find out how root is given up."""
-    return CheckResult(name="privilege", state=OK, detail=_WAYS[probe_unprivileged_way()])
+    return CheckResult(name="privilege", state=OK, detail=_PRIVILEGE[probe_unprivileged_way()])
 
 
 def _processes() -> CheckResult:
-    """Try the system calls that processes are kept by."""
+    """Try the system calls that keep track of processes."""
     os.close(os.pidfd_open(os.getpid()))
     pid = os.fork()
     if pid == 0:
-        # In a child: this process must not adopt orphans it would never reap.
+        # Tried in a child, since a subreaper adopts orphans and this process never reaps them.
         exit_code = 1
         try:
             become_subreaper()
@@ -124,7 +124,7 @@ def _processes() -> CheckResult:
     if os.waitpid(pid, 0)[1] != 0:
         raise InfrastructureError(
             cause="the kernel refuses prctl(PR_SET_CHILD_SUBREAPER)",
-            remedy="allow this call in the sandbox or container that chaosfuzz runs in",
+            remedy="allow this call in the sandbox or container in which chaosfuzz runs",
         )
     return CheckResult(name="processes", state=OK, detail="pidfd and subreaper work")
 
@@ -141,23 +141,18 @@ def _runtime_directory() -> CheckResult:
     remedy = "" if root == SHARED_MEMORY else "for speed give /dev/shm 512 MB (docker: --shm-size)"
     asked = os.environ.get("TMPDIR")
     if asked and Path(asked).resolve() != Path(tempfile.gettempdir()).resolve():
-        remedy = f"TMPDIR={asked} cannot be written or is full; mend or unset it"
+        remedy = f"TMPDIR={asked} cannot be written or is full; correct or unset it"
     detail = f"{root} ({kind}), {free_mb} MB free"
     return CheckResult(name="runtime directory", state=OK, detail=detail, remedy=remedy)
 
 
 def _ports() -> CheckResult:
-    """Find a free port."""
-    reserved = ReservedPort()
-    try:
+    with closing(ReservedPort()) as reserved:
         detail = f"free ones on 127.0.0.1, {reserved.number} for example"
-    finally:
-        reserved.close()
     return CheckResult(name="ports", state=OK, detail=detail)
 
 
 def _cores() -> CheckResult:
-    """Count cores."""
     cores = len(os.sched_getaffinity(0))
     lanes = max(1, min(2, cores))
     return CheckResult(
@@ -166,14 +161,15 @@ def _cores() -> CheckResult:
 
 
 def _results(out: Path) -> CheckResult:
-    """Try to write where results go."""
+    """Try to write 4 KB into the directory for results, or into its nearest existing parent."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(bytes(4096))
     except OSError as error:
         raise InfrastructureError(
-            cause=f"cannot write {existing}: {error.strerror}", remedy="choose another with --out"
+            cause=f"cannot write {existing}: {error.strerror}",
+            remedy="choose another directory for results with --out",
         ) from error
     detail = f"go to {out.absolute()}, {shutil.disk_usage(existing).free >> 20} MB free"
     return CheckResult(name="results", state=OK, detail=detail)

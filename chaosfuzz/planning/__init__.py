@@ -1,4 +1,4 @@
-"""Draws schedules with Hypothesis; the only importer of it."""
+"""Draws schedules; the only package that imports Hypothesis."""
 
 from chaosfuzz.planning.pinning import Moments, Pinning
 from chaosfuzz.planning.search import schedules

@@ -11,14 +11,14 @@ from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.planning.machine import PlanningMachine, with_rules
 from chaosfuzz.planning.pinning import Pinning
 
-# A schedule on a real system takes a second or so: shorter ones than Hypothesis's default of 50
-# steps, unless a test has settings of its own (chosen by hand).
+# Fewer steps than Hypothesis's default of 50, as each takes time on a real system. A test's own
+# settings go first. Chosen by hand.
 DEFAULT_STEPS = 15
 Settings = settings
 
 
 def settings_of(own: Settings | None) -> Settings:
-    """Return a test's own settings, or those of the profile with DEFAULT_STEPS at most."""
+    """Return a test's own settings, or those of the profile with at most DEFAULT_STEPS steps."""
     if own is not None:
         return own
     usual = settings()
@@ -32,11 +32,11 @@ class ChaosPlan(PlanningMachine):
     planned_schedules: ClassVar[list[Schedule]] = []
 
     def teardown(self) -> None:
-        """Keep the schedule that was planned."""
+        """Keep the planned schedule."""
         self.planned_schedules.append(self.planned())
 
     def do(self, step: Step) -> None:
-        """Plan a step from a rule of one's own; one that would do nothing is left out."""
+        """Append a step, its arguments made to go together; leave out one that does nothing."""
         self.add(action_of(step).moderate(step, self.model))
 
 
@@ -57,8 +57,8 @@ def plan_schedules(
 ) -> list[Schedule]:
     """Return the distinct schedules that Hypothesis plans with a machine's rules and actions.
 
-    `chosen` says how many and how long (`max_examples`, `stateful_step_count`). Nothing runs while
-    Hypothesis draws, so that it sees the same draws whatever a system does.
+    `chosen` decides how many and how long (`max_examples`, `stateful_step_count`). Nothing runs
+    while Hypothesis draws, so its draws do not depend on a system.
     """
     drawn: list[Schedule] = []
     ruled = with_rules(machine, actions, pinning)

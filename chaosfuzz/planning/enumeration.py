@@ -1,4 +1,4 @@
-"""Every single fault at a request of one task's life, a schedule each."""
+"""Single faults at each request in the life of one task, a schedule each."""
 
 import random
 from collections.abc import Collection, Iterator
@@ -22,17 +22,19 @@ from chaosfuzz.actions import (
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
 from chaosfuzz.domain.schedule import Schedule, Step
 
-# Longer than a heartbeat's interval, shorter than two.
+# Between one and two heartbeat intervals of the reference system.
 WORK_MS = 150
-# More of one kind in one task's life are as like as not the same window again.
+# The later requests of one kind in a task's life mostly open the same window. Chosen by hand.
 MOST_NTH = 3
-# Of the reference system, unless a target says otherwise.
+# The lease of the reference system; other targets pass theirs.
 LEASE_MS = 600
 MOST_MS = 5000
-# With leases longer than this what is held for longer than one costs more than all that is struck.
+# If leases are longer than this, the schedules that hold a connection for longer than a lease
+# take more time than all others together. Chosen by hand.
 SHORT_LEASE_MS = 2000
+# All schedules are repeated with this much more work. Chosen by hand.
 LONGER_MS = (0, 50, 150)
-# Enough for both workers to have one whoever is the quicker, and for two to wait.
+# Each of two workers gets one, whichever is quicker, and two tasks wait.
 HELD_TASKS = 4
 
 DONE, DONE_AT_SECOND, GIVEN_UP = "done", "done at the second attempt", "given up"
@@ -48,7 +50,7 @@ STRIKES: dict[str, tuple[Step, ...]] = {
     "client": (lose_reply(), reset_request()),
 }
 HOLD = hold_connection(worker=1)
-# Whoever starts while the database is away finds it later.
+# Components that start while the database is down.
 OUTAGES = tuple(
     (stop_database(mode=0), restart, start_database(), LIVES[DONE])
     for restart in (restart_worker(worker=1), restart_server())
@@ -57,29 +59,35 @@ OUTAGES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One moment of a life with what is done at it; a life alone is one that is not disturbed."""
+    """A life of a task with a fault at one of its moments, or with no fault."""
 
     life: str
     schedule: Schedule
 
     @property
     def step(self) -> Step | None:
-        """The step that strikes, None if nothing is struck."""
+        """The step that strikes; None if no fault does."""
         return next((step for step in self.schedule.steps if step.at is not None), None)
 
     @property
     def is_held(self) -> bool:
-        """Whether a connection is held, so that it counts what another worker does meanwhile."""
+        """Whether the fault holds a connection, so that another worker acts in the meantime."""
         return self.step is not None and self.step.kind is hold_connection
 
     @property
     def work_ms(self) -> int:
-        """How long each task of the life works."""
+        """How long each task of the life works, in ms."""
         return self.schedule.steps[0]["duration_ms"]
 
 
 def lives_of(takes: Collection[str] | None, max_attempts: int) -> dict[str, Step]:
-    """Return the lives that a task of a target can have; 0 attempts are as many as it takes."""
+    """Return the lives that a task of a target can have, each with the step that creates it.
+
+    Arguments:
+        takes: arguments of creations that the target heeds; None: all.
+        max_attempts: how often the target tries a task; 0: without limit.
+
+    """
     lives = {DONE: LIVES[DONE]}
     if takes is None or "failures" in takes:
         if max_attempts != 1:
@@ -92,7 +100,10 @@ def lives_of(takes: Collection[str] | None, max_attempts: int) -> dict[str, Step
 def points_of(
     life: str, event: EventClass, *, most_nth: int = MOST_NTH, lease_ms: int = LEASE_MS
 ) -> Iterator[Point]:
-    """Yield the points that an event of a life makes: struck, and of a worker's also held."""
+    """Yield the points at an event of a life: each fault that strikes there, then the holds.
+
+    Only the connections of workers are held.
+    """
     for nth in range(1, min(event.most, most_nth) + 1):
         for side in event.sides:
             moment = Moment(event=event.event, nth=nth, side=side)
@@ -107,14 +118,16 @@ def points_of(
 def single_faults(
     alphabet: Alphabet, seed: int, *, lease_ms: int = LEASE_MS, max_attempts: int = 0
 ) -> Iterator[Schedule]:
-    """Yield the points of all events that work brings about, in an order that the seed draws.
+    """Yield the points at all events that work brings about, in an order that the seed draws.
 
-    Who starts in an outage of the database comes first, as there are few of these, then what is
-    held: drawn schedules seldom hold anything at the right moment for long enough. With long leases
-    what is held comes last, and first who is killed at work, as every queue's documentation has
-    something to say on that; the same with a task that is done at its last attempt, after which
-    nothing can be made good. Then all of them again, and again, with longer work: not every failure
-    shows every time.
+    - First come starts in an outage of the database, which are few; then the holds, because drawn
+      schedules seldom hold a connection at the right moment for long enough.
+    - With leases longer than SHORT_LEASE_MS, kills during work come first, also of a task that is
+      done at its last attempt, after which no retry repairs anything; holds come last.
+    - All of them come three times, with longer work each time, since not every failure shows every
+      time.
+
+    `lease_ms` and `max_attempts` are the target's; 0 attempts: without limit.
     """
     points = [
         point
@@ -140,7 +153,7 @@ def single_faults(
 
 
 def killed_at_work(alphabet: Alphabet, seed: int) -> Iterator[Schedule]:
-    """Yield what kills a worker at a request of a task that is done, in an order of the seed's."""
+    """Yield a kill of the worker at each request of a task's work, in an order of the seed's."""
     schedules = [
         point.schedule
         for event in alphabet.of("worker")
@@ -174,17 +187,16 @@ def _strikes(point: Point) -> bool:
 
 
 def _at_last(point: Point, max_attempts: int) -> Point:
-    """Return the point with a task that fails until one attempt is left, and then is done."""
+    """Return the point with a task that fails at every attempt but the last."""
     load, strike = point.schedule.steps
     load = load.having(failures=max_attempts - 1)
     return Point(life=DONE_AT_LAST, schedule=replace(point.schedule, steps=(load, strike)))
 
 
 def _held(life: str, event: EventClass, lease_ms: int) -> Iterator[Point]:
-    """Yield what another worker may do meanwhile: the work is short, or outlasts the lease.
+    """Yield holds of 1.5 leases: with short work and, if it succeeds, with work of 2.5 leases.
 
-    What is held is held for longer than a lease; long work goes on for longer still, so that the
-    lease is lost under it.
+    Long work loses its lease during the execution. Neither time exceeds MOST_MS.
     """
     held_ms = min(lease_ms + lease_ms // 2, MOST_MS)
     long_work_ms = min(2 * lease_ms + lease_ms // 2, MOST_MS)

@@ -34,16 +34,19 @@ from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.planning.pinning import Pin, Pinning, loads, one_of
 
+# Chosen by hand, as are the other figures here.
 SHORTEST = 3
 MAX_FAULTS_IN_FORCE = 3
-# The first creation of tasks has so many steps before it, at most.
+# So many steps at most come before the first creation of tasks.
 LATEST_OPENING = 2
-# How long tasks work in one schedule: long enough to pile up if they have priorities.
+# The times that tasks of one schedule work. With priorities the first, too short for a backlog, is
+# left out.
 DURATIONS_MS = ((0, 0, 10, 40), (10, 40, 150, 400), (150, 400, 400, 900), (10, 40, 40, 1600))
-# One schedule in so many has no faults: what breaks then needs none. Order often does not.
+# One schedule in so many has no faults, since some failures need none; failures of the order by
+# priority often do not.
 QUIET, QUIET_IF_RANKED = 8, 2
 
-# Its overloads cannot tell arguments in a dict from its own keywords.
+# mypy cannot tell arguments in a dict from the keywords of `rule` itself.
 _rule: Callable[..., Callable[[Callable[..., None]], Callable[..., None]]] = rule
 Machine = TypeVar("Machine", bound="PlanningMachine")
 
@@ -64,7 +67,7 @@ def _styles(draw: st.DrawFn) -> WorkStyle:
 
 
 class PlanningMachine(RuleBasedStateMachine):
-    """Plans one schedule. `with_rules` gives a subclass the rules of a target's actions."""
+    """Plan one schedule. `with_rules` makes a subclass with the rules of a target's actions."""
 
     actions: tuple[Action, ...] = ()
     pinning = Pinning()
@@ -80,7 +83,7 @@ class PlanningMachine(RuleBasedStateMachine):
 
     @initialize(workers=st.integers(1, 3), style=_styles(), data=st.data())
     def begin(self, workers: int, style: WorkStyle, data: st.DataObject) -> None:
-        """Choose how many workers start, what the work is like, and the first work."""
+        """Draw the number of workers, the style of the work, and the first creation of tasks."""
         self.workers = workers
         self.model = PlanModel.of(workers)
         self.model.style = style
@@ -93,7 +96,7 @@ class PlanningMachine(RuleBasedStateMachine):
             self._open()
 
     def add(self, step: Step) -> None:
-        """Append a step if it does something."""
+        """Append a step if it is possible; the first creation of tasks follows when it is due."""
         if not possible(step, self.model):
             return
         apply(step, self.model)
@@ -102,7 +105,7 @@ class PlanningMachine(RuleBasedStateMachine):
         self._open()
 
     def plan(self, step: Step, pin: Pin | None) -> None:
-        """Append a step, with a moment that a pin gives it and the work that brings the moment."""
+        """Append a step; with a pin, at its moment and after the work that makes it come."""
         if pin is not None:
             before = self.steps[-1] if self.steps else None
             if not (before and pin.is_brought_by(before, len(self.model.workers_up))):
@@ -111,7 +114,7 @@ class PlanningMachine(RuleBasedStateMachine):
         self.add(action_of(step).moderate(step, self.model))
 
     def weight(self, action: Action) -> int:
-        """Return how likely an action is to come next, 0 if it is not possible."""
+        """Return the weight of an action as the next step, 0 if it is not possible."""
         if self._weights is None:
             self._weights = {each: self._weigh(each) for each in self.actions}
         return self._weights[action]
@@ -140,7 +143,8 @@ class PlanningMachine(RuleBasedStateMachine):
 def with_rules(base: type[Machine], actions: Collection[str], pinning: Pinning) -> type[Machine]:
     """Return a subclass of a machine that has a rule for each action.
 
-    The rule of an action bears the action's name. An action of weight 3 has its rule three times.
+    A rule bears the name of its action. An action of weight 3 has three rules. Actions of weight 0
+    and those that `pinning` rules out have none.
     """
     drawn = tuple(a for a in map(find_action, actions) if a.weight and pinning.may_draw(a))
     rules = {
@@ -203,7 +207,7 @@ def _is_drawable(action: Action, model: PlanModel) -> bool:
 
 
 class Drawing:
-    """Draws schedules of some actions in batches; a batch follows from its seed."""
+    """Draw schedules of some actions in batches; the seed of a batch decides its schedules."""
 
     def __init__(
         self,
@@ -215,7 +219,7 @@ class Drawing:
         self._drawn: list[Schedule] = []
 
         class Collecting(PlanningMachine):
-            """Hands over what it planned; a draw that Hypothesis broke off is a schedule too."""
+            """Hand over the schedule, also when Hypothesis broke off the draw."""
 
             def teardown(machine) -> None:  # noqa: N805 - `self` is the drawing
                 self._drawn.append(machine.planned().prefix(max_steps))
@@ -223,7 +227,10 @@ class Drawing:
         self._machine = with_rules(Collecting, actions, pinning)
 
     def batch(self, batch_seed: int, examples: int) -> list[Schedule]:
-        """Draw so many schedules, of about the same number of steps: SHORTEST to `max_steps`."""
+        """Draw about `examples` schedules of at most as many steps as the batch's seed says.
+
+        That is SHORTEST to `max_steps`.
+        """
         self._drawn.clear()
         length = random.Random(batch_seed).randint(min(SHORTEST, self._max_steps), self._max_steps)
         chosen = settings(

@@ -1,4 +1,4 @@
-"""Which faults of a schedule strike at a moment, and at which."""
+"""Moments for the faults of drawn schedules."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from chaosfuzz.actions import Action, PlanModel, create_tasks
+from chaosfuzz.actions import Action, PlanModel, create_tasks, pause_worker
 from chaosfuzz.domain.component import ComponentRole, worker
 from chaosfuzz.domain.moment import Alphabet, EventClass, Moment
 from chaosfuzz.domain.schedule import Step
 
-# A request that work brings about is drawn so often beside one heartbeat, poll or ping.
+# A request that work brings about is drawn so often beside one heartbeat, poll or ping. Chosen by
+# hand, as are NTHS.
 FOREGROUND_WEIGHT = 12
 NTHS = (1, 1, 1, 1, 2)
 
@@ -22,7 +23,7 @@ _NO_PIN: st.SearchStrategy[None] = st.none()
 
 
 class Moments(StrEnum):
-    """What faults are pinned to: requests, the clock, or now one and now the other."""
+    """What decides when faults strike: requests, the clock, or either, drawn for each fault."""
 
     LOGICAL = "logical"
     CLOCK = "clock"
@@ -31,27 +32,30 @@ class Moments(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """A moment for a step, with the work that brings the moment about."""
+    """A moment for a step, with a creation of tasks whose execution makes the moment come.
+
+    `failing`: the moment comes only if a task fails.
+    """
 
     moment: Moment
     load: Step
     failing: bool
 
     def is_brought_by(self, before: Step, workers: int) -> bool:
-        """Say whether a step makes work for every worker, so that each makes the request."""
+        """Say whether a step makes the moment come: it creates a task for each of the workers."""
         enough = before.created > 0 and before.created >= workers
         return enough and (not self.failing or before["failures"] > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pinning:
-    """The events to pin faults to, and how many of the faults are."""
+    """The events to pin faults to, and whether faults are pinned."""
 
     alphabet: Alphabet = field(default_factory=Alphabet)
     moments: Moments = Moments.CLOCK
 
     def may_draw(self, action: Action) -> bool:
-        """Say whether an action can strike at all: some only do at a moment."""
+        """Say whether an action can strike at all; without moments, some cannot."""
         return self.moments is not Moments.CLOCK or not action.needs_moment
 
     def can_pin(self, action: Action, model: PlanModel) -> bool:
@@ -59,7 +63,7 @@ class Pinning:
         return self.moments is not Moments.CLOCK and bool(self._events(action, model))
 
     def pins(self, action: Action, model: PlanModel) -> st.SearchStrategy[Pin | None]:
-        """Return pins for a step of an action, and None where it may strike by the clock."""
+        """Return a strategy of pins for a step of an action; None: it strikes by the clock."""
         events = self._events(action, model) if self.moments is not Moments.CLOCK else ()
         if not events:
             return _NO_PIN
@@ -76,7 +80,7 @@ class Pinning:
         role = self._role(action)
         if role is not ComponentRole.CLIENT and not model.database_up:
             return ()
-        if action.strikes not in _REQUESTERS and not model.workers_up - model.workers_paused:
+        if action.strikes not in _REQUESTERS and not model.slots_without(pause_worker.name):
             return ()
         return tuple(
             event
@@ -86,7 +90,10 @@ class Pinning:
         )
 
     def _role(self, action: Action) -> ComponentRole:
-        """Return whose requests an action strikes at; a worker's if it acts on none of its own."""
+        """Return the role whose requests are the moments of an action.
+
+        Actions on components that make no requests strike at those of a worker.
+        """
         if action.strikes in _REQUESTERS:
             assert action.strikes is not None
             return action.strikes
@@ -95,13 +102,13 @@ class Pinning:
 
 @cache
 def one_of(values: tuple[T, ...]) -> st.SearchStrategy[T]:
-    """Return a strategy that draws one of the values; the same one again for the same values."""
+    """Return a strategy that draws one of the values; cached, as making one is slow."""
     return st.sampled_from(values)
 
 
 @st.composite
 def loads(draw: st.DrawFn, model: PlanModel) -> Step:
-    """Draw a creation of tasks in the style of the schedule."""
+    """Draw a step that creates tasks in the style of the model."""
     return create_tasks.moderate(create_tasks(**_arguments(draw, model)), model)
 
 
@@ -114,7 +121,7 @@ def _arguments(draw: st.DrawFn, model: PlanModel) -> dict[str, int]:
 def _pins(draw: st.DrawFn, action: Action, model: PlanModel, events: tuple[EventClass, ...]) -> Pin:
     event = draw(one_of(events))
     own = action.strikes in _REQUESTERS
-    workers = tuple(sorted(model.workers_up - model.workers_paused))
+    workers = tuple(model.slots_without(pause_worker.name))
     moment = Moment(
         event=event.event,
         nth=draw(one_of(NTHS)),

@@ -1,4 +1,4 @@
-"""The stream of schedules to try."""
+"""The order in which schedules are tried."""
 
 import itertools
 from collections.abc import Collection, Iterator
@@ -15,9 +15,10 @@ from chaosfuzz.planning.everyday import crashes, everyday
 from chaosfuzz.planning.machine import Drawing
 from chaosfuzz.planning.pinning import Moments, Pinning
 
-# Hypothesis varies what it has drawn once its health check is over, after ten examples; most
-# of these variations are the same schedule again.
+# After ten examples, when its health check is over, Hypothesis varies what it has drawn before;
+# most of these variations are the same schedule again.
 BATCH = 10
+# Drawing ends after so many batches without a new schedule. Chosen by hand.
 MAX_EMPTY_BATCHES = 50
 
 
@@ -31,15 +32,24 @@ def schedules(
     lease_ms: int = LEASE_MS,
     max_attempts: int = 0,
 ) -> Iterator[Schedule]:
-    """Yield distinct schedules for ever, the same ones for the same seed and alphabet.
+    """Yield distinct schedules, the same ones for the same arguments.
 
-    Of the arguments of creations only those in `takes` are drawn, if it says which; `max_attempts`
-    is how often a task is tried, 0 if nobody says.
+    First comes a crash of each part; if leases are longer than SHORT_LEASE_MS, kills of a worker at
+    each request of its work come before. Then single faults at the requests of one task's life
+    alternate with others: first those of `everyday`, then drawn ones. Without moments there are no
+    single faults; with moments alone there are no crashes and no `everyday`. Drawn schedules
+    without work are left out, since they can break no promise about tasks. The stream ends when
+    MAX_EMPTY_BATCHES batches in a row drew nothing new.
 
-    A crash of each part comes first; where leases are long, a worker that is killed at each request
-    of its work before that. Then, as long as there are any, every second one is a single fault at a
-    request of one task's life; the others are what happens every day, then drawn. Schedules without
-    work are passed over: they can break nothing that an acknowledged task was promised.
+    Arguments:
+        actions: names of the actions that may occur.
+        max_steps: the greatest number of steps.
+        seed: decides the order and the drawn schedules.
+        pinning: the moments at which faults may strike.
+        takes: arguments of creations to keep beside the count; None: all.
+        lease_ms: the target's lease.
+        max_attempts: how often the target tries a task; 0: without limit.
+
     """
     seen: set[Schedule] = set()
     leading, plain = crashes(seed), everyday(seed)
@@ -73,7 +83,7 @@ def _fits(schedule: Schedule, actions: tuple[str, ...], max_steps: int) -> bool:
 def _drawn(
     actions: tuple[str, ...], max_steps: int, seed: int, pinning: Pinning
 ) -> Iterator[Schedule]:
-    """Yield what Hypothesis draws, in batches with seeds that follow from `seed`."""
+    """Yield distinct schedules with work that Hypothesis draws, in batches seeded from `seed`."""
     drawing = Drawing(actions, max_steps, pinning)
     seen: set[Schedule] = set()
     batch = empty = 0

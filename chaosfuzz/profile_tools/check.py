@@ -1,4 +1,4 @@
-"""Starts a profile's system, has it do three tasks, and says line by line what works."""
+"""Starts a profile's system, creates tasks, injects faults, and reports whether each part works."""
 
 import contextlib
 import time
@@ -22,17 +22,17 @@ TASKS = 3
 WORK_MS = 50
 WORKER = "worker-1"
 _WRITE_LEDGER = (
-    "handlers write a start and an end line to the file in CHAOSFUZZ_LEDGER, or post them to "
-    "CHAOSFUZZ_LEDGER_URL; docs/profiles.md shows both"
+    "have each handler write a start and an end line to the file CHAOSFUZZ_LEDGER, or post them "
+    "to CHAOSFUZZ_LEDGER_URL (docs/profiles.md shows both)"
 )
 
 
-class _Stop(Exception):  # noqa: N818 - no error: what follows depends on what failed
-    """Nothing more can be checked."""
+class _Stop(Exception):  # noqa: N818 - ends the checks, is no error
+    """A check failed on which all later checks depend."""
 
 
 class ProfileCheck:
-    """One look at a profile; iterate over `run` for its findings."""
+    """A check of a profile. The logs of its components are written to `logs`/lane-0."""
 
     def __init__(self, profile: Profile, logs: Path) -> None:
         self._profile = profile
@@ -43,7 +43,11 @@ class ProfileCheck:
         self._bound_s = (profile.contract.recovery_ms + profile.contract.pickup_ms) / 1000
 
     def run(self) -> Iterator[CheckResult]:
-        """Yield a finding at a time; everything that was started is ended again."""
+        """Start the system and yield a result for each check.
+
+        A failed check on which the later ones depend is the last. Everything that was started is
+        ended.
+        """
         stack = ExitStack()
         try:
             yield from self._in_order(stack)
@@ -53,7 +57,7 @@ class ProfileCheck:
             began = time.monotonic()
             stack.close()
         took_ms = 1000 * (time.monotonic() - began)
-        yield _ok("clean-up", f"everything that was started is gone, in {took_ms:.0f} ms")
+        yield _ok("clean-up", f"everything that was started has ended, in {took_ms:.0f} ms")
 
     def _in_order(self, stack: ExitStack) -> Iterator[CheckResult]:
         done: list[str] = []
@@ -80,7 +84,7 @@ class ProfileCheck:
         yield from (_ok(stage, "works") for stage in done if stage)
         took_s = time.monotonic() - began
         up = ", ".join(trial.history.observations[-1].components_up)
-        yield _ok("components", f"{up} ready, {took_s:.1f} s with everything before")
+        yield _ok("components", f"{up} ready, {took_s:.1f} s after the start of the check")
         checks = (
             *(self._create, self._execution, self._states, self._moments),
             *(self._faults, self._outage),
@@ -94,16 +98,16 @@ class ProfileCheck:
 
     def _create(self, system: ProfileSystem) -> Iterator[CheckResult]:
         if self._profile.creation is None:
-            remedy = "describe it in [create]; without it schedules have no work and find nothing"
+            remedy = "describe it in [create]; schedules without tasks find no violation"
             yield CheckResult(
-                name="creation", state=BROKEN, detail="the profile has none", remedy=remedy
+                name="creation", state=BROKEN, detail="the profile has no [create]", remedy=remedy
             )
             raise _Stop
         for _ in range(TASKS):
             self._tokens.append(self._ask_for_task())
-        ids = "with ids" if all(self._ids(system)) else "without ids: rows have to hold the token"
-        heeds = ", ".join(self._profile.creation.takes) or "nothing more"
-        yield _ok("creation", f"{TASKS} tasks accepted, {ids}; it heeds {heeds}")
+        ids = "with ids" if all(self._ids(system)) else "no ids: tasks.query has to list tokens"
+        heeds = ", ".join(self._profile.creation.takes) or "no argument"
+        yield _ok("creation", f"{TASKS} tasks accepted, {ids}; heeds {heeds}")
 
     def _ask_for_task(self) -> str:
         creation = self._trial.ask(duration_ms=WORK_MS)
@@ -126,21 +130,21 @@ class ProfileCheck:
             ran = sum(bool(trial.runs(token)) for token in self._tokens)
             ended = sum(trial.has_finished(token) for token in self._tokens)
             detail = (
-                f"of {TASKS} tasks {ran} began and {ended} finished by the ledger within "
+                f"the ledger shows that {ran} of {TASKS} tasks began and {ended} finished within "
                 f"{self._bound_s:g} s"
             )
             log = self._logs / "lane-0" / f"{WORKER}.log"
-            remedy = f"{_WRITE_LEDGER}; what the worker said: {log}"
+            remedy = f"{_WRITE_LEDGER}; the worker's log is {log}"
             yield CheckResult(name="execution", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
         runs = [run for token in self._tokens for run in trial.runs(token)]
         strangers = sorted({e.component for e in runs} - {WORKER})
         if strangers:
-            detail = f"the ledger names {', '.join(strangers)}, the worker is {WORKER}"
-            remedy = "write what CHAOSFUZZ_COMPONENT holds"
+            detail = f"the ledger names {', '.join(strangers)}, but {WORKER} ran the tasks"
+            remedy = "write the value of CHAOSFUZZ_COMPONENT as component"
             yield CheckResult(name="execution", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
-        yield _ok("execution", f"{TASKS} tasks ran and finished by the ledger")
+        yield _ok("execution", f"the ledger shows that {TASKS} tasks ran and finished")
 
     def _states(self, system: ProfileSystem) -> Iterator[CheckResult]:
         seen: dict[str, None] = {}
@@ -155,13 +159,13 @@ class ProfileCheck:
             rows = self._rows()
             known = {row.token for row in rows}
             lost = sum(token not in known for token in self._tokens)
-            detail = f"finished tasks are not shown as completed: seen {', '.join(seen) or 'none'}"
-            remedy = "map the word for completed in tasks.states"
+            detail = f"finished tasks are not listed as completed: seen {', '.join(seen) or 'none'}"
+            remedy = "map the queue's word for completed in tasks.states"
             if lost:
-                detail = f"{lost} of {TASKS} tasks are not among the {len(rows)} that are listed"
+                detail = f"{lost} of {TASKS} tasks are not among the {len(rows)} listed ones"
                 remedy = (
-                    "let tasks.query give the token, or creation the id; if rows of finished "
-                    'tasks are deleted, write deleted_means = "completed"'
+                    "have tasks.query return the token, or the creation the id; if the queue "
+                    'deletes rows of finished tasks, write deleted_means = "completed"'
                 )
             yield CheckResult(name="state mapping", state=BROKEN, detail=detail, remedy=remedy)
             raise _Stop
@@ -171,10 +175,10 @@ class ProfileCheck:
                 name="ids",
                 state=BROKEN,
                 detail=differing,
-                remedy="write the id as tasks.query gives it, or leave `task` out of the lines",
+                remedy="write the id as tasks.query returns it, or leave `task` out of the lines",
             )
             raise _Stop
-        yield _ok("state mapping", f"all are completed in the end; seen: {', '.join(seen)}")
+        yield _ok("state mapping", f"every task ends as completed; states seen: {', '.join(seen)}")
 
     def _rows(self) -> tuple[TaskState, ...]:
         return self._trial.history.observations[-1].tasks or ()
@@ -185,8 +189,8 @@ class ProfileCheck:
             for run in self._trial.runs(token):
                 if run.task_id != listed[token]:
                     return (
-                        f"the ledger calls a task {run.task_id!r}, the queue "
-                        f"{listed[token]!r}: they would count as two"
+                        f"a task has the id {run.task_id!r} in the ledger and "
+                        f"{listed[token]!r} in the queue, so it would count as two tasks"
                     )
         return ""
 
@@ -198,24 +202,24 @@ class ProfileCheck:
             if component in made:
                 yield _ok("moments", f"{component} makes {count} kinds of requests")
             elif component == CLIENT and self._profile.server is not None:
-                yield _ok("moments", "tasks are created by way of the server")
+                yield _ok("moments", "the server, not the client, writes tasks to the database")
             else:
-                detail = f"no request of {component} came by its way to the database"
-                remedy = "connect by {dsn}, or {host} and {port_db}, and nothing else"
+                detail = f"the proxy saw no request of {component} to the database"
+                remedy = "connect by {dsn}, or by {host} and {port_db}, and by no other address"
                 state = BROKEN if needed else MISSING
                 yield CheckResult(name="moments", state=state, detail=detail, remedy=remedy)
 
     def _faults(self, system: ProfileSystem) -> Iterator[CheckResult]:
         if system.pause(WORKER) and system.resume(WORKER):
-            yield _ok("pause", f"{WORKER} with all its processes stood still and goes on")
+            yield _ok("pause", f"every process of {WORKER} was paused and resumed")
         if system.terminate_backend(WORKER, 0):
-            yield _ok("sessions", f"sessions of {WORKER} are found by their application name")
+            yield _ok("sessions", f"sessions of {WORKER} are identified by their application name")
         else:
             yield CheckResult(
                 name="sessions",
                 state=MISSING,
-                detail=f"no session has the application name {WORKER}: terminate_backend is idle",
-                remedy="keep application_name of {dsn}, or set it to {component}",
+                detail=f"no session has {WORKER} as its application name: nothing can terminate it",
+                remedy="keep the application_name of {dsn}, or set it to {component}",
             )
         system.kill(WORKER, graceful=False)
         system.start(WORKER)
@@ -229,12 +233,15 @@ class ProfileCheck:
             yield CheckResult(
                 name="graceful end",
                 state=MISSING,
-                detail=f"{WORKER} had to be killed after {took_s:.1f} s",
-                remedy="set worker.stop_signal, or a longer worker.grace_s",
+                detail=f"{WORKER} had to be killed {took_s:.1f} s after its stop signal",
+                remedy="set worker.stop_signal to the signal it heeds, or a longer worker.grace_s",
             )
 
     def _outage(self, system: ProfileSystem) -> Iterator[CheckResult]:
-        """Stop the database and start it: a worker lives through that, or comes back."""
+        """Restart the database; the worker has to survive or be started again, and do a task.
+
+        Skipped if the profile's database cannot be stopped.
+        """
         system.start(WORKER)
         if self._lacks_outages or not system.stop_database("fast"):
             return
@@ -260,20 +267,30 @@ class ProfileCheck:
     def _told_of_outage(
         self, gone: list[ProcessExit], took_s: float, *, in_time: bool
     ) -> CheckResult:
-        detail, remedy = f"{WORKER} lived, and did a task {took_s:.1f} s later", ""
+        detail, remedy = f"{WORKER} survived, and did a task {took_s:.1f} s later", ""
         if gone:
             detail = f"{WORKER} ended with exit code {gone[0].exit_code}"
             allowed = self._profile.contract.worker_exit is not WorkerExit.BROKEN
             if self._profile.worker.restart == "never" or not allowed:
                 remedy = (
-                    "if it may, and whoever runs it starts it again, write "
-                    'worker.restart = "on-failure" and contract.worker_exit = "without-database"'
+                    f"see its log {self._logs / 'lane-0' / f'{WORKER}.log'}; if this is documented "
+                    'and its supervisor starts it again, write worker.restart = "on-failure" and '
+                    'contract.worker_exit = "without-database"; if not, it is a finding'
                 )
             else:
                 detail += f", was started again, and did a task {took_s:.1f} s later"
         if not in_time:
-            detail = f"no task was done within {self._bound_s:g} s"
-            remedy = "if it takes longer by contract, raise contract.recovery_ms"
+            ended = f"ended with exit code {gone[0].exit_code}" if gone else "survived"
+            restart = self._profile.worker.restart
+            detail = (
+                f"{WORKER} {ended} (worker.restart = {restart}), and no task was done within "
+                f"{self._bound_s:g} s after the database came back"
+            )
+            remedy = (
+                f"see its log {self._logs / 'lane-0' / f'{WORKER}.log'}; if its supervisor starts "
+                "it again after such an exit, set worker.restart as there; if not, this is a "
+                "finding: the worker does not recover from a database restart"
+            )
         state = MISSING if remedy else OK
         return CheckResult(
             name="restart of the database", state=state, detail=detail, remedy=remedy
@@ -282,14 +299,20 @@ class ProfileCheck:
     def _works_again(self, name: str) -> Iterator[CheckResult]:
         token = self._ask_for_task()
         if self._trial.wait(lambda: self._trial.has_finished(token), self._bound_s):
-            yield _ok(name, "a new worker did a new task")
+            yield _ok(name, "a restarted worker did a new task")
             return
         log = self._logs / "lane-0" / f"{WORKER}.log"
         yield CheckResult(
             name=name,
             state=BROKEN,
-            detail=f"after a kill and a start a task was not done within {self._bound_s:g} s",
-            remedy=f"see {log}; if it takes longer by contract, raise contract.recovery_ms",
+            detail=(
+                f"{WORKER} was killed and started again, and did no new task within "
+                f"{self._bound_s:g} s (contract.recovery_ms + contract.pickup_ms)"
+            ),
+            remedy=(
+                f"see its log {log}; correct contract.recovery_ms only if the documentation of the "
+                "queue names a longer time"
+            ),
         )
         raise _Stop
 

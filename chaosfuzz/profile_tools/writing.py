@@ -4,16 +4,107 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.targets.profiles import load_profile
 
-WAYS = ("producer", "sql", "http", "command")
+# $name and $query are TOML texts, $worker a TOML list; $setup, $server and $create are lines.
+_PROFILE = Template("""\
+chaosfuzz_profile = 1
+name = $name
+summary = ""
+# chaosfuzz replaces words in braces: {dsn} {host} {port_db} {database} {user} {password} {port}
+# {ledger} {ledger_url} {component} {python} {node} {profile_dir} {cache}.
+
+[database]
+# chaosfuzz starts a PostgreSQL of its own. The commands create the schema, once for each lane; each
+# schedule gets a copy. For SQL files beside this one: setup_sql = [...].
+$setup
+# For a server of yours: dsn = "postgresql://..." and may_be_broken = true.
+
+$server[worker]
+command = $worker
+# A worker is ready once its output matches line; or {http = path}, {tcp = true}, {query = SQL}.
+ready = {line = $ready}
+restart = "never"  # always, on-failure: whether a worker that ended by itself is started again
+
+$create
+
+[tasks]
+# Columns: id and/or token, status; attempts, max_attempts, error if the queue has them.
+query = $query
+# deleted_means = "completed"  # if the queue deletes the rows of finished tasks
+
+# The queue's own words. A word that is missing here is an error that names it.
+[tasks.states]
+pending = ["pending"]
+running = ["running"]
+retrying = ["retrying"]
+completed = ["completed"]
+failed = ["failed"]
+cancelled = ["cancelled"]
+
+[contract]
+guarantee = $guarantee
+source = ""  # where the documentation says so
+lease_ms = 3000  # a worker that is silent for so long has lost its task
+recovery_ms = 8000  # a task ends within this time after every fault is healed
+acknowledgement_grace_ms = 1000
+# max_attempts = 3
+# slots_per_worker = 2
+overlap_after_pause = "allowed"  # or broken
+late_start = "allowed"  # or broken
+worker_exit = "broken"  # without-database, allowed, harness
+
+# Documented limits, which are no broken promises:
+# [[contract.limits]]
+# kind = "STUCK"
+# after = ["killed"]
+# says = "..."
+# source = "https://..."
+""")
+_SERVER = Template("""\
+[server]
+command = $server
+ready = {tcp = true}  # or {http = path}
+# health = "/health"  # a path that answers 200 while the server is well
+
+""")
+# The ways to create a task, and the part of the profile for each.
+_CREATE = {
+    "producer": Template("""\
+# The producer reads lines of JSON with token, duration_ms, failures, priority, delay_ms. The answer
+# to each is {"id": "...", "ok": true} or {"ok": false, "error": "..."}.
+[producer]
+command = $words
+
+[create]
+by = "producer"
+takes = ["duration_ms", "failures"]  # also priority, delay_ms, if the producer heeds them"""),
+    "sql": Template("""\
+[create]
+# chaosfuzz fills in %(token)s, %(duration_ms)s, %(failures)s, %(priority)s, %(delay_ms)s;
+# where PostgreSQL cannot tell their type, write %(token)s::text.
+sql = $text"""),
+    "http": Template("""\
+[create.http]
+path = $text
+body = {token = "{token}", duration_ms = "{duration_ms}", failures = "{failures}"}
+id = "/id"  # where the answer holds the id (JSON pointer)"""),
+    "command": Template("""\
+[create]
+command = $words"""),
+}
+WAYS = tuple(_CREATE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one has to know of a system. `server` and `setup` may be empty."""
+    """A user's answers about a system.
+
+    `create` is one of WAYS; `how` is its SQL, path or command. `setup` and `server` may be empty.
+    """
 
     name: str
     worker: str
@@ -27,11 +118,9 @@ class Answers:
 
 
 def write_profile(path: Path, answers: Answers) -> None:
-    """Write a profile; what exists already is left alone.
+    """Write a profile to a new file. A text that load_profile refuses is removed again.
 
-    Raises:
-        UsageError: the file exists or cannot be written, or an answer makes no profile.
-
+    Raises UsageError if the file exists or cannot be written, or an answer makes no valid profile.
     """
     text = profile_text(answers)
     try:
@@ -39,11 +128,13 @@ def write_profile(path: Path, answers: Answers) -> None:
             stream.write(text)
     except FileExistsError as error:
         raise UsageError(
-            cause=f"{path} exists", remedy="choose another name, or remove it"
+            cause=f"{path} exists and is not overwritten",
+            remedy="choose another name, or remove the file",
         ) from error
     except OSError as error:
         raise UsageError(
-            cause=f"cannot write {path}: {error.strerror}", remedy="choose another place"
+            cause=f"cannot write {path}: {error.strerror}",
+            remedy="choose a place where files can be written",
         ) from error
     try:
         load_profile(path)
@@ -53,146 +144,37 @@ def write_profile(path: Path, answers: Answers) -> None:
 
 
 def profile_text(answers: Answers) -> str:
-    """Return the profile's text."""
-    return "\n".join(
-        [
-            *_head(answers),
-            *_database(answers),
-            *_components(answers),
-            *_create(answers),
-            *_tasks(answers),
-            *_contract(answers),
-            "",
-        ]
+    """Return the profile's text.
+
+    Raises UsageError if a command has no closing quotation.
+    """
+    setup, server, how = answers.setup, answers.server, answers.how
+    create = _CREATE[answers.create]
+    is_command = "words" in create.get_identifiers()
+    return _PROFILE.substitute(
+        name=_toml_text(answers.name),
+        setup=f"setup = [{_toml_words(setup)}]" if setup else "# setup = [[...]]",
+        server=_SERVER.substitute(server=_toml_words(server)) if server else "",
+        worker=_toml_words(answers.worker),
+        ready=_toml_text(answers.ready),
+        create=create.substitute(
+            text=_toml_text(how), words=_toml_words(how) if is_command else ""
+        ),
+        query=_toml_text(answers.query),
+        guarantee=_toml_text(answers.guarantee),
     )
 
 
-def _head(answers: Answers) -> list[str]:
-    return [
-        "chaosfuzz_profile = 1",
-        f"name = {_text(answers.name)}",
-        'summary = ""',
-        "# Words in braces are filled in: {dsn} {host} {port_db} {database} {user} {password}",
-        "# {port} {ledger} {ledger_url} {component} {python} {node} {profile_dir} {cache}.",
-        "",
-    ]
-
-
-def _database(answers: Answers) -> list[str]:
-    setup = f"setup = [{_words(answers.setup)}]" if answers.setup else "# setup = [[...]]"
-    return [
-        "[database]",
-        "# A PostgreSQL of chaosfuzz's own. Commands that make the schema run once a lane; each",
-        "# schedule gets a copy. For SQL files beside this one: setup_sql = [...].",
-        setup,
-        '# For a server of yours: dsn = "postgresql://..." and may_be_broken = true.',
-        "",
-    ]
-
-
-def _components(answers: Answers) -> list[str]:
-    lines = []
-    if answers.server:
-        lines += [
-            "[server]",
-            f"command = {_words(answers.server)}",
-            "ready = {tcp = true}  # or {http = path}",
-            '# health = "/health"  # a path that says 200 if it is well',
-            "",
-        ]
-    return [
-        *lines,
-        "[worker]",
-        f"command = {_words(answers.worker)}",
-        "# Found in its output once it takes tasks; or {http = path}, {tcp = true}, {query = SQL}.",
-        f"ready = {{line = {_text(answers.ready)}}}",
-        'restart = "never"  # always, on-failure: after an exit that nobody ordered',
-        "",
-    ]
-
-
-def _create(answers: Answers) -> list[str]:
-    if answers.create == "producer":
-        return [
-            "# Reads lines of JSON with token, duration_ms, failures, priority, delay_ms, and",
-            '# answers each with {"id": "...", "ok": true} or {"ok": false, "error": "..."}.',
-            "[producer]",
-            f"command = {_words(answers.how)}",
-            "",
-            "[create]",
-            'by = "producer"',
-            'takes = ["duration_ms", "failures"]  # also priority, delay_ms, if it heeds them',
-            "",
-        ]
-    if answers.create == "http":
-        return [
-            "[create.http]",
-            f"path = {_text(answers.how)}",
-            'body = {token = "{token}", duration_ms = "{duration_ms}", failures = "{failures}"}',
-            'id = "/id"  # where the answer holds the id (JSON pointer)',
-            "",
-        ]
-    value = _text(answers.how) if answers.create == "sql" else _words(answers.how)
-    notes = [
-        "# %(token)s, %(duration_ms)s, %(failures)s, %(priority)s, %(delay_ms)s are filled in;",
-        "# where PostgreSQL cannot tell their type, write %(token)s::text.",
-    ]
-    notes = notes if answers.create == "sql" else []
-    return ["[create]", *notes, f"{answers.create} = {value}", ""]
-
-
-def _tasks(answers: Answers) -> list[str]:
-    return [
-        "[tasks]",
-        "# Columns: id and/or token, status; attempts, max_attempts, error if there are.",
-        f"query = {_text(answers.query)}",
-        '# deleted_means = "completed"  # if rows of finished tasks are deleted',
-        "",
-        "# The queue's own words; one that is not here is an error that names it.",
-        "[tasks.states]",
-        'pending = ["pending"]',
-        'running = ["running"]',
-        'retrying = ["retrying"]',
-        'completed = ["completed"]',
-        'failed = ["failed"]',
-        'cancelled = ["cancelled"]',
-        "",
-    ]
-
-
-def _contract(answers: Answers) -> list[str]:
-    return [
-        "[contract]",
-        f"guarantee = {_text(answers.guarantee)}",
-        'source = ""  # where that is promised',
-        "lease_ms = 3000  # a worker that is silent for so long has lost its task",
-        "recovery_ms = 8000  # a task comes to its end so long after everything is healed",
-        "acknowledgement_grace_ms = 1000",
-        "# max_attempts = 3",
-        "# slots_per_worker = 2",
-        'overlap_after_pause = "allowed"  # or broken',
-        'late_start = "allowed"  # or broken',
-        'worker_exit = "broken"  # without-database, allowed, harness',
-        "",
-        "# What its documentation admits is told apart from broken promises:",
-        "# [[contract.limits]]",
-        '# kind = "STUCK"',
-        '# after = ["killed"]',
-        '# says = "..."',
-        '# source = "https://..."',
-    ]
-
-
-def _words(command: str) -> str:
+def _toml_words(command: str) -> str:
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise UsageError(
             cause=f"{command!r} is no command: {error}", remedy="quote it as in a shell"
         ) from error
-    return "[" + ", ".join(_text(word) for word in words) + "]"
+    return "[" + ", ".join(_toml_text(word) for word in words) + "]"
 
 
-def _text(value: str) -> str:
+def _toml_text(value: str) -> str:
     # TOML's basic strings have the escapes of JSON.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""The command line: `python -m chaosfuzz.reference server|worker|admin|schema`."""
+"""The commands `python -m chaosfuzz.reference server|worker|admin|schema`."""
 
 import argparse
 import os
@@ -17,14 +17,14 @@ OPTIONS = ("dsn", "host", "port", "component", "ledger_path", "mode", "concurren
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe every command and option."""
+    """Return the parser of all commands and options."""
     defects = "\n".join(f"  {each.name:<30} {each.summary}" for each in DEFECTS.values())
     parser = argparse.ArgumentParser(
         prog="python -m chaosfuzz.reference",
         description="A small at-least-once job queue over PostgreSQL.",
         epilog=(
             "Settings come from REFERENCE_SETTINGS (JSON), REFERENCE_<NAME>, --settings and the\n"
-            f"options, each over the ones before.\n\ndefects:\n{defects}"
+            f"options; later sources override earlier ones.\n\ndefects:\n{defects}"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -34,29 +34,40 @@ def build_parser() -> argparse.ArgumentParser:
     administration = commands.add_parser("admin", help="administrator's commands")
     administration.add_argument("--dsn", help="connection string of the database")
     admin.add_arguments(administration)
-    schema = commands.add_parser("schema", help="print the schema, or apply it")
+    schema = commands.add_parser("schema", help="print the schema or apply it")
     schema.add_argument("--dsn", help="connection string of the database")
     schema.add_argument("--apply", action="store_true", help="apply it to the database")
     return parser
 
 
 def _add_process_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", type=Path, help="a file of settings as JSON")
+    parser.add_argument("--settings", type=Path, help="JSON file with settings")
     parser.add_argument("--dsn", help="connection string of the database")
     parser.add_argument("--host", help="address to listen at (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen at (default 8000)")
-    parser.add_argument("--component", help="the name of this process in ledger and locks")
-    parser.add_argument("--ledger", dest="ledger_path", help="file that records executions")
+    parser.add_argument("--component", help="name of this process in the ledger and in locks")
+    parser.add_argument("--ledger", dest="ledger_path", help="file to record executions in")
     parser.add_argument("--mode", help="at-least-once or exactly-once-effect")
-    parser.add_argument("--concurrency", type=int, help="tasks at a time (default 4)")
     parser.add_argument(
-        "--defect", action="append", dest="defects", metavar="NAME", help="plant this defect"
+        "--concurrency", type=int, help="tasks that a worker runs at a time (default 4)"
     )
-    parser.add_argument("--ready-fd", type=int, help="descriptor told when the process is ready")
+    parser.add_argument(
+        "--defect",
+        action="append",
+        dest="defects",
+        metavar="NAME",
+        help="switch on this defect; repeatable",
+    )
+    parser.add_argument(
+        "--ready-fd", type=int, help="descriptor that gets a byte when the process is ready"
+    )
 
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
-    """Settings from the environment, the file and the options."""
+    """Return the settings from the environment, the file and the options.
+
+    Later sources override earlier ones. Raise SettingsError or OSError.
+    """
     values: dict[str, Any] = environment_values()
     if getattr(arguments, "settings", None) is not None:
         values |= json_values(arguments.settings.read_text(), str(arguments.settings))
@@ -68,7 +79,7 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run a command with these arguments, or those of the process; return the exit code."""
     parser = build_parser()
     given = parser.parse_args(arguments)
     if given.command == "schema" and not given.apply:
@@ -103,7 +114,7 @@ def entry() -> int:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has seen enough; what is left in the buffer has nowhere to go.
+        # The reader closed the pipe; the rest of the output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ENVIRONMENT_FAILED
     except KeyboardInterrupt:

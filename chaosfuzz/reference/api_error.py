@@ -1,8 +1,8 @@
-"""What a request can be refused for, each with its status and code."""
+"""The refusals of requests, each with its HTTP status and code."""
 
 
 class ApiError(Exception):
-    """A request that cannot be served, with the status and code that say why."""
+    """A request is refused; the reply has this status, code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -12,35 +12,35 @@ class ApiError(Exception):
 
 
 def invalid(message: str) -> ApiError:
-    """A value that is not allowed."""
+    """Return the refusal of a value that is not allowed (400)."""
     return ApiError(400, "VALIDATION_FAILED", message)
 
 
 def unreadable(message: str) -> ApiError:
-    """A request that is not what it should be at all."""
+    """Return the refusal of a request that the server cannot read (400)."""
     return ApiError(400, "INVALID_INPUT", message)
 
 
 def unauthorized(message: str, code: str = "UNAUTHORIZED") -> ApiError:
-    """Nobody knows who asks."""
+    """Return the refusal of a request without a valid session or password (401)."""
     return ApiError(401, code, message)
 
 
 def forbidden(message: str) -> ApiError:
-    """It is known who asks, and they may not."""
+    """Return the refusal of a request that the caller's role or account does not allow (403)."""
     return ApiError(403, "FORBIDDEN", message)
 
 
 def conflict(message: str, code: str = "CONFLICT") -> ApiError:
-    """What is asked for does not go with what is there."""
+    """Return the refusal of a request that conflicts with data that exists (409)."""
     return ApiError(409, code, message)
 
 
 def task_not_found() -> ApiError:
-    """No such task, none of theirs, or none in the state the request needs."""
+    """Return the refusal for a task that is missing, of another user or in a wrong state (404)."""
     return ApiError(404, "TASK_NOT_FOUND", "no such task, or not in a state that allows this")
 
 
 def user_not_found() -> ApiError:
-    """No such user, or none that the caller may know of."""
+    """Return the refusal for a user that is missing or that the caller may not see (404)."""
     return ApiError(404, "USER_NOT_FOUND", "no such user")

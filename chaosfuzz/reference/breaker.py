@@ -1,25 +1,26 @@
 """The circuit breaker of each task type: one row, shared by all workers, changed with the tasks.
 
-Closed, it counts failures in a row; enough of them open it, and tasks of the type stay in the
-queue with their attempts. After a while one task at a time is let through as a probe (half-open):
-enough successes close it, one failure opens it again. Only the probe's own result counts then,
-so no straggler from before the opening can close it.
+A closed breaker counts failures in a row; `breaker_failures` of them open it. While it is open,
+tasks of the type wait in the queue and use up no attempts. After `breaker_open_ms` it is half-open
+and admits one task at a time, the probe: `breaker_successes` successes close it, one failure opens
+it again. Only the probe's result counts then, so a task claimed before the opening cannot close it.
 
-What is here are clauses of the statements that claim tasks and write their results: a breaker
-changes in the same statement as the task, or not at all. Their parameters are `limits`.
+This module returns clauses of the statements that claim tasks and write results, so a breaker
+changes in the same statement as its task. `limits` returns the parameters of all clauses.
 """
 
 from typing import Any
 
 from chaosfuzz.reference.settings import Settings
 
-# A probe's hold outlives the lease of its task a little, so that two are never at work at once.
+# A probe holds the breaker for the lease plus this margin, so that the next probe begins after
+# the lease has expired. Chosen by hand.
 HOLD_MARGIN_MS = 50
 
 _FORGET_PROBE = "probe = NULL, probe_fence = NULL, probe_until = NULL"
 _PROBED = "state = 'half-open' AND probe = held_id AND probe_fence = held_fence"
-# The clause by which a heartbeat keeps the hold of a probe.
-KEPT = (
+# The clause by which a heartbeat extends the hold of a probe.
+EXTEND_HOLD = (
     "UPDATE circuit_breakers"
     " SET probe_until = clock_timestamp() + %(hold_ms)s * interval '1 millisecond'"
     " WHERE state = 'half-open' AND probe = %(id)s AND probe_fence = %(fence)s"
@@ -29,7 +30,7 @@ _STAYS_HALF_OPEN = "(state = 'half-open' AND successes + 1 < %(breaker_successes
 
 
 def limits(settings: Settings, worker: str) -> dict[str, Any]:
-    """The parameters of every clause here."""
+    """Return the parameters of all clauses for a worker of that name."""
     return {
         "breaker_failures": settings.breaker_failures,
         "breaker_open_ms": settings.breaker_open_ms,
@@ -40,30 +41,33 @@ def limits(settings: Settings, worker: str) -> dict[str, Any]:
 
 
 def key(settings: Settings, task_type: str) -> str:
-    """The expression by which a task type's breaker is found."""
-    # DEFECT breaker-per-process: each worker counts for itself and knows nothing of the others.
+    """Return the SQL expression for the breaker's key; `task_type` is an expression as well."""
+    # DEFECT breaker-per-process: each worker has a breaker of its own for each type.
     if settings.has("breaker-per-process"):
         return f"{task_type} || %(breaker_owner)s"
     return task_type
 
 
 def gate(settings: Settings) -> str:
-    """The query for breakers that are not closed and let a probe through now."""
+    """Return the query for breakers that are not closed and admit a probe now.
+
+    It locks their rows and skips rows that another claim has locked.
+    """
     waited = (
         "state = 'open' AND"
         " opened_at <= clock_timestamp() - %(breaker_open_ms)s * interval '1 millisecond'"
     )
     free = "state = 'half-open' AND (probe IS NULL OR probe_until < clock_timestamp())"
-    # DEFECT breaker-never-half-opens: nobody looks how long it has been open.
+    # DEFECT breaker-never-half-opens: the time that a breaker has been open is not looked at.
     if settings.has("breaker-never-half-opens"):
         return f"SELECT task_type AS gate_type FROM circuit_breakers WHERE {free}"
-    # DEFECT half-open-flood: half-open is open to all.
+    # DEFECT half-open-flood: a half-open breaker admits every task.
     if settings.has("half-open-flood"):
         return (
             "SELECT task_type AS gate_type FROM circuit_breakers"
             f" WHERE ({waited}) OR state = 'half-open'"
         )
-    # The lock makes the look at the probe hold until the claim has put its own there.
+    # The lock keeps other claims from the breaker until this one has stored its probe.
     return (
         "SELECT task_type AS gate_type FROM circuit_breakers"
         f" WHERE ({waited}) OR ({free}) FOR UPDATE SKIP LOCKED"
@@ -71,19 +75,19 @@ def gate(settings: Settings) -> str:
 
 
 def admits(settings: Settings) -> str:
-    """The condition on a task that its breaker lets it through; needs `gate`."""
+    """Return the condition that its breaker admits a task; needs the clause `gate`."""
     # DEFECT breaker-drains-queue: an open breaker does not keep tasks from being claimed.
     if settings.has("breaker-drains-queue"):
         return "true"
-    of_task = key(settings, "task_type")
+    breaker = key(settings, "task_type")
     return (
-        f"({of_task} NOT IN (SELECT task_type FROM circuit_breakers WHERE state <> 'closed')"
-        f" OR {of_task} IN (SELECT gate_type FROM gate))"
+        f"({breaker} NOT IN (SELECT task_type FROM circuit_breakers WHERE state <> 'closed')"
+        f" OR {breaker} IN (SELECT gate_type FROM gate))"
     )
 
 
 def probing(settings: Settings) -> str:
-    """The clause that makes the task in `due` the probe of a breaker that is not closed."""
+    """Return the clause that makes the task in `due` the probe of its breaker, unless closed."""
     return (
         "UPDATE circuit_breakers SET state = 'half-open', probe = due_id,"
         " probe_fence = due_fence + 1,"
@@ -94,9 +98,9 @@ def probing(settings: Settings) -> str:
 
 
 def succeeded(settings: Settings) -> str:
-    """The clause that counts the success of the task in `held`.
+    """Return the clause that counts the success of the task in `held`.
 
-    A closed breaker without failures is left alone: successes do not queue for its row.
+    It leaves a closed breaker without failures alone, so successes do not wait for its row.
     """
     return (
         "UPDATE circuit_breakers SET"
@@ -109,7 +113,7 @@ def succeeded(settings: Settings) -> str:
 
 
 def failed(settings: Settings) -> str:
-    """The clause that counts the failure of the task in `held`."""
+    """Return the clause that counts the failure of the task in `held`."""
     return (
         "UPDATE circuit_breakers SET"
         f" state = CASE WHEN {_TRIPS} THEN 'open' ELSE state END,"
@@ -121,8 +125,8 @@ def failed(settings: Settings) -> str:
     )
 
 
-def given_back(settings: Settings) -> str:
-    """The clause that lets the next probe through where the task in `held` was one."""
+def released(settings: Settings) -> str:
+    """Return the clause that frees the breaker for the next probe if the task in `held` was one."""
     return (
         f"UPDATE circuit_breakers SET {_FORGET_PROBE}"
         f" FROM held WHERE task_type = {key(settings, 'held_type')} AND ({_PROBED})"

@@ -1,4 +1,4 @@
-"""Taking the next due task for one worker and no other."""
+"""Claiming the next due task for one worker."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Any
 from psycopg.rows import DictRow
 
 from chaosfuzz.reference import breaker
-from chaosfuzz.reference.database import Connection
+from chaosfuzz.reference.database import Connection, fetch_all, fetch_one
 from chaosfuzz.reference.handlers import HANDLERS
 from chaosfuzz.reference.settings import Settings
 
-# A claim remembers how often its breaker had opened by then: what was claimed before an opening
-# may go on, what was claimed after it is a probe.
+# A claim stores how often its breaker had opened. A task claimed before an opening may go on; a
+# task claimed after it is a probe.
 _TAKE = """
 WITH gate AS MATERIALIZED ({gate}), due AS MATERIALIZED ({due}), probing AS ({probing})
 UPDATE tasks SET status = 'running', locked_by = %(worker)s,
@@ -27,20 +27,20 @@ RETURNING id, task_type, payload, retry_strategy, current_attempt, max_attempts,
 """
 _COLUMNS = "id AS due_id, task_type AS due_type, fence AS due_fence"
 _FOUND = f"SELECT {_COLUMNS} FROM tasks WHERE id = %(due_id)s"
-_LEFT_ALONE = (
+_NOT_JUST_BEGUN = (
     "locked_by IS NULL"
     " AND (started_at IS NULL OR started_at < clock_timestamp() - interval '100 ms')"
 )
-# How many tasks a look finds that is used for several claims.
+# The number of tasks that a query of the defect stale-claim-snapshot finds; chosen by hand.
 SNAPSHOT_TASKS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A task held by a worker; the fence says which of its holders this is.
+    """A task that a worker holds. `fence` is the fencing token: the number of its claims so far.
 
-    `probes` says that it is what a half-open breaker let through; `refused` that its breaker is
-    open and it must not run, which no correct claim grants.
+    `probes`: the task is the probe of a half-open breaker. `refused`: its breaker is open and it
+    must not run; only the defect breaker-drains-queue claims such tasks.
     """
 
     task_id: str
@@ -55,14 +55,14 @@ class Claim:
     refused: bool = False
 
     def keys(self) -> dict[str, Any]:
-        """The parameters that every statement about this claim needs."""
+        """Return the parameters id, fence and worker of statements about this claim."""
         return {"id": self.task_id, "fence": self.fence, "worker": self.worker}
 
 
 def _next_due(settings: Settings, limit: int = 1) -> str:
-    # DEFECT priority-as-text: the letters decide, and critical sorts below all others.
+    # DEFECT priority-as-text: the order is by letters, and critical sorts below all others.
     order = "priority::text" if settings.has("priority-as-text") else "priority"
-    # DEFECT schedule-ignored: what is not yet due may be claimed.
+    # DEFECT schedule-ignored: tasks that are not due yet may be claimed.
     due = "true" if settings.has("schedule-ignored") else "ready_at <= clock_timestamp()"
     return (
         f"SELECT {_COLUMNS} FROM tasks WHERE status IN ('pending', 'retrying') AND {due}"
@@ -72,9 +72,9 @@ def _next_due(settings: Settings, limit: int = 1) -> str:
 
 
 def _taking(settings: Settings, due: str, guard: str = "true") -> str:
-    of_task = breaker.key(settings, "due_type")
-    opened = f"(SELECT opened FROM circuit_breakers WHERE task_type = {of_task})"
-    # DEFECT breaker-drains-queue: what an open breaker should keep is claimed and turned away.
+    breaker_key = breaker.key(settings, "due_type")
+    opened = f"(SELECT opened FROM circuit_breakers WHERE task_type = {breaker_key})"
+    # DEFECT breaker-drains-queue: tasks behind an open breaker are claimed and refused.
     drains = settings.has("breaker-drains-queue")
     refused = (
         "due_type IN (SELECT task_type FROM circuit_breakers WHERE state <> 'closed')"
@@ -86,7 +86,7 @@ def _taking(settings: Settings, due: str, guard: str = "true") -> str:
         gate=breaker.gate(settings),
         due=due,
         probing=breaker.probing(settings),
-        breaker=of_task,
+        breaker=breaker_key,
         opened="NULL" if drains else opened,
         guard=guard,
         refused=refused,
@@ -100,9 +100,10 @@ async def claim(
     types: Sequence[str] = tuple(HANDLERS),
     snapshot: list[DictRow] | None = None,
 ) -> Claim | None:
-    """Claim the most urgent due task of these types that its breaker lets through, or None.
+    """Claim the most urgent due task of these types that its breaker admits, or return None.
 
-    `snapshot` is what a defect remembers from one claim to the next.
+    The worker gets a lease of `lease_ms`; attempt and fence go up by one. `snapshot` holds the
+    tasks that the defect stale-claim-snapshot has found and not yet claimed.
     """
     parameters = {
         "worker": worker,
@@ -110,36 +111,35 @@ async def claim(
         "types": list(types),
         **breaker.limits(settings, worker),
     }
-    looking = f"WITH gate AS ({breaker.gate(settings)}) {{due}}"
+    select = f"WITH gate AS ({breaker.gate(settings)}) {{due}}"
     locked = f"{_next_due(settings)} FOR UPDATE SKIP LOCKED"
     guard = "true"
-    # DEFECT claim-without-lock: between the look and the update another worker may do the same.
+    # DEFECT claim-without-lock: another worker may find the task between SELECT and UPDATE.
     if settings.has("claim-without-lock"):
-        statement = looking.format(due=_next_due(settings))
-        found = await (await connection.execute(statement, parameters)).fetchone()
+        statement = select.format(due=_next_due(settings))
+        found = await fetch_one(connection, statement, parameters)
         await asyncio.sleep(0.005)
-    # DEFECT claim-two-statements: the lock ends with the look. That nobody holds the task by then
-    # or has just begun it hides most races, and does not say that it is still to be done.
+    # DEFECT claim-two-statements: the lock ends with the SELECT. The guard (no worker holds the
+    # task or has just begun it) hides most races, but a task that has ended passes it.
     elif settings.has("claim-two-statements"):
-        statement = looking.format(due=locked)
-        found = await (await connection.execute(statement, parameters)).fetchone()
-        guard = _LEFT_ALONE
-    # DEFECT stale-claim-snapshot: one look serves several claims, and what it saw is not asked
-    # again: neither whether the task is due nor whether it is still to be done.
+        statement = select.format(due=locked)
+        found = await fetch_one(connection, statement, parameters)
+        guard = _NOT_JUST_BEGUN
+    # DEFECT stale-claim-snapshot: one query serves several claims, which do not check again
+    # whether the task is due and still waiting.
     elif settings.has("stale-claim-snapshot") and snapshot is not None:
         if not snapshot:
-            statement = looking.format(due=_next_due(settings, SNAPSHOT_TASKS))
-            snapshot += await (await connection.execute(statement, parameters)).fetchall()
+            statement = select.format(due=_next_due(settings, SNAPSHOT_TASKS))
+            snapshot += await fetch_all(connection, statement, parameters)
         found = snapshot.pop(0) if snapshot else None
         guard = "locked_by IS NULL"
     else:
-        row = await (await connection.execute(_taking(settings, locked), parameters)).fetchone()
+        row = await fetch_one(connection, _taking(settings, locked), parameters)
         return _as_claim(row, worker)
     if found is None:
         return None
     statement = _taking(settings, _FOUND, guard)
-    row = await (await connection.execute(statement, {**parameters, **found})).fetchone()
-    return _as_claim(row, worker)
+    return _as_claim(await fetch_one(connection, statement, {**parameters, **found}), worker)
 
 
 def _as_claim(row: DictRow | None, worker: str) -> Claim | None:

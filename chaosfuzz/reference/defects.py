@@ -1,4 +1,4 @@
-"""The defects that can be planted, each with the real-world bug it mirrors."""
+"""The defects that can be switched on, each with the real bug that it mirrors."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Defect:
-    """One known way to get a job queue wrong."""
+    """One known mistake in job queues: what the queue does then, and the real bug it mirrors."""
 
     name: str
     summary: str
@@ -14,204 +14,168 @@ class Defect:
 
 
 class UnknownDefectError(ValueError):
-    """A defect was asked for that nobody registered."""
+    """No defect has the given name."""
 
 
-def _defect(name: str, summary: str, mirrors: str) -> tuple[str, Defect]:
-    return name, Defect(name=name, summary=summary, mirrors=mirrors)
-
-
-DEFECTS: dict[str, Defect] = dict(
-    (
-        _defect(
-            "claim-without-lock",
-            "A task is selected, then updated by its id with neither lock nor status guard.",
-            "Two workers poll the same row and both execute it.",
-        ),
-        _defect(
-            "complete-without-lease-check",
-            "A result is written by the task's id alone, whoever holds the lease by then.",
-            "A paused worker wakes up and overwrites the result of its successor.",
-        ),
-        _defect(
-            "no-lease-recovery",
-            "Nobody looks for expired leases.",
-            "A task stays running for ever after its worker was killed.",
-        ),
-        _defect(
-            "no-heartbeat",
-            "A lease is never extended while the handler runs.",
-            "Tasks longer than the visibility timeout are delivered again while they run.",
-        ),
-        _defect(
-            "ack-before-run",
-            "A task is marked completed before its handler runs.",
-            "A consumer that acknowledges on receipt loses its message when it crashes.",
-        ),
-        _defect(
-            "respond-before-commit",
-            "The reply to a create goes out and the insert is committed some 30 ms later.",
-            "Asynchronous commit or a write-behind buffer loses acknowledged work at a crash.",
-        ),
-        _defect(
-            "retry-never",
-            "The first failure of a task is terminal.",
-            "A retry predicate that is never true.",
-        ),
-        _defect(
-            "retry-forgets-attempts",
-            "A failure puts the attempts back to none, so a task is retried for ever.",
-            "A poison message that is requeued with a fresh delivery count.",
-        ),
-        _defect(
-            "dead-letter-dropped",
-            "A task whose attempts are spent is deleted.",
-            "A queue without a dead letter policy discards what it cannot deliver.",
-        ),
-        _defect(
-            "pool-never-recovers",
-            "The server keeps handing out broken connections after an outage.",
-            "A connection pool without a liveness check serves errors until restarted.",
-        ),
-        _defect(
-            "worker-exits-on-database-loss",
-            "A worker exits with code 1 when it loses the database.",
-            "An unhandled connection error ends the consumer, and nothing starts it again.",
-        ),
-        _defect(
-            "recovery-requeues-finished",
-            "Recovery looks at the lease only, and completion leaves the lease in place.",
-            "A reaper that requeues acknowledged jobs runs them again.",
-        ),
-        _defect(
-            "create-not-idempotent",
-            "The idempotency key is ignored.",
-            "A client's retry after a lost reply makes two tasks.",
-        ),
-        _defect(
-            "priority-as-text",
-            "Tasks are ordered by the priority's name, so critical comes last.",
-            "An enumeration kept as text and sorted by its letters.",
-        ),
-        _defect(
-            "schedule-ignored",
-            "A claim does not ask whether the task is due.",
-            "A claim from a stale snapshot without a second look at the due time.",
-        ),
-        _defect(
-            "cancel-ignores-running",
-            "Cancelling a running task answers with success and changes nothing.",
-            "A handler that does not look at the number of rows it updated.",
-        ),
-        _defect(
-            "health-always-ok",
-            "Health is reported without asking the database.",
-            "A health endpoint that returns a constant.",
-        ),
-        _defect(
-            "effect-then-complete-in-two-commits",
-            "The effect of a task commits first, its completion in a second transaction.",
-            "A consumer that writes its result, then acknowledges: a crash between doubles it.",
-        ),
-        _defect(
-            "commit-reply-lost-reruns",
-            "A completion whose reply is lost counts as not written, and the task is put back.",
-            "A client takes a connection lost during COMMIT for a rollback and does it all again.",
-        ),
-        _defect(
-            "heartbeat-revives-lost-lease",
-            "A heartbeat writes owner, fence and expiry of the lease, whoever holds it by then.",
-            "A lock that is refreshed by SET, not compare-and-set, is taken from its next holder.",
-        ),
-        _defect(
-            "claim-two-statements",
-            "A task is looked up under a lock that ends at once, then taken if nobody holds it.",
-            "SELECT FOR UPDATE in autocommit: a late claim takes what was done in the meantime.",
-        ),
-        _defect(
-            "result-written-after-lease-lost-by-late-commit",
-            "The lease is looked at first, and the result written by the task's id alone.",
-            "Check, then act: a worker held up between the two overwrites its successor.",
-        ),
-        _defect(
-            "retry-counts-twice-on-lost-reply",
-            "Failures are counted by a statement that is sent again when its reply is lost.",
-            "An increment repeated after a lost reply uses up the retries of a task.",
-        ),
-        _defect(
-            "cut-connection-forgets-task",
-            "A worker that loses the connection over a result drops the task; its heartbeat stays.",
-            "The timer of a lease is not stopped on the path of an error: it is held for ever.",
-        ),
-        _defect(
-            "transaction-left-open-after-error",
-            "A result refused in mid-transaction leaves transaction and lock on the connection.",
-            "A connection goes back to its pool without a rollback: others wait for its locks.",
-        ),
-        _defect(
-            "clock-of-api-for-schedules",
-            "The server works out by its own clock how long a scheduled task has to wait.",
-            "scheduled_at minus the API's now, added to the database's: clocks differ.",
-        ),
-        _defect(
-            "dead-letters-filtered-after-paging",
-            "A page of dead letters is read first, then those of other users are left out.",
-            "Filtering by owner in the application: pages come out short or empty.",
-        ),
-        _defect(
-            "connection-leak-on-error",
-            "A request that fails keeps its database connection.",
-            "A connection that is given back on the path of success alone: the pool runs dry.",
-        ),
-        _defect(
-            "breaker-drains-queue",
-            "An open breaker has tasks claimed and turned away, which uses up their attempts.",
-            "An open circuit breaker fails healthy work fast, all of it, into the dead letters.",
-        ),
-        _defect(
-            "breaker-per-process",
-            "Each worker has circuit breakers of its own.",
-            "Every process counts alone: failures many times the limit pass, and nobody agrees.",
-        ),
-        _defect(
-            "breaker-never-half-opens",
-            "A breaker that has opened lets nothing through ever again.",
-            "Recovery of a dependency goes unnoticed until somebody resets the breaker by hand.",
-        ),
-        _defect(
-            "half-open-flood",
-            "A half-open breaker lets every task through.",
-            "All that has piled up falls upon a dependency that has only just come back.",
-        ),
-        _defect(
-            "batch-blocks-polling",
-            "A worker claims a batch and asks for more when all of it is done.",
-            "One slow task keeps the other slots of its worker idle.",
-        ),
-        _defect(
-            "stale-claim-snapshot",
-            "Tasks found by one look are claimed one after another without a second look.",
-            "A batch of candidates is worked off while others do, cancel or postpone them.",
-        ),
-        _defect(
-            "type-registration-once",
-            "A worker registers its task types once; if that fails, it never claims any.",
-            "A worker that starts before its database or API is up idles for ever.",
-        ),
-        _defect(
-            "term-drops-in-flight",
-            "SIGTERM cuts running tasks short and reports them as done.",
-            "A handler's cancellation on shutdown is taken for its ordinary end.",
-        ),
-    )
-)
+# Name, summary and the mirrored bug.
+_TEXTS = {
+    "claim-without-lock": (
+        "A task is selected, then updated by its id, with neither lock nor status guard.",
+        "Two workers poll the same row and both execute it.",
+    ),
+    "complete-without-lease-check": (
+        "A result is written by the task's id alone, whichever worker holds the lease.",
+        "A paused worker wakes up and overwrites the result of its successor.",
+    ),
+    "no-lease-recovery": (
+        "No worker recovers tasks whose leases have expired.",
+        "A task stays running for ever after its worker was killed.",
+    ),
+    "no-heartbeat": (
+        "A lease is never extended while the handler runs.",
+        "Tasks longer than the visibility timeout are delivered again while they run.",
+    ),
+    "ack-before-run": (
+        "A task is marked completed before its handler runs.",
+        "A consumer that acknowledges on receipt loses its message when it crashes.",
+    ),
+    "respond-before-commit": (
+        "The reply to a create is sent first; the insert commits some 30 ms later.",
+        "Asynchronous commit or a write-behind buffer loses acknowledged work at a crash.",
+    ),
+    "retry-never": (
+        "The first failure of a task is final.",
+        "A retry predicate that is never true.",
+    ),
+    "retry-forgets-attempts": (
+        "A failure sets the number of attempts to zero, so the task is retried for ever.",
+        "A poison message that is requeued with a fresh delivery count.",
+    ),
+    "dead-letter-dropped": (
+        "A task without attempts left is deleted.",
+        "A queue without a dead letter policy discards messages that it cannot deliver.",
+    ),
+    "pool-never-recovers": (
+        "After an outage, the server continues to use broken connections.",
+        "A connection pool without a liveness check serves errors until restarted.",
+    ),
+    "worker-exits-on-database-loss": (
+        "A worker exits with code 1 when it loses the database.",
+        "An unhandled connection error ends the consumer, and no supervisor starts it again.",
+    ),
+    "recovery-requeues-finished": (
+        "Recovery looks at the lease alone, and a completed task keeps its lease.",
+        "A reaper that requeues acknowledged jobs runs them again.",
+    ),
+    "create-not-idempotent": (
+        "The idempotency key is ignored.",
+        "A client's retry after a lost reply creates a second task.",
+    ),
+    "priority-as-text": (
+        "Tasks are ordered by the priority's name, so critical comes last.",
+        "An enumeration is stored as text and sorted alphabetically.",
+    ),
+    "schedule-ignored": (
+        "A claim does not check whether the task is due.",
+        "A claim from a stale snapshot does not check the due time again.",
+    ),
+    "cancel-ignores-running": (
+        "Cancelling a running task reports success and changes nothing.",
+        "A handler that does not look at the number of rows it updated.",
+    ),
+    "health-always-ok": (
+        "Health is reported without a query to the database.",
+        "A health endpoint that returns a constant.",
+    ),
+    "effect-then-complete-in-two-commits": (
+        "The effect of a task commits first, its completion in a second transaction.",
+        "A consumer writes its result, then acknowledges; a crash in between doubles the effect.",
+    ),
+    "commit-reply-lost-reruns": (
+        "A completion whose reply is lost counts as failed, and the task is queued again.",
+        "A client takes a connection lost during COMMIT for a rollback and repeats the work.",
+    ),
+    "heartbeat-revives-lost-lease": (
+        "A heartbeat sets owner, fence and expiry, whichever worker holds the lease.",
+        "A lock refreshed by SET instead of compare-and-set is taken from its next holder.",
+    ),
+    "claim-two-statements": (
+        "A SELECT locks the task only until it ends; an UPDATE then takes it if unowned.",
+        "SELECT FOR UPDATE in autocommit: a late claim takes a task that has ended meanwhile.",
+    ),
+    "result-written-after-lease-lost-by-late-commit": (
+        "The lease is checked first, then the result is written by the task's id alone.",
+        "Check, then act: a worker delayed between the two overwrites its successor's result.",
+    ),
+    "retry-counts-twice-on-lost-reply": (
+        "The statement that counts a failure is sent again if its reply is lost.",
+        "An increment repeated after a lost reply uses up the retries of a task.",
+    ),
+    "cut-connection-forgets-task": (
+        "A worker that loses its connection with a result drops it but continues to heartbeat.",
+        "The error path does not stop the timer of a lease, so the lease never expires.",
+    ),
+    "transaction-left-open-after-error": (
+        "A refused result leaves transaction and lock open on its connection.",
+        "A connection returns to its pool without a rollback; others wait for its locks.",
+    ),
+    "clock-of-api-for-schedules": (
+        "The server computes the delay of a scheduled task by its own clock.",
+        "scheduled_at minus the API's now, added to the database's: the clocks differ.",
+    ),
+    "dead-letters-filtered-after-paging": (
+        "A page of dead letters is read, then those of other users are removed from it.",
+        "Filtering by owner in the application: pages come out short or empty.",
+    ),
+    "connection-leak-on-error": (
+        "A request that fails does not return its database connection to the pool.",
+        "A connection is returned on the success path alone, so the pool runs dry.",
+    ),
+    "breaker-drains-queue": (
+        "Tasks behind an open breaker are claimed and refused, which uses up their attempts.",
+        "An open circuit breaker fails healthy tasks at once, down to the dead letters.",
+    ),
+    "breaker-per-process": (
+        "Each worker has circuit breakers of its own.",
+        "Each process counts alone, so many times the limit of failures passes.",
+    ),
+    "breaker-never-half-opens": (
+        "An open breaker never admits a task again.",
+        "A dependency recovers, but its breaker stays open until somebody resets it.",
+    ),
+    "half-open-flood": (
+        "A half-open breaker admits every task.",
+        "The whole backlog hits a dependency that has only just recovered.",
+    ),
+    "batch-blocks-polling": (
+        "A worker claims a batch and claims again only when all its tasks are done.",
+        "One slow task keeps the other slots of its worker idle.",
+    ),
+    "stale-claim-snapshot": (
+        "Tasks found by one query are claimed one after another without another check.",
+        "A batch of candidates is processed while others complete, cancel or postpone them.",
+    ),
+    "type-registration-once": (
+        "A worker registers its task types once; if that fails, it never claims a task.",
+        "A worker that starts before its database or API is up stays idle for ever.",
+    ),
+    "term-drops-in-flight": (
+        "SIGTERM cancels running tasks and marks them completed.",
+        "The cancellation of a handler at shutdown is taken for its normal end.",
+    ),
+}
+DEFECTS = {
+    name: Defect(name=name, summary=summary, mirrors=mirrors)
+    for name, (summary, mirrors) in _TEXTS.items()
+}
 
 
 def check_defects(names: Iterable[str]) -> frozenset[str]:
-    """Return the names as a set, or say which of them nobody knows."""
+    """Return the names as a set; raise UnknownDefectError if DEFECTS lacks one of them."""
     wanted = frozenset(names)
     unknown = sorted(wanted - DEFECTS.keys())
     if unknown:
-        message = f"unknown defect {', '.join(unknown)}; known are {', '.join(sorted(DEFECTS))}"
-        raise UnknownDefectError(message)
+        raise UnknownDefectError(
+            f"unknown defect {', '.join(unknown)}; known are {', '.join(sorted(DEFECTS))}"
+        )
     return wanted

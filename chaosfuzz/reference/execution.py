@@ -1,8 +1,9 @@
-"""One claimed task on its way through its handler to its result."""
+"""Execution of one claimed task: its handler, its heartbeats and its result."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec
 
 import psycopg
 
@@ -14,19 +15,22 @@ from chaosfuzz.reference.ledger import Ledger, LedgerEntry
 from chaosfuzz.reference.results import complete, extend_lease, fail, put_back, release
 from chaosfuzz.reference.settings import Settings
 
+P = ParamSpec("P")
+Write = Callable[Concatenate[Connection, Claim, Settings, P], Awaitable[bool]]
+# Chosen by hand.
 RETRY_PAUSE_S = 0.02
 
 
 class LeaseLostError(Exception):
-    """The lease ended before the handler was started."""
+    """The lease ended before the handler began."""
 
 
 class ConnectionLostError(Exception):
-    """The connection broke while a result was written on it."""
+    """The connection broke while a result was written; only a defect raises it."""
 
 
 class Execution:
-    """Runs the handler of a claim, keeps its lease meanwhile and writes its result."""
+    """Runs the handler of a claim, extends its lease meanwhile and writes its result."""
 
     def __init__(
         self, claim: Claim, lease: Lease, database: Database, ledger: Ledger, settings: Settings
@@ -40,40 +44,44 @@ class Execution:
         self._released = False
 
     async def run(self) -> None:
-        """Run to the end; failures of the handler and of the database are dealt with here."""
-        # DEFECT breaker-drains-queue: being turned away counts as a failed attempt.
+        """Run the handler and write its result.
+
+        A failure of the handler becomes a result. A write is repeated after an OperationalError
+        while the lease lasts; another psycopg error discards the result. If the lease ends first,
+        cancel the handler and write nothing.
+        """
+        # DEFECT breaker-drains-queue: the refusal by the breaker counts as a failed attempt.
         if self._claim.refused:
-            error = "the circuit breaker is open"
-            await self._tell(lambda each: fail(each, self._claim, self._settings, error))
+            await self._write(fail, "the circuit breaker is open")
             return
-        # DEFECT ack-before-run: the task is done before anybody did it.
+        # DEFECT ack-before-run: the task is marked completed before its handler begins.
         acknowledged = self._settings.has("ack-before-run")
         if acknowledged:
-            await self._tell(lambda each: complete(each, self._claim, self._settings))
+            await self._write(complete)
         self._handling = asyncio.create_task(self._handle())
         if self._released:
             self._handling.cancel()
-        # DEFECT no-heartbeat: the lease is what the claim gave, however long the work takes.
-        beating = None
+        # DEFECT no-heartbeat: the lease is never extended.
+        heartbeats = None
         if not acknowledged and not self._settings.has("no-heartbeat"):
-            beating = asyncio.create_task(self._keep_lease(self._handling))
-        # DEFECT cut-connection-forgets-task: the heartbeat goes on until the result is written,
-        # and for ever if that fails.
-        if beating is not None and self._settings.has("cut-connection-forgets-task"):
+            heartbeats = asyncio.create_task(self._send_heartbeats(self._handling))
+        # DEFECT cut-connection-forgets-task: the heartbeats continue until the result is written,
+        # and for ever if the write fails.
+        if heartbeats is not None and self._settings.has("cut-connection-forgets-task"):
             await asyncio.wait({self._handling})
             await self._report(self._handling)
-            beating.cancel()
+            heartbeats.cancel()
             return
         try:
             await asyncio.wait({self._handling})
         finally:
-            if beating is not None:
-                beating.cancel()
+            if heartbeats is not None:
+                heartbeats.cancel()
         if not acknowledged:
             await self._report(self._handling)
 
-    def give_up(self) -> None:
-        """Stop the handler and give the task back."""
+    def release(self) -> None:
+        """Cancel the handler; `run` then gives the task back to the queue."""
         self._released = True
         if self._handling is not None:
             self._handling.cancel()
@@ -88,8 +96,7 @@ class Execution:
         try:
             handler = HANDLERS.get(claim.task_type)
             if handler is None:
-                message = f"no handler for {claim.task_type}"
-                raise HandlerError(message)
+                raise HandlerError(f"no handler for {claim.task_type}")
             scale = self._settings.handler_scale
             await handler(Work(payload=payload, attempt=claim.attempt, scale=scale))
         except asyncio.CancelledError:
@@ -100,14 +107,14 @@ class Execution:
             raise
         self._ledger.write("end", entry, "finished")
 
-    async def _keep_lease(self, handling: asyncio.Task[None]) -> None:
+    async def _send_heartbeats(self, handling: asyncio.Task[None]) -> None:
         beat_s = self._settings.heartbeat_ms / 1000
         pause_s = beat_s
         while True:
             await asyncio.sleep(min(pause_s, self._lease.remaining_s()))
             extended = self._lease.holds() and await self._extend()
             if not self._lease.holds():
-                # Somebody else may run the task by now, so this one should not.
+                # Another worker may run the task by now.
                 handling.cancel()
                 return
             pause_s = beat_s if extended else RETRY_PAUSE_S
@@ -115,52 +122,51 @@ class Execution:
     async def _extend(self) -> bool:
         sent_at_s = time.monotonic()
         try:
-            held = await self._database.run(
-                lambda each: extend_lease(each, self._claim, self._settings),
-                timeout_s=max(0.01, self._lease.remaining_s()),
+            timeout_s = max(0.01, self._lease.remaining_s())
+            held = await self._database.run_within(
+                timeout_s, extend_lease, self._claim, self._settings
             )
         except psycopg.Error:
             return False
         if held:
-            self._lease.renewed(sent_at_s)
+            self._lease.extend(sent_at_s)
         else:
             self._lease.lose()
         return held
 
     async def _report(self, handling: asyncio.Task[None]) -> None:
-        claim, settings = self._claim, self._settings
         if handling.cancelled():
-            if self._released and settings.has("term-drops-in-flight"):
-                await self._tell(lambda each: complete(each, claim, settings))
+            if self._released and self._settings.has("term-drops-in-flight"):
+                await self._write(complete)
             elif self._released:
-                await self._tell(lambda each: release(each, claim, settings))
+                await self._write(release)
             return
         error = handling.exception()
         if isinstance(error, LeaseLostError):
             return
-        # DEFECT commit-reply-lost-reruns: no reply is taken for no result.
-        if error is None and settings.has("commit-reply-lost-reruns"):
+        # DEFECT commit-reply-lost-reruns: a lost reply counts as a result not written.
+        if error is None and self._settings.has("commit-reply-lost-reruns"):
             await self._complete_or_put_back()
         elif error is None:
-            await self._tell(lambda each: complete(each, claim, settings))
+            await self._write(complete)
         else:
-            await self._tell(lambda each: fail(each, claim, settings, _storable(error)))
+            await self._write(fail, _storable(error))
 
     async def _complete_or_put_back(self) -> None:
         try:
-            await self._database.run(lambda each: complete(each, self._claim, self._settings))
+            await self._database.run(complete, self._claim, self._settings)
         except psycopg.OperationalError:
             await asyncio.sleep(RETRY_PAUSE_S)
-            await self._tell(lambda each: put_back(each, self._claim))
+            await self._write(put_back)
 
-    async def _tell(self, write: Callable[[Connection], Awaitable[bool]]) -> None:
-        # Through an outage the result is worth repeating for as long as the lease holds; the
-        # fence makes the repetition harmless.
+    async def _write(self, write: Write[P], *arguments: P.args, **named: P.kwargs) -> None:
+        # In an outage the write is repeated while the lease lasts. The fencing token makes a
+        # repeated write harmless.
         if self._settings.has("cut-connection-forgets-task"):
-            write = _giving_up(write)
+            write = _without_retry(write)
         while self._lease.holds() and not self._database.closed:
             try:
-                await self._database.run(write)
+                await self._database.run(write, self._claim, self._settings, *arguments, **named)
             except psycopg.OperationalError:
                 await asyncio.sleep(RETRY_PAUSE_S)
             except psycopg.Error:
@@ -169,12 +175,12 @@ class Execution:
                 return
 
 
-def _giving_up(
-    write: Callable[[Connection], Awaitable[bool]],
-) -> Callable[[Connection], Awaitable[bool]]:
-    async def once(connection: Connection) -> bool:
+def _without_retry(write: Write[P]) -> Write[P]:
+    async def once(
+        on: Connection, claim: Claim, settings: Settings, /, *args: P.args, **named: P.kwargs
+    ) -> bool:
         try:
-            return await write(connection)
+            return await write(on, claim, settings, *args, **named)
         except psycopg.OperationalError as error:
             raise ConnectionLostError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""The record of handler executions, kept outside the database and outside its failures."""
+"""The ledger: a record of executions in a file, which no fault of the database touches."""
 
 import json
 import os
@@ -13,7 +13,7 @@ Outcome = Literal["finished", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerEntry:
-    """Which execution a record is about."""
+    """An execution. `token` is the payload's token, or None."""
 
     task: str
     token: object
@@ -21,7 +21,7 @@ class LedgerEntry:
 
 
 class Ledger:
-    """Appends one JSON object a line; a record is one write, so lines never mix."""
+    """Appends records to a file, each a JSON line in one write, so lines of processes never mix."""
 
     def __init__(self, descriptor: int | None, component: str) -> None:
         self._descriptor = descriptor
@@ -29,14 +29,14 @@ class Ledger:
 
     @classmethod
     def open(cls, path: str | None, component: str) -> Self:
-        """Open the file for appending, or a ledger that keeps nothing if there is no path."""
+        """Open the file for appending; without a path, return a ledger that records nothing."""
         if path is None:
             return cls(None, component)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         return cls(os.open(Path(path), flags, 0o644), component)
 
     def write(self, event: Event, entry: LedgerEntry, result: Outcome | None = None) -> None:
-        """Append one record; an end without a result is an execution that was abandoned."""
+        """Append one record; an end without a result means that the handler was cancelled."""
         if self._descriptor is None:
             return
         record = {

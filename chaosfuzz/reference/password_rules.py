@@ -1,7 +1,8 @@
-"""Which passwords are good enough."""
+"""The rules for passwords."""
 
 import re
 
+# Chosen by hand.
 MIN_LENGTH, MAX_LENGTH = 8, 128
 _CLASSES = (
     re.compile(r"[a-z]"),
@@ -10,7 +11,7 @@ _CLASSES = (
     re.compile(r"[^a-zA-Z0-9]"),
 )
 _NEEDED_CLASSES = 3
-# Only those that pass the other rules; compared without case.
+# Common passwords that pass the other rules; upper and lower case count as equal.
 _COMMON_WORDS = """
 password1 password1! password12 password123 password123! password1234 passw0rd passw0rd!
 p@ssword p@ssword1 p@ssw0rd p@ssw0rd1 p@ssw0rd123 qwerty123 qwerty123! qwerty1234 qwertyuiop1
@@ -24,11 +25,11 @@ _COMMON = frozenset(_COMMON_WORDS.split())
 
 
 def password_problem(password: str) -> str | None:
-    """Say why a password is not good enough, or None."""
+    """Return the first rule that a password breaks as a sentence, or None."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         return f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters"
     if sum(bool(each.search(password)) for each in _CLASSES) < _NEEDED_CLASSES:
         return "a password has three of: lower case letters, upper case letters, digits, others"
     if password.casefold() in _COMMON:
-        return "this password is among the first that anybody tries; choose another"
+        return "this password is on a list of common passwords; choose another"
     return None

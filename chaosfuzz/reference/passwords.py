@@ -1,39 +1,40 @@
-"""Hashes of passwords by argon2, made beside the event loop."""
+"""Hashes of passwords by argon2, computed in threads."""
 
 import asyncio
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-# The second set that OWASP recommends: 19 MiB, two passes, one lane.
+# Parameters that OWASP recommends: 19 MiB, two passes, no parallelism.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Chosen by hand.
 AT_ONCE = 2
 
 
 class Passwords:
-    """Hashes and verifies in threads, a few at a time: each takes some 20 ms and 19 MiB."""
+    """Hashes and verifies in threads, AT_ONCE at a time: each takes some 20 ms and 19 MiB."""
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._nobody: str | None = None
+        self._dummy: str | None = None
 
     async def hashed(self, password: str) -> str:
-        """Return the hash to keep."""
+        """Return the hash of a password."""
         async with self._turns:
             return await asyncio.to_thread(_HASHER.hash, password)
 
-    async def matches(self, kept: str | None, password: str) -> bool:
-        """Say whether a password belongs to the kept hash; without one it takes as long."""
-        if kept is None:
-            # How long the answer takes does not tell whether there is such a user.
-            self._nobody = self._nobody or await self.hashed("nobody")
+    async def matches(self, stored: str | None, password: str) -> bool:
+        """Return whether a password belongs to the stored hash; False without a hash."""
+        if stored is None:
+            # The duration must not tell whether the user exists, so a dummy hash is verified.
+            self._dummy = self._dummy or await self.hashed("nobody")
         async with self._turns:
-            verified = await asyncio.to_thread(_verify, kept or self._nobody or "", password)
-        return verified and kept is not None
+            verified = await asyncio.to_thread(_verify, stored or self._dummy or "", password)
+        return verified and stored is not None
 
 
-def _verify(kept: str, password: str) -> bool:
+def _verify(stored: str, password: str) -> bool:
     try:
-        return _HASHER.verify(kept, password)
+        return _HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False

@@ -1,4 +1,4 @@
-"""What server and worker have in common as processes: exit codes, readiness, what they say."""
+"""Exit codes, readiness and lines on standard error of server and worker."""
 
 import contextlib
 import logging
@@ -10,12 +10,12 @@ ENVIRONMENT_FAILED = 3
 
 
 def one_line(error: BaseException) -> str:
-    """The error's text without its line breaks, or its type if it has no text."""
+    """Return the error's text on one line, or the name of its type if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def quieten_driver() -> None:
-    """Keep the driver from logging every query that was given up; `Notices` tells of outages."""
+    """Set psycopg's log level to ERROR: it warns of every cancelled query in an outage."""
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
@@ -27,7 +27,7 @@ def announce_ready(ready_fd: int | None) -> None:
 
 
 class Notices:
-    """Lines on standard error, under the component's name."""
+    """Writes lines with the component's name to standard error."""
 
     def __init__(self, component: str) -> None:
         self._component = component
@@ -35,23 +35,23 @@ class Notices:
         self._available = True
 
     def say(self, text: str) -> None:
-        """Write a line; one that repeats the line before it is left out."""
+        """Write a line, unless it repeats the line before it."""
         if text == self._last:
             return
         self._last = text
-        # Whoever was reading may be gone, which is no reason to stop working.
+        # A closed standard error must not end the process.
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{self._component}: {text}\n")
             sys.stderr.flush()
 
     def unavailable(self, error: BaseException) -> None:
-        """Say that the database cannot be used, once in each outage."""
+        """Write that the database is not available, once in each outage."""
         if self._available:
             self._available = False
             self.say(f"the database is not available, trying again: {one_line(error)}")
 
     def available(self) -> None:
-        """Say that the database can be used again, if it could not before."""
+        """Write that an outage of the database has ended, if there was one."""
         if not self._available:
             self._available = True
             self.say("the database is available again")

@@ -1,4 +1,4 @@
-"""The task types a worker handles, made known before it claims any of them."""
+"""Registration of the task types that a worker handles, before its first claim."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ async def register(
     worker: str,
     handlers: Mapping[str, Handler] = HANDLERS,
 ) -> tuple[str, ...]:
-    """Make the types known, each with a breaker, closed if it is new; return their names.
+    """Insert the task types and a closed circuit breaker for each; return the types' names.
 
-    It may be repeated, and descriptions that somebody gave stay. Names are in order, so that
-    two workers which start at once do not wait for each other in a circle.
+    Types and breakers that exist stay as they are, so it may be repeated. The names are sorted,
+    so that two workers which start at once cannot deadlock.
     """
     names = sorted(handlers)
     parameters: dict[str, Any] = {

@@ -1,16 +1,17 @@
-"""What the holder of a claim tells the database; all of it is fenced."""
+"""Results, heartbeats and releases of claims, which the fencing token guards."""
 
 from typing import Any
 
 from chaosfuzz.reference import breaker
 from chaosfuzz.reference.backoff import backoff_ms
 from chaosfuzz.reference.claiming import Claim
-from chaosfuzz.reference.database import Connection
+from chaosfuzz.reference.database import Connection, changes_one, fetch_one
+from chaosfuzz.reference.recovery import QUEUED_OR_FAILED
 from chaosfuzz.reference.settings import Settings
 
 _HELD = "id = %(id)s AND status = 'running' AND fence = %(fence)s"
 _UNLOCK = "locked_by = NULL, lease_until = NULL, updated_at = clock_timestamp()"
-# The lock keeps whoever held the task when the statement began its holder until it ends.
+# The lock keeps the task with its worker from the statement's begin to its end.
 _HOLDING = (
     "WITH held AS MATERIALIZED ("
     "SELECT id AS held_id, task_type AS held_type, fence AS held_fence"
@@ -24,33 +25,39 @@ def _parameters(claim: Claim, settings: Settings) -> dict[str, Any]:
 
 
 def _target(settings: Settings) -> str:
-    # DEFECT complete-without-lease-check: whoever comes last is believed.
+    # DEFECT complete-without-lease-check: the last result is stored, whoever holds the task.
     return "id = %(id)s" if settings.has("complete-without-lease-check") else _HELD
 
 
 async def extend_lease(connection: Connection, claim: Claim, settings: Settings) -> bool:
-    """Extend the lease; False if somebody else holds the task or nobody does."""
+    """Extend the lease by `lease_ms` from now; return False if the worker lost the task.
+
+    For a probe, extend the hold on its breaker too.
+    """
     lock, held = "", f"{_HELD} AND locked_by = %(worker)s"
-    # DEFECT heartbeat-revives-lost-lease: the whole lock is written, whoever has it by then.
+    # DEFECT heartbeat-revives-lost-lease: owner and fence are written, whoever holds the task.
     if settings.has("heartbeat-revives-lost-lease"):
         lock = "locked_by = %(worker)s, fence = %(fence)s, "
         held = "id = %(id)s AND status = 'running'"
-    keeping = f"WITH probing AS ({breaker.KEPT}) " if claim.probes else ""
-    cursor = await connection.execute(
-        f"{keeping}UPDATE tasks SET {lock}lease_until ="
+    extending = f"WITH probing AS ({breaker.EXTEND_HOLD}) " if claim.probes else ""
+    return await changes_one(
+        connection,
+        f"{extending}UPDATE tasks SET {lock}lease_until ="
         " clock_timestamp() + %(lease_ms)s * interval '1 millisecond'"
         f" WHERE {held}",
         {**_parameters(claim, settings), "lease_ms": settings.lease_ms},
     )
-    return cursor.rowcount == 1
 
 
 async def complete(connection: Connection, claim: Claim, settings: Settings) -> bool:
-    """Mark the task completed, in exactly-once-effect mode together with its effect."""
+    """Mark the task completed; return False if the worker lost it.
+
+    In the mode exactly-once-effect, the same statement records the task's effect.
+    """
     if settings.has("transaction-left-open-after-error"):
         return await _complete_in_turn(connection, claim, settings)
-    # DEFECT result-written-after-lease-lost-by-late-commit: the write may come much later than
-    # the look at the lease, and does not look again.
+    # DEFECT result-written-after-lease-lost-by-late-commit: the UPDATE may come much later than
+    # the check of the lease, and does not check it again.
     if settings.has("result-written-after-lease-lost-by-late-commit"):
         held = await _is_held(connection, claim)
         return held and await _complete(connection, claim, settings, "id = %(id)s")
@@ -64,20 +71,20 @@ async def _complete_in_turn(connection: Connection, claim: Claim, settings: Sett
     )
     held = await _is_held(connection, claim)
     if held and not await _complete(connection, claim, settings, _HELD):
-        # DEFECT transaction-left-open-after-error: somebody was quicker, which is dealt with like
-        # any refusal; but the connection goes back to the pool in its transaction, with its lock.
+        # DEFECT transaction-left-open-after-error: another worker took the task meanwhile. The
+        # connection goes back to the pool with its transaction open and its lock held.
         return False
     await connection.execute("COMMIT")
     return held
 
 
 async def _is_held(connection: Connection, claim: Claim) -> bool:
-    cursor = await connection.execute(f"SELECT id FROM tasks WHERE {_HELD}", claim.keys())
-    return await cursor.fetchone() is not None
+    row = await fetch_one(connection, f"SELECT id FROM tasks WHERE {_HELD}", claim.keys())
+    return row is not None
 
 
 async def _complete(connection: Connection, claim: Claim, settings: Settings, target: str) -> bool:
-    # DEFECT recovery-requeues-finished: the lease of a finished task stays in place.
+    # DEFECT recovery-requeues-finished: a completed task keeps its lease.
     leave_lease = settings.has("recovery-requeues-finished")
     unlock = "updated_at = clock_timestamp()" if leave_lease else _UNLOCK
     holding = _HOLDING.format(target=target, breaker=breaker.succeeded(settings))
@@ -86,7 +93,7 @@ async def _complete(connection: Connection, claim: Claim, settings: Settings, ta
         f" last_error = NULL, completed_fence = %(fence)s {_OF_HELD}"
     )
     parameters = _parameters(claim, settings)
-    # DEFECT effect-then-complete-in-two-commits: the effect is there before the task is done.
+    # DEFECT effect-then-complete-in-two-commits: the effect commits before the completion.
     if settings.has("effect-then-complete-in-two-commits"):
         if settings.mode == "exactly-once-effect":
             await connection.execute(
@@ -97,30 +104,34 @@ async def _complete(connection: Connection, claim: Claim, settings: Settings, ta
     elif settings.mode == "exactly-once-effect":
         holding = f"{holding}, done AS ({statement} RETURNING id)"
         statement = "INSERT INTO effects (task_id, fence) SELECT id, %(fence)s FROM done"
-    cursor = await connection.execute(f"{holding} {statement}", parameters)
-    return cursor.rowcount == 1
+    return await changes_one(connection, f"{holding} {statement}", parameters)
 
 
 async def fail(connection: Connection, claim: Claim, settings: Settings, error: str) -> bool:
-    """Record a failed attempt: another one after the backoff, or the dead letter queue."""
+    """Record a failed attempt and count it at the breaker; return False if the worker lost it.
+
+    The task is retried after the backoff, or becomes a dead letter with the error if it has no
+    attempts left or its strategy is none.
+    """
     delay_ms = backoff_ms(claim.retry_strategy, claim.attempt, settings)
     again = delay_ms is not None and claim.attempt < claim.max_attempts
     attempt = claim.attempt
-    # DEFECT retry-counts-twice-on-lost-reply: failures have a count of their own, which goes up
-    # once more whenever the whole has to be repeated.
+    # DEFECT retry-counts-twice-on-lost-reply: a separate statement counts failures, and counts
+    # again when this function is repeated.
     if settings.has("retry-counts-twice-on-lost-reply"):
         again = again and await _count_failure(connection, claim) < claim.max_attempts
-    # DEFECT retry-never: no failure is ever tried again.
+    # DEFECT retry-never: a failed task is never retried.
     if settings.has("retry-never"):
         again = False
-    # DEFECT retry-forgets-attempts: every failure counts as the first.
+    # DEFECT retry-forgets-attempts: every failure sets the attempts to none.
     if settings.has("retry-forgets-attempts"):
         again, attempt, delay_ms = True, 0, delay_ms or 0
     counted = breaker.failed(settings)
     if not again:
         return await _bury(connection, claim, settings, error, counted)
     holding = _HOLDING.format(target=_target(settings), breaker=counted)
-    cursor = await connection.execute(
+    return await changes_one(
+        connection,
         f"{holding} UPDATE tasks SET status = 'retrying', last_error = %(error)s,"
         " current_attempt = %(attempt)s,"
         " ready_at = clock_timestamp() + %(delay_ms)s * interval '1 millisecond',"
@@ -132,39 +143,38 @@ async def fail(connection: Connection, claim: Claim, settings: Settings, error: 
             "delay_ms": delay_ms,
         },
     )
-    return cursor.rowcount == 1
 
 
 async def _count_failure(connection: Connection, claim: Claim) -> int:
     failures = "COALESCE((metadata ->> 'failures')::integer, 0)"
-    cursor = await connection.execute(
+    row = await fetch_one(
+        connection,
         "UPDATE tasks SET metadata = COALESCE(metadata, '{}')"
         f" || jsonb_build_object('failures', {failures} + 1)"
         f" WHERE {_HELD} RETURNING {failures} AS failures",
         claim.keys(),
     )
-    row = await cursor.fetchone()
     return row["failures"] if row else 0
 
 
-async def put_back(connection: Connection, claim: Claim) -> bool:
-    """Queue a task again whose result could not be written, or so it seemed."""
-    cursor = await connection.execute(
-        "UPDATE tasks SET"
-        " status = CASE WHEN current_attempt < max_attempts THEN 'retrying' ELSE 'failed' END,"
-        " completed_at = CASE WHEN current_attempt < max_attempts THEN NULL"
-        " ELSE clock_timestamp() END,"
+async def put_back(connection: Connection, claim: Claim, _settings: Settings) -> bool:
+    """Queue a task again after its result seemed lost, for the defect commit-reply-lost-reruns.
+
+    The status of the task is not looked at. Return False if another worker has claimed it.
+    """
+    return await changes_one(
+        connection,
+        f"UPDATE tasks SET {QUEUED_OR_FAILED},"
         f" last_error = 'the result was not written', ready_at = clock_timestamp(), {_UNLOCK}"
         " WHERE id = %(id)s AND fence = %(fence)s",
         claim.keys(),
     )
-    return cursor.rowcount == 1
 
 
 async def _bury(
     connection: Connection, claim: Claim, settings: Settings, error: str, counted: str
 ) -> bool:
-    # DEFECT dead-letter-dropped: what cannot be done is deleted.
+    # DEFECT dead-letter-dropped: tasks without attempts left are deleted.
     if settings.has("dead-letter-dropped"):
         statement = "DELETE FROM tasks USING held WHERE id = held_id"
     else:
@@ -173,22 +183,23 @@ async def _bury(
             f" completed_at = clock_timestamp(), {_UNLOCK} {_OF_HELD}"
         )
     holding = _HOLDING.format(target=_target(settings), breaker=counted)
-    cursor = await connection.execute(
-        f"{holding} {statement}", {**_parameters(claim, settings), "error": error}
-    )
-    return cursor.rowcount == 1
+    parameters = {**_parameters(claim, settings), "error": error}
+    return await changes_one(connection, f"{holding} {statement}", parameters)
 
 
 async def release(connection: Connection, claim: Claim, settings: Settings) -> bool:
-    """Give an unfinished task back at once; the attempt that was begun stays counted."""
-    freed = breaker.given_back(settings)
+    """Give an unfinished task back to the queue; return False if the worker lost it.
+
+    The attempt stays counted: a task without attempts left becomes a dead letter. A probe frees
+    its breaker for the next probe.
+    """
+    freed = breaker.released(settings)
     if claim.attempt >= claim.max_attempts:
-        error = "released by a stopping worker"
-        return await _bury(connection, claim, settings, error, freed)
+        return await _bury(connection, claim, settings, "released by a stopping worker", freed)
     holding = _HOLDING.format(target=_HELD, breaker=freed)
-    cursor = await connection.execute(
+    return await changes_one(
+        connection,
         f"{holding} UPDATE tasks SET status = 'retrying', ready_at = clock_timestamp(),"
         f" last_error = 'released by a stopping worker', {_UNLOCK} {_OF_HELD}",
         _parameters(claim, settings),
     )
-    return cursor.rowcount == 1

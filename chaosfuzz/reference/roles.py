@@ -1,10 +1,10 @@
-"""What users may do, from least to most."""
+"""The roles of users, each with the rights of all roles before it."""
 
 from enum import IntEnum
 
 
 class Role(IntEnum):
-    """A role has all that the ones below it have."""
+    """A role of a user, ordered by rights."""
 
     USER = 1
     MODERATOR = 2
@@ -12,12 +12,12 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """The role as the database and the API write it."""
+        """The role's name in the database and the API."""
         return self.name.lower()
 
     @classmethod
     def of(cls, word: str) -> "Role":
-        """The role of that name."""
+        """Return the role with that name."""
         return cls[word.upper()]
 
 

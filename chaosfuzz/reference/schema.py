@@ -1,11 +1,11 @@
-"""The database schema as one script that may be applied again and again."""
+"""The database schema as one SQL script; applying it again changes nothing."""
 
 CHANNEL = "reference_tasks"
-# One more with every change of what is there already: IF NOT EXISTS leaves that as it was.
+# Raised by one with every change of an existing table, which IF NOT EXISTS would not change.
 VERSION = 2
 
-# A database of another version is refused. It has nothing in it that is worth a migration: it
-# belongs to a test. What has tables and no version was made before versions were.
+# The script refuses a database of another version. There are no migrations, since the databases
+# belong to tests. A database with tables and without a version has version 1.
 _SAME_VERSION = f"""
 DO $$ DECLARE found integer; BEGIN
     IF to_regclass('schema_version') IS NOT NULL THEN
@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY);
 INSERT INTO schema_version (version) VALUES ({VERSION}) ON CONFLICT DO NOTHING;
 """
 
-# The lock keeps two that apply the schema at once apart; IF NOT EXISTS alone does not.
+# Two processes may apply the script at once. IF NOT EXISTS alone would fail; the lock lets them
+# take turns.
 SCHEMA = (
     f"""
 SELECT pg_advisory_xact_lock(7205759403);
@@ -98,11 +99,11 @@ CREATE INDEX IF NOT EXISTS tasks_claimable ON tasks (priority DESC, ready_at, cr
 CREATE INDEX IF NOT EXISTS tasks_leased ON tasks (lease_until) WHERE lease_until IS NOT NULL;
 CREATE INDEX IF NOT EXISTS tasks_newest ON tasks (created_at DESC, id);
 CREATE INDEX IF NOT EXISTS tasks_of_user ON tasks (created_by, created_at DESC, id);
--- A key is its user's own: nobody gets at the task of somebody else by guessing it.
+-- Keys are unique for each user, so a guessed key does not return another user's task.
 CREATE UNIQUE INDEX IF NOT EXISTS tasks_idempotent ON tasks (created_by, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
--- No uniqueness here: an effect that happened twice has to show as two rows.
+-- Without a unique index, so that an effect that happened twice shows as two rows.
 CREATE TABLE IF NOT EXISTS effects (
     task_id uuid NOT NULL,
     fence bigint NOT NULL,
@@ -118,8 +119,8 @@ END $$;
 CREATE OR REPLACE TRIGGER announce_task AFTER INSERT OR UPDATE OF status ON tasks
     FOR EACH ROW WHEN (NEW.status IN ('pending', 'retrying')) EXECUTE FUNCTION announce_task();
 
--- Absent is closed. The probe is the one task let through while half-open, by its fence; its hold
--- is a lease like the task's own.
+-- A type without a row has a closed breaker. While half-open, the breaker admits one task, the
+-- probe, until probe_until.
 CREATE TABLE IF NOT EXISTS circuit_breakers (
     task_type text PRIMARY KEY,
     state text NOT NULL DEFAULT 'closed' CHECK (state IN ('closed', 'open', 'half-open')),
@@ -140,7 +141,7 @@ CREATE TABLE IF NOT EXISTS circuit_breaker_transitions (
     at timestamptz NOT NULL
 );
 
--- Whoever waits for tasks of the type is woken when the breaker closes.
+-- A closing breaker wakes the workers that wait for tasks.
 CREATE OR REPLACE FUNCTION record_breaker_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO circuit_breaker_transitions (task_type, from_state, to_state, at)

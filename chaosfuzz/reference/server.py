@@ -1,4 +1,4 @@
-"""The server process: the HTTP API on a socket it has bound itself."""
+"""The server process: the HTTP API on a socket that this process binds."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from chaosfuzz.reference import accounts
 from chaosfuzz.reference.api.application import build_application
 from chaosfuzz.reference.api.envelope import failure
+from chaosfuzz.reference.api.operation import Services
 from chaosfuzz.reference.database import Database
 from chaosfuzz.reference.passwords import Passwords
 from chaosfuzz.reference.process import (
@@ -27,11 +28,12 @@ from chaosfuzz.reference.process import (
 from chaosfuzz.reference.roles import Role
 from chaosfuzz.reference.settings import Settings
 
+# Chosen by hand.
 BACKLOG = 512
 
 
 class _Protocol(H11Protocol):
-    """HTTP whose refusal of what is not HTTP has the shape of every other refusal."""
+    """HTTP by h11; the reply to invalid HTTP has the shape of all other refusals."""
 
     def send_400_response(self, msg: str) -> None:
         body = failure(400, "INVALID_INPUT", "this is not a valid HTTP request").body
@@ -47,7 +49,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn with signals that end in a return, and a word when it listens."""
+    """Uvicorn that returns after SIGTERM or SIGINT, and calls `on_ready` once it listens."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -55,7 +57,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Uvicorn raises a captured signal again at the end, which would hide the exit code.
+        # Uvicorn itself raises a captured signal again at the end, which changes the exit code.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -70,7 +72,7 @@ class _Server(uvicorn.Server):
 
 
 def _bind(settings: Settings) -> socket.socket:
-    # Asyncio turns off the delay of small writes only where the protocol is spelled out.
+    # Asyncio sets TCP_NODELAY only on sockets whose protocol is given as IPPROTO_TCP.
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -82,34 +84,36 @@ def _bind(settings: Settings) -> socket.socket:
     return bound
 
 
-async def _ensure_admin(
-    settings: Settings, database: Database, passwords: Passwords, notices: Notices
-) -> None:
-    """Make the first admin if a password is configured, however late the database is."""
+async def _ensure_admin(services: Services, notices: Notices) -> None:
+    """Insert the first admin if a password is configured; retry until the database is available.
+
+    A user with that name or address stays as they are.
+    """
+    settings = services.settings
     if settings.initial_admin_password is None:
         return
     admin = accounts.NewUser(
         username=settings.admin_username,
         email=settings.admin_email,
-        password_hash=await passwords.hashed(settings.initial_admin_password),
+        password_hash=await services.passwords.hashed(settings.initial_admin_password),
         role=Role.ADMIN,
     )
     while True:
         try:
-            role = await database.run(lambda each: accounts.create_unless_there(each, admin))
+            role = await services.database.run(accounts.create_unless_there, admin)
         except psycopg.OperationalError:
             await asyncio.sleep(settings.reconnect_ms / 1000)
             continue
         if role is not Role.ADMIN:
-            notices.say(f"{admin.username} is there already and no admin; left as it is")
+            notices.say(f"{admin.username} exists and is no admin; the account stays as it is")
         return
 
 
 def run(settings: Settings, ready_fd: int | None) -> int:
     """Run the server in this process until SIGTERM; return the exit code.
 
-    A byte is written to `ready_fd` once the signal handlers are installed and the socket
-    listens.
+    Write a byte to `ready_fd` once the signal handlers are installed and the socket listens.
+    Return ENVIRONMENT_FAILED if the address cannot be bound.
     """
     quieten_driver()
     notices = Notices(settings.component)
@@ -128,9 +132,9 @@ def run(settings: Settings, ready_fd: int | None) -> int:
             never_recovers=settings.has("pool-never-recovers"),
             leaks_on_error=settings.has("connection-leak-on-error"),
         )
-        passwords = Passwords()
+        services = Services(settings=settings, database=database, passwords=Passwords())
         config = uvicorn.Config(
-            build_application(settings, database, passwords),
+            build_application(services),
             loop="asyncio",
             http=_Protocol,
             ws="none",
@@ -142,7 +146,7 @@ def run(settings: Settings, ready_fd: int | None) -> int:
             timeout_graceful_shutdown=max(1, settings.grace_ms // 1000),
         )
         server = _Server(config, lambda: announce_ready(ready_fd))
-        admin = asyncio.create_task(_ensure_admin(settings, database, passwords, notices))
+        admin = asyncio.create_task(_ensure_admin(services, notices))
         await server.serve(sockets=[bound])
         admin.cancel()
         await database.close()

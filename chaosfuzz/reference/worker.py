@@ -1,4 +1,4 @@
-"""The worker process: claims, runs, recovers, and outlives every outage of the database."""
+"""The worker process: claims tasks, runs them, recovers expired leases, survives outages."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,12 @@ from chaosfuzz.reference.registration import register
 from chaosfuzz.reference.schema import CHANNEL
 from chaosfuzz.reference.settings import Settings
 
+# Chosen by hand.
 LISTEN_TURN_S = 5.0
 
 
 class Worker:
-    """Up to `concurrency` executions at a time, until told to stop."""
+    """Claims and executes up to `concurrency` tasks at a time until SIGTERM or SIGINT."""
 
     def __init__(self, settings: Settings, ledger: Ledger, notices: Notices) -> None:
         self._settings = settings
@@ -55,19 +56,19 @@ class Worker:
         self._crash: BaseException | None = None
 
     async def serve(self, on_ready: Callable[[], None]) -> int:
-        """Work until stopped; return the exit code.
+        """Work until stopped; return the exit code. Call `on_ready` once the loops run.
 
-        An error nobody foresaw ends the work as well and is raised at the end: a worker that
-        looked alive and claimed nothing would be worse.
+        A graceful shutdown waits up to `grace_ms` for running tasks, then gives them back to the
+        queue. An unexpected error stops the worker too and is raised at the end.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        # It is ready whether or not it could register: the database may come later.
+        # The worker is ready even if it could not register: the database may start later.
         await self._register()
         claiming = self._watched(self._work())
         others = [self._watched(self._repeat(self._listen))]
-        # DEFECT no-lease-recovery: expired leases are nobody's business.
+        # DEFECT no-lease-recovery: no worker looks for expired leases.
         if not self._settings.has("no-lease-recovery"):
             others.append(self._watched(self._repeat(self._recover)))
         on_ready()
@@ -75,7 +76,7 @@ class Worker:
         for each in others:
             each.cancel()
         if self._exit_code == 0:
-            # A claim under way is not cancelled: it may have been granted already.
+            # A claim under way is not cancelled: the database may have granted it already.
             await asyncio.wait({claiming})
             await self._drain()
         await self._database.close()
@@ -84,16 +85,16 @@ class Worker:
         return self._exit_code
 
     def stop(self) -> None:
-        """Claim no more and end when what is running has ended."""
+        """Stop claiming; `serve` returns after the graceful shutdown."""
         self._stopping.set()
         self._wake.set()
 
     def _watched(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         watched = asyncio.create_task(work)
-        watched.add_done_callback(self._look_at)
+        watched.add_done_callback(self._note_crash)
         return watched
 
-    def _look_at(self, ended: asyncio.Task[None]) -> None:
+    def _note_crash(self, ended: asyncio.Task[None]) -> None:
         if not ended.cancelled() and ended.exception() is not None:
             self._crash = self._crash or ended.exception()
             self.stop()
@@ -121,14 +122,13 @@ class Worker:
             await asyncio.wait_for(self._stopping.wait(), pause_ms / 1000)
 
     async def _register(self) -> None:
-        settings, name = self._settings, self._name
         try:
-            self._types = await self._database.run(lambda each: register(each, settings, name))
+            self._types = await self._database.run(register, self._settings, self._name)
         except psycopg.Error as error:
             self._failed(error)
 
     async def _work(self) -> None:
-        # DEFECT type-registration-once: where that failed, no task is ever claimed.
+        # DEFECT type-registration-once: if that failed, no task is ever claimed.
         while not self._types and not self._settings.has("type-registration-once"):
             await self._pause(min(self._settings.poll_ms, self._settings.reconnect_ms))
             if self._stopping.is_set():
@@ -141,45 +141,43 @@ class Worker:
         if self._has_room():
             sent_at_s = time.monotonic()
             taken = await self._database.run(
-                lambda each: claim(each, self._settings, self._name, self._types, self._snapshot)
+                claim, self._settings, self._name, self._types, self._snapshot
             )
             self._filling = taken is not None
             if taken is not None:
                 lease = Lease(self._settings, sent_at_s)
-                self._start(Execution(taken, lease, self._database, self._ledger, self._settings))
+                execution = Execution(taken, lease, self._database, self._ledger, self._settings)
+                running = asyncio.create_task(execution.run())
+                self._executions[running] = execution
+                running.add_done_callback(self._finished)
                 return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), self._settings.poll_ms / 1000)
 
     def _has_room(self) -> bool:
-        # DEFECT batch-blocks-polling: what was claimed together is waited for together.
+        # DEFECT batch-blocks-polling: no claim before all tasks of a batch have ended.
         if self._settings.has("batch-blocks-polling") and self._executions and not self._filling:
             return False
         room = len(self._executions) < self._settings.concurrency
         self._filling = self._filling and room
         return room
 
-    def _start(self, execution: Execution) -> None:
-        running = asyncio.create_task(execution.run())
-        self._executions[running] = execution
-        running.add_done_callback(self._finished)
-
     def _finished(self, running: asyncio.Task[None]) -> None:
         self._executions.pop(running, None)
         self._wake.set()
-        # The task is still leased; recovery counts the attempt and gives it to somebody else.
+        # The task keeps its lease, and recovery queues it again once that has expired.
         if not running.cancelled() and (error := running.exception()) is not None:
             self._notices.say(f"an execution broke off: {one_line(error)}")
 
     async def _recover(self) -> None:
-        await self._database.run(lambda each: recover(each, self._settings))
+        await self._database.run(recover, self._settings)
         await self._pause(self._settings.recovery_ms)
 
     async def _listen(self) -> None:
         connection = await connect(self._settings.dsn)
         try:
             await connection.execute(f"LISTEN {CHANNEL}")
-            # What was announced before is not announced again.
+            # Tasks announced before this LISTEN are not announced again.
             self._wake.set()
             while True:
                 async for _ in connection.notifies(timeout=LISTEN_TURN_S):
@@ -188,14 +186,14 @@ class Worker:
             connection.pgconn.finish()
 
     async def _drain(self) -> None:
-        # DEFECT term-drops-in-flight: it ends at once, and what is cut short counts as done.
+        # DEFECT term-drops-in-flight: running tasks are cancelled at once and marked completed.
         dropped = self._settings.has("term-drops-in-flight")
         if self._executions and not dropped:
             await asyncio.wait(tuple(self._executions), timeout=self._settings.grace_ms / 1000)
         for execution in tuple(self._executions.values()):
-            execution.give_up()
+            execution.release()
         if self._executions:
-            # What cannot be given back in an outage is taken back when its lease expires.
+            # In an outage tasks cannot be given back; recovery takes them after their leases.
             limit_ms = min(self._settings.request_timeout_ms, self._settings.lease_ms)
             await asyncio.wait(tuple(self._executions), timeout=limit_ms / 1000)
 
@@ -203,7 +201,8 @@ class Worker:
 def run(settings: Settings, ready_fd: int | None) -> int:
     """Run a worker in this process until SIGTERM; return the exit code.
 
-    A byte is written to `ready_fd` once the signal handlers are installed and the loops run.
+    Write a byte to `ready_fd` once the signal handlers are installed and the loops run. Return
+    ENVIRONMENT_FAILED if the ledger cannot be opened.
     """
     quieten_driver()
     notices = Notices(settings.component)

@@ -1,4 +1,4 @@
-"""The journal of a run: JSON lines, flushed before what they announce happens."""
+"""The journal of a run: JSON lines, each flushed before its event takes effect."""
 
 import json
 import threading
@@ -7,11 +7,15 @@ from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
 
+# Chosen by hand.
 MAX_BYTES = 64 * 1024 * 1024
 
 
 class EventLog:
-    """Appends events (implements the Journal protocol); safe to call from several lanes."""
+    """Appends events to a file (implements the Journal protocol); lanes may share it.
+
+    After MAX_BYTES it writes `truncated` and no more.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,7 +25,7 @@ class EventLog:
         self._stream = path.open("w", encoding="utf-8")
 
     def write(self, kind: str, **fields: str | int | float | bool | None) -> None:
-        """Write one event; raises InfrastructureError if the disk refuses it."""
+        """Write one event, with time and lane. Raises InfrastructureError if that fails."""
         lane = threading.current_thread().name
         event = {"at_ns": time.time_ns(), "event": kind, "lane": lane, **fields}
         line = json.dumps(event) + "\n"
@@ -37,12 +41,12 @@ class EventLog:
             except OSError as error:
                 raise InfrastructureError(
                     cause=f"cannot write {self._path}: {error.strerror}",
-                    remedy="free space or use --out",
+                    remedy="free disk space, or name another directory with --out",
                 ) from error
             self._written += len(line)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; later events are dropped."""
         with self._lock:
             self._full = True
             self._stream.close()

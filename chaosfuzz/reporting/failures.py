@@ -1,13 +1,13 @@
-"""A failure as reports show it: text alone, put together by whoever knows the case."""
+"""A failure as text, for reports."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedFailure:
-    """One failure with all a reader needs to understand it and to run it again.
+    """One failure, with all that a reader needs to understand it and to run it again.
 
-    `documented` is where the target admits it; then it is a limit, and no promise is broken.
+    `documented` is the source where the target admits the failure, which then breaks no promise.
     """
 
     sentence: str

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML page that needs nothing else."""
+"""The report of a run as one HTML page without scripts and other files."""
 
 from collections.abc import Sequence
 from html import escape
@@ -26,7 +26,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_report(path: Path, summary: Summary, failures: Sequence[ReportedFailure]) -> None:
-    """Write the page: verdict, figures, and every failure with its story; may raise OSError."""
+    """Write the page: verdict, figures, and every failure with its story. May raise OSError."""
     sections = "".join(_failure(number, each) for number, each in enumerate(failures, 1))
     note = f"<p>{escape(summary.message)}</p>" if summary.message else ""
     title = f"chaosfuzz {summary.command}: {summary.target} {summary.verdict}"
@@ -38,12 +38,12 @@ def write_report(path: Path, summary: Summary, failures: Sequence[ReportedFailur
         f'<h1 class="{escape(summary.verdict)}">{escape(verdict_sentence(summary))}</h1>\n'
         f"{note}{_figures(summary)}\n{sections}{_excuses(summary)}</body></html>\n"
     )
-    # What no encoding can hold is shown as a question mark.
+    # Characters that UTF-8 cannot encode (lone surrogates) become question marks.
     path.write_bytes(page.encode("utf-8", errors="replace"))
 
 
 def verdict_sentence(summary: Summary) -> str:
-    """Return the verdict in one sentence, with the sample it rests on."""
+    """Return the verdict in one sentence, with the number of schedules."""
     sample = counted(summary.schedules, "schedule")
     if summary.verdict is Verdict.VIOLATED:
         kinds = sorted({str(failure.signature) for failure in summary.failures})

@@ -1,7 +1,7 @@
-"""JUnit XML for continuous integration: one test case a failure, or one for the whole run."""
+"""JUnit XML for continuous integration: a test case for each failure, or one for the run."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,37 +13,45 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def write_junit(path: Path, summary: Summary, failures: Sequence[ReportedFailure]) -> None:
-    """Write the run as JUnit XML, valid whatever characters it tells of; may raise OSError.
+    """Write the run as JUnit XML. May raise OSError.
 
-    A violation is a failure, an undecided run and a harness that failed are errors: neither
-    passes. A documented limit is skipped, with its source. Violations without a report of their
-    own are told from the summary.
+    A violation is a failure, also if only the summary has it. A run without a verdict is an error.
+    A documented limit is skipped, with its source. Characters that XML cannot hold are replaced.
     """
     broken = [failure for failure in failures if not failure.documented]
     cases = [_failed(summary, failure) for failure in broken]
     if not cases and summary.verdict is Verdict.VIOLATED:
-        cases = [_told(summary, str(failure.signature)) for failure in summary.failures]
+        cases = [_violation(summary, str(failure.signature)) for failure in summary.failures]
     if not cases or summary.verdict is Verdict.INFRASTRUCTURE:
         cases.append(_whole_run(summary))
     cases += [_limit(summary, failure) for failure in failures if failure.documented]
-    suite = ET.Element(
-        "testsuite",
-        name=clean(f"chaosfuzz.{summary.command}.{summary.target}"),
-        tests=str(len(cases)),
-        failures=str(sum(case.find("failure") is not None for case in cases)),
-        errors=str(sum(case.find("error") is not None for case in cases)),
-        skipped=str(sum(case.find("skipped") is not None for case in cases)),
-        time=f"{summary.duration_s:.3f}",
-    )
-    properties = ET.SubElement(suite, "properties")
-    for name, value in (
-        ("seed", str(summary.seed)),
-        ("defects", ",".join(summary.defects)),
-        ("verdict", summary.verdict),
-        ("schedules", str(summary.schedules)),
-        ("steps", str(summary.steps)),
-    ):
-        ET.SubElement(properties, "property", name=name, value=clean(value))
+    properties = {
+        "seed": str(summary.seed),
+        "defects": ",".join(summary.defects),
+        "verdict": summary.verdict,
+        "schedules": str(summary.schedules),
+        "steps": str(summary.steps),
+    }
+    name = f"chaosfuzz.{summary.command}.{summary.target}"
+    write_suite(path, name, cases, summary.duration_s, properties)
+
+
+def write_suite(
+    path: Path,
+    name: str,
+    cases: Sequence[ET.Element],
+    duration_s: float,
+    properties: Mapping[str, str],
+) -> None:
+    """Write a file with one test suite, with its numbers of failed, wrong and skipped cases."""
+    suite = ET.Element("testsuite", name=clean(name), tests=str(len(cases)))
+    for plural, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(plural, str(sum(case.find(tag) is not None for case in cases)))
+    suite.set("time", f"{duration_s:.3f}")
+    if properties:
+        parent = ET.SubElement(suite, "properties")
+        for key, value in properties.items():
+            ET.SubElement(parent, "property", name=key, value=clean(value))
     suite.extend(cases)
     root = ET.Element("testsuites", suite.attrib | {"name": "chaosfuzz"})
     root.append(suite)
@@ -58,8 +66,8 @@ def clean(text: str) -> str:
 
 def _failed(summary: Summary, failure: ReportedFailure) -> ET.Element:
     case = _case(summary, failure.sentence)
-    told = ET.SubElement(case, "failure", message=clean(failure.sentence), type="violation")
-    told.text = clean("\n".join(_body(failure)))
+    element = ET.SubElement(case, "failure", message=clean(failure.sentence), type="violation")
+    element.text = clean("\n".join(_body(failure)))
     output = ET.SubElement(case, "system-out")
     output.text = clean("\n".join([*failure.story, "", failure.case_text]))
     return case
@@ -82,7 +90,7 @@ def _body(failure: ReportedFailure) -> list[str]:
     ]
 
 
-def _told(summary: Summary, signature: str) -> ET.Element:
+def _violation(summary: Summary, signature: str) -> ET.Element:
     case = _case(summary, signature)
     ET.SubElement(case, "failure", message=clean(f"{signature} is violated"), type="violation")
     return case

@@ -1,4 +1,4 @@
-"""The story of a run: who did what when."""
+"""The story of a run: a line for each event, with its time and component."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from chaosfuzz.domain.history import History
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
 
+# Chosen by hand.
 MAX_LINES = 200
 
 

@@ -1,4 +1,4 @@
-"""The versioned summary of a command."""
+"""The summary of a command, as JSON of a versioned shape."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ SCHEMA = "chaosfuzz.summary/1"
 
 @dataclass(frozen=True, kw_only=True)
 class FailureSummary:
-    """One distinct failure."""
+    """One distinct failure; `case` is the path of its case, if one was saved."""
 
     signature: Signature
     case: str | None
@@ -26,9 +26,9 @@ class FailureSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class MomentSummary:
-    """One moment that was tried, and what became of it: a verdict, or `never came`.
+    """One moment at which a fault was tried. `verdict` may also be `never came`.
 
-    Without an action it is a life that nothing disturbed. `work_ms` is how long its tasks work.
+    Without an action, the life was not disturbed. `work_ms` is how long each task worked.
     """
 
     life: str
@@ -45,12 +45,12 @@ class MomentSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a command did and found.
+    """The figures and the failures of a command.
 
-    `limits` are documented limits of the target that showed; they are no failures.
-    `excused_runs` counts executions that repeated a task after a fault that justifies it; `excuses`
-    are the first of them in words.
-    `moments_never_came` counts runs in which a moment was waited for in vain; they are no passes.
+    - `limits`: documented limits of the target that showed; they are no failures.
+    - `excused_runs`: how many executions repeated a task after a fault that justifies it;
+      `excuses`: the first of them, in words.
+    - `moments_never_came`: how many runs waited for a moment in vain; they are no passes.
     """
 
     command: str
@@ -74,7 +74,7 @@ class Summary:
     excuses: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Return it as JSON of the published shape."""
+        """Return the summary as JSON."""
         rate = 60 * self.schedules / self.duration_s if self.duration_s else 0.0
         content = {"schema": SCHEMA, **asdict(self), "schedules_per_minute": round(rate, 1)}
         content["duration_s"] = round(self.duration_s, 3)
@@ -82,7 +82,7 @@ class Summary:
 
 
 def write_json(summary: Summary, destination: str) -> None:
-    """Write to a file, or to standard output for '-'; raises UsageError if it cannot."""
+    """Write to a file, or to standard output for '-'. Raises UsageError if that fails."""
     if destination == "-":
         sys.stdout.write(summary.to_json())
         return

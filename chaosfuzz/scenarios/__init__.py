@@ -2,6 +2,7 @@
 
 from chaosfuzz.scenarios.builtin import SCENARIOS, Scenario
 from chaosfuzz.scenarios.levels import LEVELS, Level, find_level
+from chaosfuzz.scenarios.parts import ApiCheck, Pace, ScenarioParts
 from chaosfuzz.scenarios.phases import (
     AwaitBreaker,
     AwaitShare,
@@ -20,7 +21,6 @@ from chaosfuzz.scenarios.phases import (
     Wait,
 )
 from chaosfuzz.scenarios.runner import ScenarioRunner
-from chaosfuzz.scenarios.seams import ApiCheck, Pace, Seams
 from chaosfuzz.scenarios.stage import Stage
 
 __all__ = [
@@ -43,8 +43,8 @@ __all__ = [
     "Program",
     "Scale",
     "Scenario",
+    "ScenarioParts",
     "ScenarioRunner",
-    "Seams",
     "Stage",
     "StopDatabase",
     "Wait",

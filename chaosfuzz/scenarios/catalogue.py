@@ -1,4 +1,4 @@
-"""All scenarios there are: built in, and files of `scenarios/` in the current directory."""
+"""Finds all scenarios: the built-in ones, and the files in `scenarios/` of this directory."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All scenarios, and by the name of its scenario what is wrong with each broken file."""
+    """The usable scenarios, and the error of each broken file by the name of its scenario."""
 
     scenarios: tuple[Scenario, ...]
     broken: Mapping[str, UsageError]
@@ -24,8 +24,8 @@ class Catalogue:
 def known_scenarios(directory: Path | None = None) -> Catalogue:
     """Return the built-in scenarios and those of the directory (by default `scenarios/` here).
 
-    A file that makes no sense, or has the name of another scenario, is broken; it does not keep
-    other scenarios from running. Raises UsageError for a directory that is not there.
+    A file with an error, or with the name of another scenario, stands in `broken`; the others stay
+    usable. Raises UsageError if `directory` is given and does not exist.
     """
     found = {scenario.name: scenario for scenario in SCENARIOS}
     broken: dict[str, UsageError] = {}
@@ -43,10 +43,10 @@ def known_scenarios(directory: Path | None = None) -> Catalogue:
 
 
 def choose(names: Sequence[str], known: Catalogue) -> tuple[Scenario, ...]:
-    """Return the scenarios of these names in order, once each; `all` are the built-in ones.
+    """Return the scenarios of these names in order, each once; `all` means the built-in ones.
 
-    Raises UsageError for a name whose file is broken, and for a name that is not known, with the
-    nearest and all there are.
+    Raises UsageError for a broken file, for an unknown name, with the nearest known one, and if
+    `names` is empty.
     """
     by_name = {scenario.name: scenario for scenario in known.scenarios}
     chosen: dict[str, Scenario] = {}
@@ -61,7 +61,8 @@ def choose(names: Sequence[str], known: Catalogue) -> tuple[Scenario, ...]:
         chosen[name] = by_name[name]
     if not chosen:
         raise UsageError(
-            cause="no scenario was named", remedy=f"name some, separated by commas, or {ALL}"
+            cause="no scenario was named",
+            remedy=f"name scenarios, separated by commas, or {ALL} for the built-in ones",
         )
     return tuple(chosen.values())
 

@@ -6,9 +6,10 @@ from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.scenario import Criterion, Grade, Mark, Metrics
 from chaosfuzz.domain.verdict import Failure
 from chaosfuzz.scenarios.levels import RECOVERY_TARGET_S, RECOVERY_WARNING_S, Level
+from chaosfuzz.scenarios.parts import Pace
 from chaosfuzz.scenarios.phases import Program
-from chaosfuzz.scenarios.seams import Pace
 
+# All chosen by hand. With fewer API calls a missed success rate is only a warning.
 MIN_API_CALLS = 20
 MEMORY_GROWTH = 1.5
 MEMORY_SLACK_BYTES = 32 << 20
@@ -21,7 +22,8 @@ def criteria(
 ) -> tuple[Criterion, ...]:
     """Return a criterion for every measurement that has a target.
 
-    A recovery may take `recovery_bound_s` seconds at any speed, since leases keep their length.
+    A recovery may take `recovery_bound_s` seconds at any speed, because `pace` does not shorten
+    leases.
     """
     return (
         *_completion(program, metrics),
@@ -98,7 +100,7 @@ def _completion(program: Program, metrics: Metrics) -> Iterator[Criterion]:
 
 
 def _overload(program: Program, metrics: Metrics) -> Iterator[Criterion]:
-    """Only a warning if missed: the scenario shows nothing then, but no promise is broken."""
+    """Yield the criterion that the load overloads the system; missing it is only a warning."""
     if program.at_most < 1 and metrics.completed.of:
         met = metrics.in_time.share <= program.at_most
         yield Criterion(
@@ -157,7 +159,10 @@ def _recovery(pace: Pace, metrics: Metrics, bound_s: float) -> Iterator[Criterio
 
 
 def _degradation(metrics: Metrics, bound_s: float) -> Iterator[Criterion]:
-    """Recoveries of one component must not get slower from the first to the last."""
+    """Yield the criterion that the last recovery of a kind is not much slower than the first.
+
+    Kinds with fewer than three recoveries have none.
+    """
     by_kind: dict[str, list[float]] = {}
     for each in metrics.recoveries:
         by_kind.setdefault(each.what, []).append(each.seconds or 0.0)

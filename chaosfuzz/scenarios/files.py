@@ -1,11 +1,11 @@
-"""Scenarios from files: TOML that names phases, or Python with a function `plan(level)`."""
+"""Loads scenarios from files: TOML with phases, or Python with a function `plan(level)`."""
 
 import re
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, ValidationError
 
@@ -22,47 +22,17 @@ from chaosfuzz.domain.errors import UsageError, WrongValueError
 from chaosfuzz.domain.user_file import import_file
 from chaosfuzz.scenarios.builtin import Scenario
 from chaosfuzz.scenarios.levels import LEVELS, Level
-from chaosfuzz.scenarios.phases import (
-    MAX_S,
-    MAX_WORKERS,
-    AwaitBreaker,
-    AwaitShare,
-    AwaitTasks,
-    Chaos,
-    CheckAdmin,
-    CheckApi,
-    Create,
-    ExpectKept,
-    KillServer,
-    KillWorker,
-    Phase,
-    Program,
-    Scale,
-    StopDatabase,
-    TomlPhase,
-    Wait,
-)
+from chaosfuzz.scenarios.phases import MAX_S, MAX_WORKERS, Phase, Program, TomlPhase
 
+# The phases that a TOML file can name, such as AwaitTasks by await_tasks.
 PHASES: Mapping[str, type[TomlPhase]] = {
-    "create": Create,
-    "await_tasks": AwaitTasks,
-    "await_share": AwaitShare,
-    "wait": Wait,
-    "kill_worker": KillWorker,
-    "chaos": Chaos,
-    "kill_server": KillServer,
-    "stop_database": StopDatabase,
-    "scale": Scale,
-    "await_breaker": AwaitBreaker,
-    "expect_kept": ExpectKept,
-    "check_api": CheckApi,
-    "check_admin": CheckAdmin,
+    re.sub(r"(?<=.)(?=[A-Z])", "_", phase.__name__).lower(): phase for phase in get_args(TomlPhase)
 }
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class _File(Table):
-    """What a TOML file holds; what is left out comes from the level."""
+    """The keys of a TOML file. Keys that are left out come from the level."""
 
     summary: str = key("one line about the scenario")
     phases: Annotated[tuple[dict[str, Any], ...], FromToml, Field(min_length=1)] = key(
@@ -75,14 +45,14 @@ class _File(Table):
 
 
 def load_file(path: Path) -> Scenario:
-    """Return the scenario of a file, named after it.
+    """Return the scenario of a file, named after it. A Python file is executed.
 
     Raises:
-        UsageError: it makes no sense; the message names all that is wrong, by file and line.
+        UsageError: the file has an error; for TOML the message names all errors by line.
 
     """
     if not _NAME.fullmatch(path.stem):
-        message = f"{path}: {path.stem!r} is no name"
+        message = f"{path}: {path.stem!r} is no name of a scenario"
         raise UsageError(cause=message, remedy="use lower case letters, digits and hyphens")
     return _load_python(path) if path.suffix == ".py" else _load_toml(path)
 
@@ -125,14 +95,14 @@ def _phase(given: Mapping[str, Any], level: Level) -> Phase:
 
 def _problems_of_phase(place: Place, given: object) -> list[Problem]:
     if not isinstance(given, dict):
-        # The model of the file has told so.
+        # The model of the file reports this.
         return []
     kind = given.get("do")
     if not isinstance(kind, str) or kind not in PHASES:
         remedy = f"use one of: {', '.join(PHASES)}"
         return [((*place, "do"), f"phases[{place[1]}].do is {kind!r}", remedy)]
     try:
-        # The kind of figures that a level gives is known, and which level is not: any will do.
+        # Levels differ in figures, not in keys, so one level suffices for the check.
         _phase(given, LEVELS[1])
     except ValidationError as error:
         return list(problems_in(error, PHASES[kind], place))
@@ -144,7 +114,8 @@ def _load_python(path: Path) -> Scenario:
     plan = getattr(module, "plan", None)
     if not callable(plan):
         raise UsageError(
-            cause=f"{path}: has no function plan(level) that returns a Program", remedy="add one"
+            cause=f"{path}: has no function plan(level) that returns a Program",
+            remedy="add it, see docs/scenarios.md",
         )
     summary = (plan.__doc__ or module.__doc__ or "").strip().split("\n")[0].rstrip(".")
     return Scenario(
@@ -153,7 +124,7 @@ def _load_python(path: Path) -> Scenario:
 
 
 def _planned(path: Path, plan: Callable[[Level], object], level: Level) -> Program:
-    """Ask the user's function; whatever goes wrong in it is told with its file."""
+    """Call the user's function; raise UsageError with its file for any error in it."""
     try:
         program = plan(level)
     except Exception as error:
@@ -162,12 +133,12 @@ def _planned(path: Path, plan: Callable[[Level], object], level: Level) -> Progr
         raise UsageError(cause=message, remedy=remedy) from error
     if not isinstance(program, Program):
         message = f"{path}: plan(level) gave {program!r:.60}, which is no Program"
-        raise UsageError(cause=message, remedy="return one")
+        raise UsageError(cause=message, remedy="return a chaosfuzz.scenarios.Program")
     return program
 
 
 def _words(error: Exception) -> tuple[str, str]:
-    """Return the cause and the remedy of what went wrong in a user's function."""
+    """Return the cause and the remedy of an error in a user's function."""
     if isinstance(error, ValidationError):
         phase = next((each for each in PHASES.values() if each.__name__ == error.title), Table)
         _, causes, remedies = zip(*problems_in(error, phase), strict=True)

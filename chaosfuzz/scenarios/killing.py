@@ -1,38 +1,45 @@
-"""Workers and the server that are killed, and how long it takes until work goes on."""
+"""Kills workers and the server in scenarios, and measures how long recovery takes."""
 
 import time
 from collections.abc import Sequence
 
 from chaosfuzz.actions import kill_server, kill_worker, start_server, start_worker
 from chaosfuzz.domain.history import FaultKind
-from chaosfuzz.domain.scenario import Recovery, Strike
-from chaosfuzz.domain.task import Execution, TaskStatus
+from chaosfuzz.domain.scenario import Recovery, WorkerKill
+from chaosfuzz.domain.task import TaskStatus
 from chaosfuzz.scenarios.levels import RECOVERY_WARNING_S
 from chaosfuzz.scenarios.monitor import PATHS
 from chaosfuzz.scenarios.phases import Chaos, KillServer, KillWorker
 from chaosfuzz.scenarios.stage import Stage
 
-# A kill may strike just after the last task of its victim has ended: then another is tried.
+# A victim may end its last task just before the kill; then the kill is repeated. Chosen by hand.
 MAX_MISSES = 5
 
 
-def kill_workers(stage: Stage, phase: KillWorker) -> None:
-    """Kill so many workers at work; if none is, the scenario is undecided."""
-    before = len(stage.strikes)
+def kill_workers(phase: KillWorker, stage: Stage) -> None:
+    """Kill `phase.times` workers that run tasks, one after another, and restart each.
+
+    The scenario is undecided if fewer were killed.
+    """
+    before = len(stage.kills)
     for _ in range(phase.times):
-        if not _strike(stage):
+        if not _kill_worker_at_work(stage):
             break
-        struck = stage.strikes[-1]
+        kill = stage.kills[-1]
         stage.wait(lambda: False, stage.pace.seconds(phase.down_s), by_progress=False)
         if phase.restart:
-            stage.do(start_worker(worker=slot_of(struck.component)))
-            await_return(stage, [struck])
-    _count(stage, len(stage.strikes) - before, phase.times)
+            stage.do(start_worker(worker=slot_of(kill.component)))
+            await_return(stage, [kill])
+    _count(stage, len(stage.kills) - before, phase.times)
 
 
-def chaos(stage: Stage, phase: Chaos) -> None:
-    """Kill workers at work, at random times, until all tasks are done or the deadline passed."""
-    before = len(stage.strikes)
+def chaos(phase: Chaos, stage: Stage) -> None:
+    """Kill workers that run tasks, at random times, until all tasks are done or the deadline.
+
+    Each is started again after 0.5 to 1.5 times `phase.down_s`. The scenario is undecided if fewer
+    than `phase.at_least` were killed.
+    """
+    before = len(stage.kills)
     down: dict[str, float] = {}
     shortest_s = _work_s(stage) / (phase.at_least + 1)
     due_s = time.monotonic() + min(_interval_s(stage, phase), shortest_s)
@@ -44,23 +51,23 @@ def chaos(stage: Stage, phase: Chaos) -> None:
             del down[name]
             stage.do(start_worker(worker=slot_of(name)))
         if now >= due_s and stage.at_work():
-            if _strike(stage, patience_s=0.0):
+            if _kill_worker_at_work(stage, patience_s=0.0):
                 until_s = stage.random.uniform(0.5, 1.5) * stage.pace.seconds(phase.down_s)
-                down[stage.strikes[-1].component] = time.monotonic() + until_s
+                down[stage.kills[-1].component] = time.monotonic() + until_s
             due_s = time.monotonic() + _interval_s(stage, phase)
-            if len(stage.strikes) - before < phase.at_least:
+            if len(stage.kills) - before < phase.at_least:
                 due_s = min(due_s, time.monotonic() + shortest_s)
         return not stage.unfinished() or stage.past_deadline()
 
     stage.wait(ended, None)
     for name in down:
         stage.do(start_worker(worker=slot_of(name)))
-    await_return(stage, stage.strikes[before:])
-    _count(stage, len(stage.strikes) - before, phase.at_least)
+    await_return(stage, stage.kills[before:])
+    _count(stage, len(stage.kills) - before, phase.at_least)
 
 
-def kill_server_repeatedly(stage: Stage, phase: KillServer) -> None:
-    """Kill the server; it has recovered when the API answers each kind of request again."""
+def kill_server_repeatedly(phase: KillServer, stage: Stage) -> None:
+    """Kill and restart the server `phase.times` times; record each recovery."""
     for _ in range(phase.times):
         began = time.monotonic()
         stage.do(kill_server())
@@ -70,7 +77,10 @@ def kill_server_repeatedly(stage: Stage, phase: KillServer) -> None:
 
 
 def record_return(stage: Stage, component: str, what: str, began_s: float) -> None:
-    """Ask until every path succeeds; take down how long that took since an instant."""
+    """Ask the API until every path succeeds; record the seconds since `began_s` as a recovery.
+
+    The recovery has no seconds if the paths do not succeed in time. `what` says what was measured.
+    """
     patience_s = stage.pace.seconds(RECOVERY_WARNING_S) + stage.contract.health_ms / 1000
     if stage.wait(lambda: all(map(stage.monitor.ask, PATHS)), patience_s, by_progress=False):
         seconds = round(time.monotonic() - began_s, 3)
@@ -79,30 +89,37 @@ def record_return(stage: Stage, component: str, what: str, began_s: float) -> No
         stage.recoveries.append(Recovery(component=component, what=what, seconds=None))
 
 
-def await_return(stage: Stage, strikes: Sequence[Strike]) -> None:
-    """Wait until somebody has taken back what dead workers held; take down how long that took."""
-    open_strikes = list(strikes)
+def await_return(stage: Stage, kills: Sequence[WorkerKill]) -> None:
+    """Wait until no task is held by a killed worker; record a recovery for each kill.
+
+    A recovery has no seconds if nothing moved any more before the worker's tasks were free.
+    """
+    waiting = list(kills)
 
     def returned() -> bool:
-        for strike in list(open_strikes):
-            if all(_is_free(stage, number, strike) for number in strike.tasks):
-                open_strikes.remove(strike)
-        return not open_strikes
+        for kill in list(waiting):
+            if all(_is_free(stage, number, kill) for number in kill.tasks):
+                waiting.remove(kill)
+        return not waiting
 
     stage.wait(returned, None)
-    for strike in strikes:
-        seconds = None if strike in open_strikes else _taken_back_s(stage, strike)
+    for kill in kills:
+        seconds = None if kill in waiting else _taken_back_s(stage, kill)
         what = "killed until its tasks are taken back"
-        stage.recoveries.append(Recovery(component=strike.component, what=what, seconds=seconds))
+        stage.recoveries.append(Recovery(component=kill.component, what=what, seconds=seconds))
 
 
 def slot_of(component: str) -> int:
-    """Return the number of a worker."""
+    """Return the number of a worker: 1 of worker-1."""
     return int(component.removeprefix("worker-"))
 
 
-def _strike(stage: Stage, patience_s: float | None = None) -> bool:
-    """Kill a worker that is at work; a kill that struck nobody at work is said and repeated."""
+def _kill_worker_at_work(stage: Stage, patience_s: float | None = None) -> bool:
+    """Kill a worker that runs a task, and append to `stage.kills`; return False if none was.
+
+    Waits up to `patience_s` for one (None: as long as there is progress). If the victim had just
+    ended its tasks, it is restarted and the kill is repeated, MAX_MISSES times in all.
+    """
     for _ in range(MAX_MISSES):
         if not stage.wait(lambda: bool(stage.at_work()), patience_s):
             return False
@@ -113,48 +130,46 @@ def _strike(stage: Stage, patience_s: float | None = None) -> bool:
             for f in reversed(stage.history.faults)
             if f.kind is FaultKind.KILLED and f.component == victim
         )
-        tasks = _struck(stage, victim, fault.began_ns)
+        tasks = _held_tasks(stage, victim, fault.began_ns)
         at_s = round((fault.began_ns - stage.history.began_ns) / 1e9, 3)
         if tasks:
-            stage.strikes.append(Strike(component=victim, at_s=at_s, tasks=tasks))
+            stage.kills.append(WorkerKill(component=victim, at_s=at_s, tasks=tasks))
             held = ", ".join(map(str, tasks))
-            stage.note(f"{victim} killed at {at_s:.2f} s with task {held} in its hands")
+            stage.note(f"{victim} was killed at {at_s:.2f} s while it ran task {held}")
             return True
-        stage.note(f"{victim} was killed at {at_s:.2f} s and had nothing in its hands; again")
+        stage.note(f"{victim} was killed at {at_s:.2f} s and ran no task; another kill follows")
         stage.do(start_worker(worker=slot_of(victim)))
     return False
 
 
-def _struck(stage: Stage, victim: str, at_ns: int) -> tuple[int, ...]:
-    """Return the tasks a worker had begun before it was killed and never ended."""
+def _held_tasks(stage: Stage, victim: str, at_ns: int) -> tuple[int, ...]:
+    """Return the numbers, sorted, of the tasks that a worker ran when it was killed."""
     numbers = {c.request.token: c.request.number for c in stage.history.creations}
-    open_ones: list[Execution] = [
+    gone = {e.pid for e in stage.history.exits if e.component == victim and e.at_ns < at_ns}
+    running = (
         e
         for e in stage.history.executions
-        if e.component == victim and e.start_ns <= at_ns and e.end_ns is None
-    ]
-    gone = {e.pid for e in stage.history.exits if e.component == victim and e.at_ns < at_ns}
-    return tuple(
-        sorted(numbers[e.token] for e in open_ones if e.pid not in gone and e.token in numbers)
+        if e.component == victim and e.start_ns <= at_ns and e.end_ns is None and e.pid not in gone
     )
+    return tuple(sorted(numbers[e.token] for e in running if e.token in numbers))
 
 
-def _is_free(stage: Stage, number: int, strike: Strike) -> bool:
-    """Say whether a task is no longer in the hands of the worker that was killed."""
-    struck_ns = _instant_ns(stage, strike)
+def _is_free(stage: Stage, number: int, kill: WorkerKill) -> bool:
+    """Say whether a task of a killed worker is not RUNNING any more, or was started again."""
+    killed_ns = _instant_ns(stage, kill)
     request = stage.history.creations[number - 1].request
     row = stage.rows().get(request.token)
     again = any(
-        e.token == request.token and e.start_ns > struck_ns for e in stage.history.executions
+        e.token == request.token and e.start_ns > killed_ns for e in stage.history.executions
     )
     return again or (row is not None and row.status is not TaskStatus.RUNNING)
 
 
-def _taken_back_s(stage: Stage, strike: Strike) -> float:
-    """Return the seconds from a kill until the last of its tasks was seen out of its hands."""
-    struck_ns = _instant_ns(stage, strike)
-    latest_ns = struck_ns
-    for number in strike.tasks:
+def _taken_back_s(stage: Stage, kill: WorkerKill) -> float:
+    """Return the seconds from a kill until an observation showed the last of its tasks free."""
+    killed_ns = _instant_ns(stage, kill)
+    latest_ns = killed_ns
+    for number in kill.tasks:
         token = stage.history.creations[number - 1].request.token
         freed = [e.start_ns for e in stage.history.executions if e.token == token]
         freed += [
@@ -164,12 +179,12 @@ def _taken_back_s(stage: Stage, strike: Strike) -> float:
                 t.token == token and t.status is not TaskStatus.RUNNING for t in seen.tasks or ()
             )
         ]
-        latest_ns = max(latest_ns, min((ns for ns in freed if ns > struck_ns), default=latest_ns))
-    return round((latest_ns - struck_ns) / 1e9, 3)
+        latest_ns = max(latest_ns, min((ns for ns in freed if ns > killed_ns), default=latest_ns))
+    return round((latest_ns - killed_ns) / 1e9, 3)
 
 
-def _instant_ns(stage: Stage, strike: Strike) -> int:
-    return stage.history.began_ns + round(strike.at_s * 1e9)
+def _instant_ns(stage: Stage, kill: WorkerKill) -> int:
+    return stage.history.began_ns + round(kill.at_s * 1e9)
 
 
 def _interval_s(stage: Stage, phase: Chaos) -> float:
@@ -177,7 +192,7 @@ def _interval_s(stage: Stage, phase: Chaos) -> float:
 
 
 def _work_s(stage: Stage) -> float:
-    """Return how long the work there is takes if nobody disturbs it."""
+    """Return the seconds that the unfinished tasks take on all slots without faults."""
     slots = len(stage.system.worker_names()) * (stage.contract.slots_per_worker or 1)
     return sum(r.duration_ms for r in stage.unfinished()) / 1000 / max(1, slots)
 

@@ -34,7 +34,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerChaos:
-    """Workers killed at random under load."""
+    """The figures of multi-worker-chaos; `completion` as in Level."""
 
     workers: int
     task_s: float
@@ -44,7 +44,7 @@ class WorkerChaos:
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Tasks before and after workers are taken away, and until when all must be done."""
+    """The figures of dynamic-scaling: tasks before and after scaling down, and their deadline."""
 
     first: int
     second: int
@@ -56,9 +56,9 @@ class Scaling:
 WORKER_SLOTS = 2
 # The guide's level 6: "4x overload", "20-50% completion" by the deadline.
 OVERLOAD, OVERLOADED_AT_MOST = 4, 0.5
-# What the flood and mixed chaos create at level 6, in seconds of work a task. At the 0.5 s of the
-# other levels, OVERLOAD times the capacity would be 1,440 and 1,920 tasks; each look at the queue
-# reads all of them, and looking would slow the system down more than the load does.
+# The length of a task of task-flood and mixed-chaos at level 6. At the 0.5 s of the other levels,
+# OVERLOAD times the capacity would be 1,440 and 1,920 tasks; each observation reads all of them,
+# and that would slow the system down more than the load does.
 OVERLOAD_SHORT_TASK_S = 2.0
 
 
@@ -86,7 +86,6 @@ LEVELS: Mapping[int, Level] = {
         deadline_s=45.0,
         interval_s=(20.0, 30.0),
         completion=0.90,
-        may_be_late=False,
         kills=1,
         cycles=3,
         api=0.95,
@@ -100,7 +99,6 @@ LEVELS: Mapping[int, Level] = {
         deadline_s=90.0,
         interval_s=(15.0, 25.0),
         completion=0.85,
-        may_be_late=False,
         kills=1,
         cycles=3,
         api=0.95,
@@ -114,7 +112,6 @@ LEVELS: Mapping[int, Level] = {
         deadline_s=60.0,
         interval_s=(10.0, 15.0),
         completion=0.80,
-        may_be_late=False,
         kills=2,
         cycles=4,
         api=0.85,
@@ -128,7 +125,6 @@ LEVELS: Mapping[int, Level] = {
         deadline_s=90.0,
         interval_s=(5.0, 10.0),
         completion=0.75,
-        may_be_late=False,
         kills=2,
         cycles=4,
         api=0.85,
@@ -193,7 +189,7 @@ RECOVERY_TARGET_S, RECOVERY_WARNING_S = 20.0, 30.0
 
 
 def find_level(number: int) -> Level:
-    """Return a level; raises UsageError if there is none of that number."""
+    """Return the level of a number; raises UsageError if there is none."""
     if number not in LEVELS:
         message = f"level {number} does not exist"
         raise UsageError(cause=message, remedy=f"use 1 ({LEVELS[1].name}) to 6 ({LEVELS[6].name})")

@@ -1,4 +1,4 @@
-"""Turns what a stage recorded into metrics."""
+"""Computes the metrics of a scenario from its history."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,10 @@ from chaosfuzz.scenarios.stage import Stage, can_succeed
 
 
 def measure(stage: Stage) -> Metrics:
-    """Return the metrics of a scenario, as far as it got."""
+    """Return the metrics of a scenario, also of one that ended early. The canary does not count.
+
+    Call it while the system is open.
+    """
     history = stage.history
     created = [c for c in history.creations if not is_canary(c.request)]
     owed = stage.owed()
@@ -36,7 +39,7 @@ def measure(stage: Stage) -> Metrics:
         throughput_per_s=round(len(completed) / duration_s, 2) if duration_s > 0 else 0.0,
         api=stage.monitor.api(history),
         outage=stage.monitor.outage(history, stage.contract.request_timeout_ms),
-        strikes=tuple(stage.strikes),
+        strikes=tuple(stage.kills),
         recoveries=tuple(stage.recoveries),
         transitions=latest.transitions if latest else (),
         phases=_phases((c.request for c in created if c.acknowledged), done_ns),
@@ -45,7 +48,7 @@ def measure(stage: Stage) -> Metrics:
 
 
 def _completed_ns(stage: Stage) -> dict[str, int]:
-    """Return when each task was first seen completed, by token."""
+    """Return, by token, the time of the first observation that showed a task completed."""
     first: dict[str, int] = {}
     for seen in stage.history.observations:
         for row in seen.tasks or ():

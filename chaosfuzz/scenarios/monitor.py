@@ -1,4 +1,4 @@
-"""Asks the API all the while, and takes samples of the system over time."""
+"""Sends API requests at regular times during a scenario, and samples the system."""
 
 import itertools
 import time
@@ -8,7 +8,7 @@ from chaosfuzz.domain.history import FaultKind, Health, History, Observation
 from chaosfuzz.domain.scenario import Count, Sample
 from chaosfuzz.domain.target import ApiService, Measurable, System
 from chaosfuzz.domain.task import TaskStatus
-from chaosfuzz.scenarios.seams import Pace
+from chaosfuzz.scenarios.parts import Pace
 
 LIVE = "/api/v1/health/live"
 HEALTH = "/api/v1/health"
@@ -22,7 +22,7 @@ _WAITING = {TaskStatus.PENDING, TaskStatus.RETRYING}
 
 @dataclass(frozen=True, kw_only=True)
 class ApiCall:
-    """One request; without a status there was no answer."""
+    """One API request; `status` is None if there was no answer."""
 
     path: str
     sent_ns: int
@@ -36,7 +36,10 @@ class ApiCall:
 
 
 class Monitor:
-    """Requests and samples of one scenario."""
+    """Makes and records the API requests (`calls`) and `samples` of one scenario.
+
+    `pace` shortens the intervals, 0.05 s at least.
+    """
 
     def __init__(self, system: System, pace: Pace, began_ns: int) -> None:
         self._system = system
@@ -48,27 +51,27 @@ class Monitor:
         self.calls: list[ApiCall] = []
         self.samples: list[Sample] = []
 
-    def called(self, path: str, sent_ns: int, ended_ns: int, status: int | None) -> None:
-        """Take down a request."""
+    def record_call(self, path: str, sent_ns: int, ended_ns: int, status: int | None) -> None:
+        """Record a request that somebody else sent."""
         call = ApiCall(path=path, sent_ns=sent_ns, ended_ns=ended_ns, status=status)
         self.calls.append(call)
 
-    def saw(self, seen: Observation) -> None:
-        """Take down the request for health of an observation, if it made one."""
+    def record_health(self, seen: Observation) -> None:
+        """Record the health request of an observation, if it made one."""
         if seen.health is not Health.UNASKED:
             status = {Health.WELL: 200, Health.UNWELL: 503}.get(seen.health)
-            self.called(HEALTH, seen.health_asked_ns, seen.at_ns, status)
+            self.record_call(HEALTH, seen.health_asked_ns, seen.at_ns, status)
 
     def ask(self, path: str) -> bool:
-        """Send a request now; say whether it succeeded."""
+        """Send and record a request now; say whether it succeeded. False if there is no API."""
         if not isinstance(self._system, ApiService):
             return False
         reply = self._system.ask(path)
-        self.called(path, reply.sent_ns, reply.ended_ns, reply.status)
+        self.record_call(path, reply.sent_ns, reply.ended_ns, reply.status)
         return self.calls[-1].succeeded
 
     def health_is_due(self) -> bool:
-        """Say whether it is time to ask for health."""
+        """Say whether a health request is due; if so, the next is due an interval later."""
         now = time.monotonic()
         if now < self._next_health_s:
             return False
@@ -76,7 +79,7 @@ class Monitor:
         return True
 
     def tick(self, history: History) -> None:
-        """Do what is due."""
+        """Send the next request and take a sample, each if it is due."""
         now = time.monotonic()
         if now >= self._next_call_s:
             self._next_call_s = now + self._call_every_s
@@ -86,7 +89,10 @@ class Monitor:
             self.sample(history)
 
     def sample(self, history: History) -> None:
-        """Take a sample of what was seen last, with memory and sessions of now."""
+        """Record a sample: the newest observation, and memory (bytes) and sessions as of now.
+
+        Sessions are 0 while the database is down.
+        """
         latest = history.observations[-1]
         statuses = [row.status for row in latest.tasks or ()]
         memory = self._system.memory_bytes() if isinstance(self._system, Measurable) else 0
@@ -109,25 +115,25 @@ class Monitor:
         )
 
     def api(self, history: History) -> Count:
-        """Count the requests that nothing deliberate kept from success."""
+        """Count the requests outside of outages, and how many of them succeeded."""
         calls = [call for call in self.calls if not in_outage(call, history)]
         return Count(good=sum(call.succeeded for call in calls), of=len(calls))
 
     def outage(self, history: History, timeout_ms: int) -> Count:
-        """Count the requests of outages that were answered or refused as they should be."""
+        """Count the requests during outages, and how many of them failed gracefully."""
         calls = [call for call in self.calls if in_outage(call, history)]
         graceful = sum(is_graceful(call, history, timeout_ms) for call in calls)
         return Count(good=graceful, of=len(calls))
 
 
 def in_outage(call: ApiCall, history: History) -> bool:
-    """Say whether server or database were down on purpose at some time of the request."""
+    """Say whether a fault had server or database down at some time of the request."""
     faults = (fault for fault in history.faults if fault.kind in DOWN)
     return any(fault.touches(call.sent_ns, call.ended_ns) for fault in faults)
 
 
 def is_graceful(call: ApiCall, history: History, timeout_ms: int) -> bool:
-    """Say whether it was a success, an error that blames the service, or a quick refusal."""
+    """Say whether a request succeeded, got status 503, or was refused in time by a dead server."""
     if call.succeeded or call.status == 503:
         return True
     server_down = any(

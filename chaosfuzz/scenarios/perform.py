@@ -1,4 +1,4 @@
-"""What each phase does with the running system."""
+"""Performs each kind of phase on the running system."""
 
 import time
 import traceback
@@ -24,13 +24,10 @@ from chaosfuzz.scenarios.phases import (
     AwaitShare,
     AwaitTasks,
     Call,
-    Chaos,
     CheckAdmin,
     CheckApi,
     Create,
     ExpectKept,
-    KillServer,
-    KillWorker,
     Phase,
     Scale,
     StopDatabase,
@@ -41,16 +38,20 @@ from chaosfuzz.scenarios.stage import Stage
 
 @singledispatch
 def perform(phase: Phase, stage: Stage) -> None:
-    """Do a phase; raises ViolationSeenError as soon as an invariant is violated."""
+    """Perform a phase. Raises ViolationSeenError as soon as an invariant is violated.
+
+    Raises UsageError if the target lacks what the phase needs.
+    """
     raise UsageError(
-        cause=f"{stage.name}: {phase!r} is no phase", remedy="use one of chaosfuzz.scenarios"
+        cause=f"{stage.name}: {phase!r} is no phase",
+        remedy="use a phase of chaosfuzz.scenarios",
     )
 
 
 @perform.register
 def _create(phase: Create, stage: Stage) -> None:
     tagged = f" tagged {phase.tag}" if phase.tag else ""
-    stage.seams.say(
+    stage.parts.say(
         f"{stage.name}: {stage.elapsed_s():.1f} s create {counted(phase.count, 'task')}{tagged}"
     )
     outcomes = stage.create(phase)
@@ -87,19 +88,8 @@ def _wait(phase: Wait, stage: Stage) -> None:
     stage.wait(lambda: False, stage.pace.seconds(phase.for_s), by_progress=False)
 
 
-@perform.register
-def _kill_workers(phase: KillWorker, stage: Stage) -> None:
-    kill_workers(stage, phase)
-
-
-@perform.register
-def _chaos(phase: Chaos, stage: Stage) -> None:
-    chaos(stage, phase)
-
-
-@perform.register
-def _kill_server_repeatedly(phase: KillServer, stage: Stage) -> None:
-    kill_server_repeatedly(stage, phase)
+for _kills in (kill_workers, chaos, kill_server_repeatedly):
+    perform.register(_kills)
 
 
 @perform.register
@@ -112,7 +102,7 @@ def _stop_database(phase: StopDatabase, stage: Stage) -> None:
     stage.note(f"database stopped with {at_work} at work and {counted(len(rows), 'row')} in it")
     calls = len(stage.monitor.calls)
     stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
-    # What a client asks for meanwhile may be taken down or refused, but must not hang.
+    # A creation during the outage may be accepted or refused, but must not hang.
     stage.create(Create(count=1, task_s=0.0, tag="during-outage"))
     stage.wait(lambda: False, stage.pace.seconds(phase.down_s) / 2, by_progress=False)
     _expect_truth(stage, calls)
@@ -127,7 +117,7 @@ def _stop_database(phase: StopDatabase, stage: Stage) -> None:
 
 
 def _expect_truth(stage: Stage, since: int) -> None:
-    """While the database is down health must say so, and the server must say that it lives."""
+    """Expect that health answered 503, and liveness 200, in every request since call `since`."""
     calls = stage.monitor.calls[since:]
     told = [call.status for call in calls if call.path == HEALTH]
     alive = [call.status for call in calls if call.path == LIVE]
@@ -193,7 +183,7 @@ def _check_api(_: CheckApi, stage: Stage) -> None:
         raise UsageError(
             cause="this target has no API to check", remedy="leave check_api out of the scenario"
         )
-    checked = stage.seams.check_api(stage.system.base_url)
+    checked = stage.parts.check_api(stage.system.base_url)
     for problem in checked.problems:
         stage.note(f"API check failed: {problem}")
     met = checked.count.good == checked.count.of > 0
@@ -206,9 +196,9 @@ def _check_admin(phase: CheckAdmin, stage: Stage) -> None:
         message = "this target has no database to look into"
         raise UsageError(cause=message, remedy="leave check_admin out of the scenario")
     before = stage.counts(phase.tag)
-    counted = stage.seams.task_counts(stage.system.dsn, phase.tag)
+    counted = stage.parts.task_counts(stage.system.dsn, phase.tag)
     right = stage.counts(phase.tag)
-    # What ended in between may have been counted as either.
+    # A task that ended between the two counts may be counted in either state.
     met = counted in {before, right} and counted.total > 0
     name = f"admin task-stats --tag {phase.tag}"
     stage.expect(name, counted.line(), right.line(), met=met)
@@ -223,5 +213,6 @@ def _call(phase: Call, stage: Stage) -> None:
     except Exception as error:
         cause = traceback.format_exception_only(error)[-1].strip()
         raise InfrastructureError(
-            cause=f"{stage.name}: its function failed: {cause}", remedy="correct the scenario"
+            cause=f"{stage.name}: the function of its phase Call failed: {cause}",
+            remedy="correct the file of the scenario",
         ) from error

@@ -1,4 +1,4 @@
-"""What a scenario is made of, as data. Times are seconds at speed 1."""
+"""The phases of a scenario, as data. Times are seconds at speed 1."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ class CheckAdmin(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """Whatever a Python scenario does with the running system."""
+    """Call a function of a Python scenario with the stage, which gives it the running system."""
 
     function: Callable[["Stage"], None]
 
@@ -197,9 +197,9 @@ class Program:
         _within("at_most", self.at_most, self.completion, 1)
         if not self.phases:
             raise WrongValueError("phases is empty", "give at least one")
-        # Whoever writes scenarios in Python may do without a type checker.
+        # Python scenarios may be written without a type checker.
         given: tuple[object, ...] = self.phases
         for phase in given:
             if not isinstance(phase, Phase):
-                message = f"{phase!r:.60} is no phase; use those of chaosfuzz.scenarios"
+                message = f"{phase!r:.60} is no phase. Use those of chaosfuzz.scenarios."
                 raise TypeError(message)

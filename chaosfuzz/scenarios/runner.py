@@ -9,17 +9,17 @@ from chaosfuzz.scenarios.builtin import Scenario
 from chaosfuzz.scenarios.criteria import criteria, grade
 from chaosfuzz.scenarios.levels import Level
 from chaosfuzz.scenarios.measuring import measure
+from chaosfuzz.scenarios.parts import Pace, ScenarioParts
 from chaosfuzz.scenarios.perform import perform
 from chaosfuzz.scenarios.phases import Program
-from chaosfuzz.scenarios.seams import Pace, Seams
 from chaosfuzz.scenarios.stage import Stage
 
-# So often is a scenario run that could not be decided, as when the machine stood still.
+# An undecided scenario (the machine stood still, say) is run so often at most. Chosen by hand.
 TRIES = 3
 
 
 def planned(scenario: Scenario, level: Level) -> Program:
-    """Return the program of a scenario; raises UsageError if it makes no sense."""
+    """Return the program of a scenario at a level; raises UsageError if a value is out of range."""
     try:
         return scenario.plan(level)
     except ValueError as error:
@@ -30,31 +30,31 @@ def planned(scenario: Scenario, level: Level) -> Program:
 class ScenarioRunner:
     """Runs scenarios one after another in a lane."""
 
-    def __init__(self, seams: Seams, pace: Pace, seed: int) -> None:
-        self._seams = seams
+    def __init__(self, parts: ScenarioParts, pace: Pace, seed: int) -> None:
+        self._parts = parts
         self._pace = pace
         self._seed = seed
 
     def run(self, scenario: Scenario, level: Level) -> ScenarioResult:
-        """Run and grade; raises InfrastructureError if the harness failed.
+        """Run and grade a scenario, each time on a fresh system; up to TRIES times if undecided.
 
-        Raises Stopped when it was asked to stop.
+        Raises InfrastructureError if the harness failed, and Stopped when the stop signal is set.
         """
         result = self._run(scenario, level)
         for _ in range(TRIES - 1):
             if result.grade is not Grade.UNKNOWN:
                 break
-            self._seams.say(f"{scenario.name}: undecided ({result.why}); once more")
+            self._parts.say(f"{scenario.name}: undecided ({result.why}); it is run again")
             result = self._run(scenario, level)
         return result
 
     def _run(self, scenario: Scenario, level: Level) -> ScenarioResult:
         program = planned(scenario, level)
         began = time.monotonic()
-        self._seams.journal.write("scenario", scenario=scenario.name, level=level.number)
+        self._parts.journal.write("scenario", scenario=scenario.name, level=level.number)
         seed = f"{self._seed} {scenario.name} {level.number}"
-        with closing(self._seams.lane.open(program.workers)) as system:
-            stage = Stage(system, program, self._seams, self._pace, scenario.name, seed)
+        with closing(self._parts.lane.open(program.workers)) as system:
+            stage = Stage(system, program, self._parts, self._pace, scenario.name, seed)
             failures = stage.run(lambda: _perform_phases(stage))
             for limit in stage.observer.limits.values():
                 stage.note(f"documented limit: {limit.message}; {limit.documented}")
@@ -69,7 +69,7 @@ class ScenarioRunner:
             tuple(stage.undecided),
             stalled=bool(stage.history.stalls),
         )
-        self._seams.journal.write("grade", scenario=scenario.name, grade=reached.value, why=why)
+        self._parts.journal.write("grade", scenario=scenario.name, grade=reached.value, why=why)
         return ScenarioResult(
             name=scenario.name,
             level=level.number,

@@ -1,4 +1,4 @@
-"""The driver of scenarios: performs phases on a running system, and waits by what it shows."""
+"""The driver of scenarios: the running system of a scenario, on which phases are performed."""
 
 import random
 import time
@@ -12,7 +12,7 @@ from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Performed
 from chaosfuzz.domain.outcome import Outcome, Reply
-from chaosfuzz.domain.scenario import Criterion, Mark, Recovery, Strike
+from chaosfuzz.domain.scenario import Criterion, Mark, Recovery, WorkerKill
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.target import System, TaskService
 from chaosfuzz.domain.task import Execution, TaskRequest, TaskState
@@ -20,34 +20,46 @@ from chaosfuzz.domain.task_counts import TaskCounts
 from chaosfuzz.execution.loop import Loop, is_canary
 from chaosfuzz.scenarios.levels import NO_PROGRESS_S
 from chaosfuzz.scenarios.monitor import CREATE, Monitor
+from chaosfuzz.scenarios.parts import Pace, ScenarioParts
 from chaosfuzz.scenarios.phases import Create, Program
-from chaosfuzz.scenarios.seams import Pace, Seams
 
-LOOK_AFTER = 10
-# How long creating a task takes until that has been measured, and how much more it may take then.
+# All chosen by hand. While tasks are created, every tenth is followed by an observation.
+OBSERVE_EVERY = 10
+# The time to create a task before it is measured; afterwards it may take MARGIN times as long.
 CREATION_NS = 40_000_000
 MARGIN = 2
 SLACK_NS = 150_000_000
 OUTLASTING = 2
-# So much of the time may go into judging between the end and the beginning.
+# The share of the run's time that judging may take, see Observer.
 JUDGING_SHARE = 0.2
 
 
 class Stage(Loop):
-    """One scenario on one fresh system; Python scenarios get it, too."""
+    """One scenario on one fresh system. The functions of Python scenarios get it.
+
+    `criteria`, `kills`, `recoveries` and `notes` collect the results. `stuck` is true after a wait
+    in which nothing moved any more; then no further phase is performed.
+    """
+
+    parts: ScenarioParts
 
     def __init__(
-        self, system: System, program: Program, seams: Seams, pace: Pace, name: str, seed: str
+        self,
+        system: System,
+        program: Program,
+        parts: ScenarioParts,
+        pace: Pace,
+        name: str,
+        seed: str,
     ) -> None:
-        super().__init__(system, seams, program.workers, judging_share=JUDGING_SHARE)
-        self.seams = seams
+        super().__init__(system, parts, program.workers, judging_share=JUDGING_SHARE)
         self.pace = pace
         self.monitor = Monitor(system, pace, self.history.began_ns)
         self.program = program
         self.name = name
         self.random = random.Random(seed)
         self.criteria: list[Criterion] = []
-        self.strikes: list[Strike] = []
+        self.kills: list[WorkerKill] = []
         self.recoveries: list[Recovery] = []
         self.notes: list[str] = []
         self.stuck = False
@@ -56,7 +68,7 @@ class Stage(Loop):
         self._turns = 0
 
     def settle(self) -> None:
-        """Wait for the rest: tasks that are late must still be there, and be done some time."""
+        """Wait, by progress, until every accepted task is in a terminal state."""
         self.wait(lambda: not self.unfinished(), None)
 
     @property
@@ -65,37 +77,40 @@ class Stage(Loop):
         return self.observer.undecided
 
     def note(self, line: str) -> None:
-        """Keep a line for the report."""
+        """Add a line to the report, the log and the journal."""
         self.notes.append(line)
-        self.seams.say(f"{self.name}: {line}")
-        self.seams.journal.write("note", scenario=self.name, line=line)
+        self.parts.say(f"{self.name}: {line}")
+        self.parts.journal.write("note", scenario=self.name, line=line)
 
     def expect(self, name: str, measured: str, target: str, *, met: bool) -> None:
-        """Hold a measurement against its target; a missed one fails the scenario."""
+        """Record a measurement with its target. The scenario fails if it is not met."""
         mark = Mark.MET if met else Mark.MISSED
         self.criteria.append(Criterion(name=name, measured=measured, target=target, mark=mark))
 
     def require(self, name: str, measured: str, target: str, *, met: bool) -> None:
-        """Hold what the harness did against what it was to do; else the scenario is undecided."""
+        """Record what the harness did. The scenario is undecided if it is not met."""
         mark = Mark.MET if met else Mark.WARNING
         self.criteria.append(Criterion(name=name, measured=measured, target=target, mark=mark))
         if not met:
             self.undecided[f"{name}: {measured}, wanted {target}"] = None
 
     def perform(self, action: str, **arguments: int) -> Performed:
-        """Do the action of a name, see `do`."""
+        """Perform the action of this name with these arguments; see `do`."""
         return self.do(make_step(action, **arguments))
 
     def do(self, step: Step) -> Performed:
-        """Do a fault or its healing, and observe what came of it."""
-        self.seams.say(f"{self.name}: {self.elapsed_s():.1f} s {step}")
+        """Log and perform a step, observe with health, and return the outcome."""
+        self.parts.say(f"{self.name}: {self.elapsed_s():.1f} s {step}")
         return self.perform_step(step, len(self.history.steps), ask_health=True)
 
     def create(self, wanted: Create) -> list[Outcome]:
-        """Ask for tasks, each once."""
+        """Ask for the tasks of a phase, each once, and return the outcome of each request.
+
+        With `together` all are due at the time at which the last one should have been created.
+        """
         if not isinstance(self.system, TaskService):
             message = "this target takes no tasks, so no scenario can run on it"
-            raise UsageError(cause=message, remedy="run it on reference")
+            raise UsageError(cause=message, remedy="run it on the target reference")
         service = _MonitoredService(self.system, self.monitor)
         duration_ms = self._duration_ms(wanted)
         began_ns = time.monotonic_ns()
@@ -115,8 +130,8 @@ class Stage(Loop):
             )
             outcomes.append(self.create_task(request, service))
             self.parts.stop.check()
-            # Tasks are to pile up: looking after each would let the workers keep pace.
-            if request.number % LOOK_AFTER == 0:
+            # An observation after each task would slow creation down to the pace of the workers.
+            if request.number % OBSERVE_EVERY == 0:
                 self.observe()
         self._creation_ns = MARGIN * (time.monotonic_ns() - began_ns) // wanted.count
         self.tick()
@@ -130,11 +145,11 @@ class Stage(Loop):
         return duration_ms
 
     def deadline_s(self) -> float:
-        """Return the deadline in seconds from the first task."""
+        """Return the deadline in seconds from the first creation, at this speed."""
         return self.pace.seconds(self.program.deadline_s) + self._longest_s
 
     def past_deadline(self) -> bool:
-        """Say whether the deadline, counted from the first task, has passed."""
+        """Say whether the deadline has passed; False before the first task."""
         first = self.history.creations[0] if self.history.creations else None
         if first is None:
             return False
@@ -142,7 +157,7 @@ class Stage(Loop):
         return elapsed_s > self.deadline_s()
 
     def no_progress_s(self) -> float:
-        """Return how long nothing may move before waiting is given up."""
+        """Return the seconds without progress after which a wait ends."""
         longest_ms = max((c.request.duration_ms for c in self.history.creations), default=0)
         quiet_ms = self.contract.recovery_ms + self.contract.lease_ms + longest_ms
         latest = self.history.observations[-1] if self.history.observations else None
@@ -155,7 +170,12 @@ class Stage(Loop):
     def wait(
         self, until: Callable[[], bool], at_most_s: float | None, *, by_progress: bool = True
     ) -> bool:
-        """Look on until a condition holds; False if time is over or, by progress, nothing moves."""
+        """Observe until a condition holds. Return False if it did not in time.
+
+        The wait ends after `at_most_s` seconds (None: no bound) and, with `by_progress`, after
+        `no_progress_s()` seconds in which nothing moved. In the latter case `stuck` is set and a
+        note is made.
+        """
         began = time.monotonic()
         done = self.wait_until(
             until,
@@ -173,7 +193,7 @@ class Stage(Loop):
     def observe(
         self, *, ask_health: bool = False, count_sessions: bool = False, step_done: bool = False
     ) -> None:
-        """Look at everything and judge it; the monitor takes down what health said."""
+        """Observe and judge as Loop does; the monitor records the health requests."""
         known = len(self.history.observations)
         try:
             super().observe(
@@ -181,14 +201,14 @@ class Stage(Loop):
             )
         finally:
             for seen in self.history.observations[known:]:
-                self.monitor.saw(seen)
+                self.monitor.record_health(seen)
 
     def health_is_due(self) -> bool:
-        """Say whether it is time to ask for health."""
+        """Say whether the monitor's next health request is due."""
         return self.monitor.health_is_due()
 
     def tick(self, at_most_ns: int = 10**9) -> None:
-        """Let a moment pass: look, ask the API, take a sample, show how things stand."""
+        """Pause and observe as Loop does; then ask the API, sample, and show the progress."""
         super().tick(at_most_ns)
         self.monitor.tick(self.history)
         self._show()
@@ -200,7 +220,7 @@ class Stage(Loop):
         running = sum(map(len, self.at_work().values()))
         workers = len(self.system.worker_names())
         deadline = f"{self.elapsed_s():.0f} s of {self.deadline_s():.0f} s"
-        self.seams.show(
+        self.parts.show(
             f"{self.name}: {done} of {len(tasks)} done, {running} running, "
             f"{counted(workers, 'worker')}, {deadline}"
         )
@@ -210,7 +230,7 @@ class Stage(Loop):
         return (time.monotonic_ns() - self.history.began_ns) / 1e9
 
     def owed(self, tag: str | None = None) -> list[TaskRequest]:
-        """Return the accepted tasks, all or those of a tag, that nothing keeps from success."""
+        """Return the accepted tasks, all or those of a tag, that can succeed; see can_succeed."""
         return [
             c.request
             for c in self.history.creations
@@ -218,12 +238,15 @@ class Stage(Loop):
         ]
 
     def rows(self) -> dict[str, TaskState]:
-        """Return the rows seen last, by token."""
+        """Return the rows of the newest observation by token; empty if it could not read any."""
         latest = self.history.observations[-1].tasks if self.history.observations else None
         return {row.token: row for row in latest or ()}
 
     def unfinished(self, tag: str | None = None) -> list[TaskRequest]:
-        """Return the accepted tasks that are not in a terminal state, or not to be seen."""
+        """Return the accepted tasks, all or those of a tag, without a row in a terminal state.
+
+        The canary counts too.
+        """
         rows = self.rows()
         accepted = (c.request for c in self.history.creations if c.acknowledged)
         return [
@@ -234,14 +257,14 @@ class Stage(Loop):
         ]
 
     def counts(self, tag: str) -> TaskCounts:
-        """Look, and count the tasks of a tag by status."""
+        """Observe, and count the tasks of a tag by status."""
         self.observe()
         rows = self.rows()
         asked = [c.request.token for c in self.history.creations if c.request.tag == tag]
         return TaskCounts.of(rows[token].status.value for token in asked if token in rows)
 
     def at_work(self) -> dict[str, list[Execution]]:
-        """Return who runs what now, by the ledger."""
+        """Return the running executions of each worker that is up, by the ledger."""
         running: dict[str, list[Execution]] = {}
         alive = set(self.system.worker_names())
         gone = {each.pid for each in self.history.exits}
@@ -252,13 +275,16 @@ class Stage(Loop):
         return running
 
     def breaker(self, task_type: str) -> BreakerState:
-        """Return the state of a task type's circuit breaker as seen last, from the database."""
+        """Return the state of a task type's breaker in the newest observation; CLOSED if none."""
         latest = self.history.observations[-1]
         states = (b.state for b in latest.breakers if b.task_type == task_type)
         return next(states, BreakerState.CLOSED)
 
     def has_turned(self, task_type: str, state: BreakerState) -> bool:
-        """Say whether a breaker has turned to a state since the last turn that was waited for."""
+        """Say whether a breaker went to a state after the last transition this method returned.
+
+        If so, that transition and those before it are used up for the next call.
+        """
         turns = [t for t in self.history.observations[-1].transitions if t.task_type == task_type]
         for index, turn in enumerate(turns[self._turns :], self._turns + 1):
             if turn.after is state:
@@ -268,21 +294,21 @@ class Stage(Loop):
 
 
 class _MonitoredService:
-    """A service whose answers to creations the monitor takes down (implements TaskService)."""
+    """Records each creation with the monitor (implements TaskService)."""
 
     def __init__(self, service: TaskService, monitor: Monitor) -> None:
         self._service = service
         self._monitor = monitor
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
-        """Ask for a task."""
+        """Create the task, and record the request."""
         sent_ns = time.monotonic_ns()
         reply = self._service.create(request, due_ns)
-        self._monitor.called(CREATE, sent_ns, time.monotonic_ns(), reply.status)
+        self._monitor.record_call(CREATE, sent_ns, time.monotonic_ns(), reply.status)
         return reply
 
 
 def can_succeed(request: TaskRequest) -> bool:
-    """Say whether a task has attempts enough to get over those that are to fail."""
+    """Say whether a task has more attempts than are to fail. The canary counts as False."""
     attempts = 1 if RETRY_STRATEGIES[request.strategy] == "none" else request.max_attempts
     return request.failures < attempts and not is_canary(request)

@@ -1,4 +1,4 @@
-"""What has been seen of each schedule, and when that is enough to give a candidate up."""
+"""Passes and failures of each schedule, and how many passes reject a candidate."""
 
 import math
 from collections import Counter
@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from chaosfuzz.domain.case import Rate
 from chaosfuzz.domain.schedule import Schedule
 
-# The least rate assumed when every run so far has failed.
+# The rate to assume when every run so far has failed, and the greatest. Both bounds are chosen by
+# hand.
 CERTAIN_RATE = 0.9
 LOWEST_RATE = 0.01
-# How far below an observed share the rate may lie, for a share of one failure; it narrows with
-# the square root of the failures, as a standard error does.
+# The rate is assumed to lie below an observed share by this part of it, divided by the square root
+# of the number of failures, as a standard error is. Chosen by hand.
 CAUTION = 0.55
 
 
 class Evidence:
-    """Passes and failures per canonical schedule.
+    """Counts passes and failures per schedule.
 
-    A failure that shows at a step would have shown in a longer schedule too, so with
-    `shared_with_prefixes` a pass counts for all prefixes as well; one that shows only at the
-    end says nothing of prefixes.
+    A failure that shows at a step shows in every longer schedule, too. Therefore, with
+    `shared_with_prefixes`, a pass counts for all prefixes of the schedule as well. For a failure
+    that shows only at the end it does not.
     """
 
     def __init__(self, *, shared_with_prefixes: bool) -> None:
@@ -35,7 +36,7 @@ class Evidence:
             self._passes[schedule.prefix(length)] += 1
 
     def add_failure(self, schedule: Schedule) -> None:
-        """Count a failure of the signature that is being reduced."""
+        """Count a run that shows the failure being reduced."""
         self._failures[schedule] += 1
 
     def passes(self, schedule: Schedule) -> int:
@@ -50,11 +51,10 @@ class Evidence:
 
 @dataclass(kw_only=True)
 class AssumedRate:
-    """The failure rate to reckon with, from measurements made in the course of reduction.
+    """The failure rate to assume, from all measurements during reduction.
 
-    The rate of the schedule in hand may differ from the first one's, because it is shorter or
-    because the system warms up or tires; so the newest measurement can lower the assumption that
-    all of them together give.
+    Shorter schedules and a system that has run for longer may fail less often, so the newest
+    measurement can lower the rate that all of them together give.
     """
 
     failures: int = 0
@@ -62,7 +62,7 @@ class AssumedRate:
     newest_share: float = 1.0
 
     def learn(self, rate: Rate) -> None:
-        """Take in a measurement over decided runs."""
+        """Add a measurement over decided runs."""
         self.failures += rate.violations
         self.runs += rate.attempts
         self.newest_share = share(rate)
@@ -82,7 +82,7 @@ def share(rate: Rate) -> float:
 
 
 def passes_needed(rate: float, beta: float) -> int:
-    """Return how many passes a failure at this rate would survive with probability beta at most."""
+    """Return the least n so that a failure at this rate passes n runs with probability <= beta."""
     if rate >= 1:
         return 1
     return max(1, math.ceil(math.log(beta) / math.log(1 - rate)))

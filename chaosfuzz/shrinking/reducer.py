@@ -20,21 +20,24 @@ from chaosfuzz.shrinking.result import Budget, ShrinkProgress, Shrunk
 from chaosfuzz.shrinking.sweeps import Sweeps
 from chaosfuzz.shrinking.trials import BudgetSpentError, Trials
 
+# Chosen by hand, as all figures here whose comment says nothing else.
 CALIBRATION_FAILURES = 3
 CALIBRATION_ATTEMPTS = 40
 CONFIRMATION_FAILURES = 10
 CONFIRMATION_ATTEMPTS = 20
-# How often a result that does not fail again is run before it is given up.
+# Bounds on how often a result that does not fail again is run before it is rejected.
 LEAST_PATIENCE, MOST_PATIENCE = 10, 60
-# The last sweep is repeated if the result needs so many times the passes it was made with.
+# The last sweep is repeated if a rejection needs so many times the passes that the sweep used.
 MISJUDGED = 1.5
-# Probabilities of giving up a candidate that does fail: in passing, at last, for the result.
+# Greatest probabilities of rejecting a candidate that does fail: in the first sweep, in the last
+# one, and for the result.
 FIRST_BETA = 0.2
 LAST_BETA = 0.02
 RESULT_BETA = 0.005
 MAX_ROUNDS = 4
-# A case is steady that fails at least so often. So many times less often is a collapse: fewer
-# times where it was steady, as low rates are measured too coarsely for that.
+# A schedule is steady if at least this share of its runs fails. The rate has collapsed if it falls
+# by one of these factors: the smaller one for schedules that were steady, since low rates are
+# measured too coarsely for it.
 STEADY_SHARE = 0.8
 COLLAPSE_OF_STEADY, COLLAPSE = 1.6, 4
 MAX_STEADYINGS = 2
@@ -42,7 +45,10 @@ NOTHING_SEEN = Rate(violations=0, attempts=0)
 
 
 class Reducer:
-    """Shrinks one failure; use once."""
+    """Shrinks one failure. An instance serves once.
+
+    `clock` returns seconds. Faults are pinned to events of the `alphabet`.
+    """
 
     def __init__(
         self,
@@ -61,11 +67,11 @@ class Reducer:
     def shrink(self, schedule: Schedule, failure: Failure) -> Shrunk:
         """Return the smallest schedule found within the budget, confirmed as far as it allows.
 
-        Stopped ends reduction as a spent budget does; what else the runner raises
-        passes through. A failure that never shows again comes back with the rate 0 of n.
+        Stopped ends reduction as a spent budget does; other exceptions of the runner pass through.
+        A failure that never shows again is returned with the rate 0 of n.
         """
         self._trials = Trials(
-            self._runner, self._budget, self._clock, failure=failure, on_run=self._tell
+            self._runner, self._budget, self._clock, failure=failure, on_run=self._report_progress
         )
         self._sweeps = Sweeps(self._trials, schedule, failure)
         self._assumed = AssumedRate()
@@ -77,7 +83,7 @@ class Reducer:
         needed: tuple[Needed, ...] = ()
         exhausted = False
         try:
-            rate, needed = self._work()
+            rate, needed = self._reduce()
         except (BudgetSpentError, Stopped) as stopped:
             exhausted = True
             if isinstance(stopped, BudgetSpentError):
@@ -95,7 +101,7 @@ class Reducer:
             others=tuple(self._trials.others.items()),
         )
 
-    def _work(self) -> tuple[Rate, tuple[Needed, ...]]:
+    def _reduce(self) -> tuple[Rate, tuple[Needed, ...]]:
         """Calibrate, reduce, confirm; again from the last sweep if the result was misjudged."""
         self._calibration = self._measure(CALIBRATION_FAILURES, CALIBRATION_ATTEMPTS)
         if not self._calibration.violations:
@@ -130,10 +136,11 @@ class Reducer:
                 return rate, needed
 
     def _steadied(self, rate: Rate) -> bool:
-        """Undo what made a failure that showed nearly always a rare one; if that helps.
+        """Go back to an earlier, steadier schedule if the rate fell; return whether it did.
 
-        Fewest steps come first, then how often they fail, then plain arguments; more steps are
-        taken back only if the rate collapsed.
+        The rate fell if a schedule that was steady no longer is, or if it collapsed. Fewer steps go
+        before a higher rate, and that before plain arguments: only after a collapse may the earlier
+        schedule have more steps.
         """
         before = share(self._calibration)
         if self._steadyings == MAX_STEADYINGS:
@@ -147,7 +154,7 @@ class Reducer:
         return self._sweeps.steady(before, longer=collapsed)
 
     def _steadied_in_vain(self, rate: Rate) -> bool:
-        """Give up steadiness if its result has not got it: the rate falls whatever is done."""
+        """Return to the schedule before `_steadied` if that did not raise the rate either."""
         wanted = STEADY_SHARE * share(self._calibration)
         if share(rate) >= wanted or not self._sweeps.give_up_steadiness():
             return False
@@ -155,14 +162,14 @@ class Reducer:
         return True
 
     def _pinned(self, rate: Rate) -> bool:
-        """Turn a fault by the clock into one at a moment, if the schedule fails steadily then."""
+        """Pin a fault of an unsteady schedule to a moment at which it fails steadily; once only."""
         if share(rate) >= STEADY_SHARE or self._has_pinned:
             return False
         self._has_pinned = True
         return self._sweeps.pin(self._alphabet)
 
     def _measure(self, enough: int, attempts: int) -> Rate:
-        """Measure the best schedule; one that never fails again gives way to those before it."""
+        """Measure the best schedule; while it never fails, go back to earlier ones."""
         while True:
             patience = CALIBRATION_ATTEMPTS
             if self._assumed.runs:
@@ -177,15 +184,15 @@ class Reducer:
                 return rate
 
     def _enough(self) -> int:
-        """Return how many failures confirm the best schedule: fewer where runs are slow.
+        """Return how many failures confirm the best schedule.
 
-        Then time is left for runs without each of its steps.
+        Slow runs need fewer, so that time is left for runs without each of the steps.
         """
         without_a_step = len(self._sweeps.best.steps) * self._sweeps.need
         affordable = min(self._trials.affordable - without_a_step, CONFIRMATION_FAILURES)
         return max(CALIBRATION_FAILURES, int(affordable))
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self._report(
             ShrinkProgress(
                 executions=self._trials.spent,
@@ -196,7 +203,7 @@ class Reducer:
         )
 
     def _find_needed(self) -> tuple[Needed, ...] | None:
-        """Remove each step alone; None if the failure shows without one, which then is gone."""
+        """Measure the failure without each step; None if it shows, which removes the step."""
         needed: list[Needed] = []
         for index in range(len(self._sweeps.best.steps)):
             candidate = without(self._sweeps.best, index, index + 1)
@@ -210,7 +217,7 @@ class Reducer:
         return tuple(needed)
 
     def _measure_what_is_left(self) -> tuple[Needed, ...]:
-        """Spend what was kept back on the rate of the best schedule, then of it without a step."""
+        """Spend the reserve on the rate of the best schedule, then on runs without each step."""
         before = self._trials.spent
         self._measuring = True
         self._trials.release_reserve()

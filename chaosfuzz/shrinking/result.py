@@ -1,4 +1,4 @@
-"""What reduction may cost, how far it is, and what comes out of it."""
+"""The budget, the progress and the result of reduction."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from chaosfuzz.domain.verdict import Failure, Signature
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What reduction, confirmation included, may cost: runs of a schedule, and seconds.
+    """The most that reduction and confirmation may take: runs of a schedule, and seconds.
 
-    A fifth of it, 20 executions at most, is kept back to measure how often the result fails; where
-    runs are slow, as much time as these take, half of it at most.
+    A fifth of the executions, but at most 20, is a reserve for measuring how often the result
+    fails, with the time that these take: at least a fifth of all time, at most half of it.
     """
 
     executions: int = 300
@@ -21,9 +21,9 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class ShrinkProgress:
-    """How far reduction is: executions and seconds so far, and the steps that are left.
+    """Executions and seconds so far, and the number of steps of the best schedule.
 
-    `measuring` once it is only counted how often the smallest failing schedule fails.
+    `measuring`: reduction is over, and the rate of the result is measured.
     """
 
     executions: int
@@ -36,11 +36,12 @@ class ShrinkProgress:
 class Shrunk:
     """The smallest schedule known to fail this way, and how often it does.
 
-    `rate` was measured after reduction; when the budget ran out or the user broke off
-    (`exhausted`) it counts every run of `schedule` so far, 0 of n included. `calibration` is the
-    rate of the schedule reduction began with. `needed` holds how often the failure showed without
-    each step. `executions` were spent on reduction, `confirmations` on the measurements after it.
-    `others` are failures of other signatures met on the way.
+    - `rate`: measured after reduction. If the budget ran out or the user stopped it (`exhausted`),
+      the rate of all runs of `schedule` so far, 0 of n included.
+    - `calibration`: the rate of the schedule that reduction began with.
+    - `needed`: how often the failure showed without each step.
+    - `executions`, `confirmations`: runs for reduction, and for the measurements after it.
+    - `others`: failures of other signatures that showed, each with a schedule.
     """
 
     schedule: Schedule

@@ -1,4 +1,4 @@
-"""Sweeps over the candidates: what is tried in which order, and what is kept."""
+"""Sweeps over the candidates, in order, that keep every smaller schedule that fails."""
 
 from collections.abc import Iterable
 
@@ -6,24 +6,33 @@ from chaosfuzz.domain.moment import Alphabet
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure
-from chaosfuzz.shrinking.arguments import least, quick, simpler
-from chaosfuzz.shrinking.candidates import fewer_workers, plainer_steps, without
-from chaosfuzz.shrinking.moments import earlier, pinnings, unpinned
+from chaosfuzz.shrinking.candidates import (
+    earlier,
+    fewer_workers,
+    least,
+    pinnings,
+    plainer_steps,
+    quick,
+    simpler,
+    unpinned,
+    without,
+)
 from chaosfuzz.shrinking.trials import Seen, Trials
 
+# A candidate is rejected after so many undecided runs. Chosen by hand, as are the next figures.
 UNDECIDED_RUNS = 3
-# A steady schedule fails so often before it has passed more often than it should.
+# A schedule is taken as steady after so many failures with no more passes than its rate allows.
 STEADY_FAILURES = 4
-# So often a candidate with other arguments has to fail where the schedule fails nearly always:
-# an argument that narrows the window of a race costs more runs later than it saves.
+# If the schedule fails nearly always, a candidate with other arguments is accepted after so many
+# failures: an argument that narrows the window of a race costs more runs later than it saves.
 ARGUMENT_FAILURES = 2
 
 
 class Sweeps:
     """Holds the smallest schedule known to fail, and makes it smaller.
 
-    A candidate is accepted at its first failure and given up after `need` passes. While the
-    schedule is `reliable`, other arguments are accepted at their second failure.
+    A candidate is accepted at its first failure and rejected after `need` passes. If `reliable`,
+    candidates with other arguments are accepted at their second failure.
     """
 
     def __init__(self, trials: Trials, schedule: Schedule, failure: Failure) -> None:
@@ -38,7 +47,7 @@ class Sweeps:
         self._accepted = [(self.best, failure)]
 
     def first(self) -> None:
-        """Take away what can go cheaply, in chunks from large to small, then simplify."""
+        """Shorten times, remove chunks of steps from large to small, then simplify arguments."""
         self._attempt_arguments((quick(self.best),))
         size = max(1, len(self.best.steps) // 2)
         while size:
@@ -47,30 +56,25 @@ class Sweeps:
         self._simplify()
 
     def last(self) -> None:
-        """Try everything small until nothing changes."""
+        """Try to simplify and to remove single steps until nothing changes."""
         while self._simplify() | self._delete_chunks(1):
             pass
 
     def attempt(self, candidate: Schedule, enough: int = 1) -> bool:
-        """Run a candidate until it failed so often, and keep it, or has passed too often."""
+        """Run a candidate until it failed `enough` times or passed too often.
+
+        Return True if it is accepted; it is the best schedule then.
+        """
         if candidate == self.best or not candidate.steps:
             return False
         if self._careful:
             return self._attempt_steady(candidate)
-        undecided = failures = 0
-        while self._trials.evidence.passes(candidate) < self.need and undecided < UNDECIDED_RUNS:
-            seen, result = self._trials.run(candidate)
-            failures += seen is Seen.FAILED
-            undecided += seen is Seen.UNDECIDED
-            if failures >= enough:
-                self._accept(candidate, result)
-                return True
-        return False
+        return self._run(candidate, enough, self.need - 1)
 
     def step_back(self) -> bool:
-        """Give up the best schedule for one that failed before it; False if there is none.
+        """Go back to a schedule that was accepted before; return False if there is none.
 
-        Half of what was accepted is given up at once: few steps lead back to what is certain.
+        Half of the accepted schedules are dropped at once, so that few calls lead to the first.
         """
         if len(self._accepted) == 1:
             return False
@@ -79,10 +83,11 @@ class Sweeps:
         return True
 
     def steady(self, share: float, *, longer: bool) -> bool:
-        """Go back to a schedule that failed in such a share of runs; simplify what keeps it so.
+        """Go back to an accepted schedule that fails in such a share of runs, and simplify that.
 
-        It has the steps of the best one with other arguments or, with `longer`, more steps too.
-        False, and nothing changed, if no schedule accepted before is steady.
+        It has the actions of the best one with other arguments or, with `longer`, more steps too.
+        From then on, every candidate must fail as often. Return False, and change nothing, if no
+        accepted schedule does.
         """
         actions = [step.action for step in self.best.steps]
         self._unsteady = (self.best, self.failure)
@@ -103,7 +108,7 @@ class Sweeps:
         return False
 
     def give_up_steadiness(self) -> bool:
-        """Return to what was best before steadiness was asked for; False if it was not."""
+        """Undo `steady`: return to the best schedule before it. Return False if it did nothing."""
         if not self._careful:
             return False
         self._careful = False
@@ -112,15 +117,17 @@ class Sweeps:
         return True
 
     def _attempt_steady(self, candidate: Schedule) -> bool:
-        """Run a candidate until it fails, or passes, too often for the other to be believed."""
+        """Accept a candidate only if it fails in the share of runs that `steady` was given."""
+        return self._run(candidate, STEADY_FAILURES, self._most_passes)
+
+    def _run(self, candidate: Schedule, enough: int, most_passes: int) -> bool:
+        """Run a candidate until `enough` failures; return False after more than `most_passes`."""
         undecided = failures = 0
-        while undecided < UNDECIDED_RUNS:
-            if self._trials.evidence.passes(candidate) > self._most_passes:
-                return False
+        while undecided < UNDECIDED_RUNS and self._trials.evidence.passes(candidate) <= most_passes:
             seen, result = self._trials.run(candidate)
             failures += seen is Seen.FAILED
             undecided += seen is Seen.UNDECIDED
-            if failures >= STEADY_FAILURES:
+            if failures >= enough:
                 self._accept(candidate, result)
                 return True
         return False
@@ -153,7 +160,7 @@ class Sweeps:
         return changed
 
     def _simplify_step(self, index: int) -> bool:
-        # By the clock a fault is worth having only if it strikes as well as at its moment.
+        # A fault loses its moment only if it fails nearly as often without.
         by_clock = (self.attempt(c, STEADY_FAILURES) for c in unpinned(self.best, index))
         return (
             any(map(self.attempt, plainer_steps(self.best, index)))
@@ -163,7 +170,7 @@ class Sweeps:
         )
 
     def pin(self, alphabet: Alphabet) -> bool:
-        """Pin a fault to the first moment at which it strikes steadily; False if there is none."""
+        """Pin a fault to the first moment at which every run fails; False if there is none."""
         self._most_passes = 0
         return any(map(self._attempt_steady, pinnings(self.best, alphabet)))
 

@@ -1,4 +1,4 @@
-"""Runs schedules within the budget and keeps what they showed."""
+"""Runs of schedules within the budget, and what they show of one failure."""
 
 import math
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.shrinking.evidence import Evidence
 from chaosfuzz.shrinking.result import Budget
 
+# See Budget. Chosen by hand.
 RESERVE_EXECUTIONS = 20
 RESERVE_SHARE = 0.2
-# Of slow runs as many are worth keeping time for, but not more than half of all.
 MOST_RESERVE_SHARE = 0.5
 
 
@@ -23,18 +23,19 @@ class BudgetSpentError(Exception):
 
 
 class Seen(Enum):
-    """What one run says about the failure that is being reduced."""
+    """What one run shows of the failure that is being reduced."""
 
     FAILED = auto()
     PASSED = auto()
-    # Another failure came first, or nothing could be decided: no evidence either way.
+    # Another failure showed, or the run could not be decided.
     UNDECIDED = auto()
 
 
 class Trials:
-    """Runs schedules for one failure and counts the executions.
+    """Runs schedules for one failure, counts executions, and keeps the evidence.
 
-    Whatever the runner raises passes through.
+    `clock` returns seconds. `on_run` is called before each run. Exceptions of the runner pass
+    through.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Trials:
         self._is_released = False
 
     def release_reserve(self) -> None:
-        """Allow the executions and the time that were kept back for the last measurement."""
+        """Allow the executions and the time of the reserve from now on."""
         self._executions = self._budget.executions
         self._is_released = True
 
@@ -72,23 +73,26 @@ class Trials:
 
     @property
     def affordable(self) -> float:
-        """How many more runs there is time for, if they take as long as those so far."""
+        """How many more runs there is time for, if each takes the mean time of those so far."""
         taken_s = self.taken_s
         left_s = self._budget.time_s - taken_s
         return left_s * self.spent / taken_s if taken_s > 0 else math.inf
 
     def _is_over(self) -> bool:
-        """Say whether the time is up, without what the last measurement is going to take."""
+        """Say whether the time is up, without the reserve until it is released."""
         taken_s = self.taken_s
         if self._is_released:
             return taken_s > self._budget.time_s
         run_s = taken_s / self.spent if self.spent else 0.0
         share = self._reserve * run_s / self._budget.time_s if self._budget.time_s else 0.0
-        kept = min(max(share, RESERVE_SHARE), MOST_RESERVE_SHARE)
-        return taken_s > self._budget.time_s * (1 - kept)
+        reserved = min(max(share, RESERVE_SHARE), MOST_RESERVE_SHARE)
+        return taken_s > self._budget.time_s * (1 - reserved)
 
     def run(self, schedule: Schedule) -> tuple[Seen, RunResult]:
-        """Run once and take it down; raises BudgetSpentError instead if the budget is spent."""
+        """Run a schedule once, and keep the evidence.
+
+        Raises BudgetSpentError, and does not run, if the budget is spent.
+        """
         if self._is_over() or self.spent >= self._executions:
             raise BudgetSpentError
         self.spent += 1
@@ -100,7 +104,7 @@ class Trials:
         if result.failure is not None:
             self.others.setdefault(result.failure.signature, schedule)
             return Seen.UNDECIDED, result
-        # A moment that never came proves nothing either, if there was work that may bring it.
+        # A run whose moment never came is no pass, if there was work that may bring the moment.
         if result.verdict is Verdict.UNKNOWN or (result.missed and _has_work(schedule)):
             return Seen.UNDECIDED, result
         self.evidence.add_pass(schedule)
@@ -109,9 +113,9 @@ class Trials:
     def measure(
         self, schedule: Schedule, *, enough: int, attempts: int, patience: int
     ) -> tuple[Rate, Rate]:
-        """Run until it failed often enough: the rate over all runs, and over the decided ones.
+        """Run until `enough` failures; return the rate over all runs, and over the decided ones.
 
-        There are `attempts` at most, or `patience` while it has not failed at all.
+        There are `attempts` runs at most, or `patience` runs while there is no failure.
         """
         failures = tries = decided = 0
         while failures < enough and tries < (attempts if failures else patience):

@@ -1,1 +1,1 @@
-"""Works on the bundled system that `chaosfuzz up` left running, and on other servers like it."""
+"""Commands on the system of `chaosfuzz up`, and on other servers with the same API."""

@@ -1,4 +1,4 @@
-"""What an administrator looks at and does, straight at the database, without the API."""
+"""An administrator's commands, which use the job system's database and not its API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A task as the database has it."""
+    """A task's row in the database."""
 
     id: UUID
     task_type: str
@@ -42,15 +42,15 @@ _ROWS = TypeAdapter(tuple[TaskRow, ...])
 class Administration:
     """Commands on one database, each over a connection of its own.
 
-    All raise InfrastructureError if the database does not answer or is none of a job system's,
-    and UsageError for a connection string that is none.
+    Each raises InfrastructureError if the database does not answer, and UsageError if the
+    connection string is malformed or the database has no job system's tables.
     """
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
 
     def task_stats(self, tag: str | None = None) -> TaskCounts:
-        """Count tasks by status, those of a tag or all."""
+        """Count tasks by status, only those with the tag if one is given."""
         numbers = self._run(lambda connection: queue.stats(connection, tag))
         numbers.pop("total", None)
         return TaskCounts.by_status(numbers)
@@ -58,15 +58,16 @@ class Administration:
     def list_tasks(
         self, *, status: str | None, task_type: str | None, limit: int
     ) -> tuple[TaskRow, ...]:
-        """Return tasks, newest first."""
-        wanted = {"status": status, "task_type": task_type}
-        conditions = {name: value for name, value in wanted.items() if value is not None}
-        page = queue.Page(limit=limit)
-        rows = self._run(lambda connection: queue.list_tasks(connection, conditions, page, None))
+        """Return at most `limit` tasks, newest first; None selects any status or type."""
+        filters = {"status": status, "task_type": task_type}
+        rows = self._run(lambda connection: queue.list_tasks(connection, filters, limit))
         return _ROWS.validate_python(rows)
 
     def clear_completed(self, *, older_than_days: float, dry_run: bool) -> int:
-        """Delete tasks completed so long ago, or only count them; return how many."""
+        """Delete the tasks completed over so many days ago; return how many.
+
+        `dry_run` only counts them.
+        """
         return self._run(
             lambda connection: clear_completed(
                 connection, older_than_days=older_than_days, dry_run=dry_run
@@ -74,12 +75,16 @@ class Administration:
         )
 
     def _run(self, operation: Callable[[Connection], Awaitable[Result]]) -> Result:
+        async def perform() -> Result:
+            async with await connect(self._dsn) as connection:
+                return await operation(connection)
+
         try:
-            return asyncio.run(self._perform(operation))
+            return asyncio.run(perform())
         except psycopg.ProgrammingError as error:
             raise UsageError(
                 cause=(
-                    f"--dsn {self._dsn!r} is not the job system's database: "
+                    f"--dsn {self._dsn!r} is not the connection string of a job system's database: "
                     f"{' '.join(str(error).split())}"
                 ),
                 remedy="name the job system's database with --dsn",
@@ -89,10 +94,3 @@ class Administration:
                 cause=f"the database does not answer: {' '.join(str(error).split())}",
                 remedy="start it (chaosfuzz service db-start) or name another with --dsn",
             ) from error
-
-    async def _perform(self, operation: Callable[[Connection], Awaitable[Result]]) -> Result:
-        connection = await connect(self._dsn)
-        try:
-            return await operation(connection)
-        finally:
-            await connection.close()

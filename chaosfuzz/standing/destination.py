@@ -1,5 +1,6 @@
-"""Which server a command speaks to, and where it counts that server's tasks."""
+"""Finds the server to which a command speaks, and counts that server's tasks."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,13 @@ from chaosfuzz.targets.standing import State
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """A server; `state` if it is the one that `up` left running."""
+    """A server; `state` is set if `chaosfuzz up` started it here."""
 
     base_url: str
     state: State | None = None
 
     def admin_token(self) -> str | None:
-        """Return a token of the admin of `up`; None of another server's, or without an answer."""
+        """Return a token of the admin of `up`; None for other servers or without an answer."""
         if self.state is None:
             return None
         with Api(self.base_url) as api, suppress(InfrastructureError):
@@ -33,7 +34,10 @@ class Destination:
 def find_destination(
     *, url: str | None, port: int | None, out: Path, default_port: int
 ) -> Destination:
-    """Return the server of a URL, or of a port, or the one that is up, or of the usual port."""
+    """Return the server at the URL, else at the port, else the one that is up.
+
+    If none is up, it is the server at the default port. Ports are of this machine.
+    """
     state = find_up(out)
     if url is None and port is None and state is not None:
         return Destination(base_url=state.base_url, state=state)
@@ -44,39 +48,36 @@ def find_destination(
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where counts come from, and how to get them; None while they cannot be had."""
+    """A way to count tasks and its name; `count` returns None while it gets no answer."""
 
     name: str
     count: CountTasks
 
 
 def source_of(destination: Destination, tag: str, api: Api | None) -> Source:
-    """Return the source: the API if one is given, which knows the token, else the database.
+    """Return the way to count a tag's tasks: by the API if one is given, else by the database.
 
-    Raises:
-        UsageError: without an API the destination must be what is up here.
-
+    Raises UsageError if no API is given and the destination was not started by `up` here.
     """
     if api is not None:
-        return Source(name="api", count=lambda: _by_api(api, tag))
+        return Source(name="api", count=lambda: _answer_of(lambda: _count_by_api(api, tag)))
     if destination.state is None:
         raise UsageError(
-            cause=f"{destination.base_url} is not what is up here, so its database is out of reach",
+            cause=(
+                f"`chaosfuzz up` did not start {destination.base_url} here, so its database "
+                "cannot be read"
+            ),
             remedy="give the token of the tasks' owner or a moderator with --auth",
         )
     administration = Administration(destination.state.dsn)
-    return Source(name="database", count=lambda: _by_database(administration, tag))
+    return Source(name="database", count=lambda: _answer_of(lambda: administration.task_stats(tag)))
 
 
-def _by_api(api: Api, tag: str) -> TaskCounts | None:
-    try:
-        return TaskCounts.of(task.status for task in api.tasks() if task.tag == tag)
-    except InfrastructureError:
-        return None
+def _count_by_api(api: Api, tag: str) -> TaskCounts:
+    return TaskCounts.of(task.status for task in api.tasks() if task.tag == tag)
 
 
-def _by_database(administration: Administration, tag: str) -> TaskCounts | None:
-    try:
-        return administration.task_stats(tag)
-    except InfrastructureError:
-        return None
+def _answer_of(count: Callable[[], TaskCounts]) -> TaskCounts | None:
+    with suppress(InfrastructureError):
+        return count()
+    return None

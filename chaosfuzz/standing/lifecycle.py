@@ -1,4 +1,4 @@
-"""The system left running, as commands deal with it: up, down, orders, and what it leaves."""
+"""Starts, ends and orders the system of `chaosfuzz up`, and removes what a killed one leaves."""
 
 import os
 from pathlib import Path
@@ -18,16 +18,15 @@ from chaosfuzz.targets.standing import (
     state_path,
 )
 
+# Chosen by hand.
 _END_TIMEOUT_S = 30.0
 
 
 def bring_up(plan: Plan) -> State:
-    """Start the system, once what is left of a killed one has been removed.
+    """Remove what a killed system has left, and start a system; return its state.
 
-    Raises:
-        UsageError: one is up already in that directory, or data would be kept where `down` removes.
-        InfrastructureError: it cannot be started, for instance because the port is taken.
-
+    Raises UsageError if a system is up in that directory, or if `data` is where `down` deletes.
+    Raises InfrastructureError if it cannot be started, for instance as the port is taken.
     """
     logs = state_path(plan.out).parent
     if plan.data is not None and plan.data.is_relative_to(logs):
@@ -38,13 +37,10 @@ def bring_up(plan: Plan) -> State:
 
 
 def take_down(out: Path) -> State | None:
-    """End the system and remove it; return what it was, None if there was none.
+    """End the system and remove it; return its last state, None if there was none.
 
-    One whose supervisor was killed is cleaned up.
-
-    Raises:
-        InfrastructureError: something of it survives.
-
+    If its supervisor was killed, what it left is removed. Raises InfrastructureError if a process
+    survives.
     """
     state = find_state(out)
     if state is None:
@@ -58,10 +54,7 @@ def take_down(out: Path) -> State | None:
         if not wait_readable([supervisor], _END_TIMEOUT_S):
             raise InfrastructureError(
                 cause=f"the supervisor (pid {state.pid}) has not ended after {_END_TIMEOUT_S:g} s",
-                remedy=(
-                    f"end it with: kill -9 {state.pid}, and remove what it leaves with: chaosfuzz "
-                    "clean"
-                ),
+                remedy=f"end it with: kill -9 {state.pid}, then run: chaosfuzz clean",
             )
     finally:
         os.close(supervisor)
@@ -69,12 +62,7 @@ def take_down(out: Path) -> State | None:
 
 
 def require_up(out: Path) -> State:
-    """Return the system that is up.
-
-    Raises:
-        UsageError: none is, or its supervisor was killed.
-
-    """
+    """Return the state of the system that is up; raise UsageError if none is."""
     state = find_state(out)
     if state is None:
         raise UsageError(
@@ -82,41 +70,37 @@ def require_up(out: Path) -> State:
         )
     if not state.is_alive:
         raise UsageError(
-            cause=f"the supervisor (pid {state.pid}) has died and all it ran with it",
-            remedy="remove the rest with: chaosfuzz clean, then: chaosfuzz up",
+            cause=f"the supervisor (pid {state.pid}) has died, and all its processes with it",
+            remedy="run: chaosfuzz clean, then: chaosfuzz up",
         )
     return state
 
 
 def find_up(out: Path) -> State | None:
-    """Return the system that is up, None if there is none."""
+    """Return the state of the system that is up, None if none is."""
     state = find_state(out)
     return state if state is not None and state.is_alive else None
 
 
-def order(out: Path, wanted: Order) -> Status:
-    """Give an order to the system that is up.
+def order(out: Path, request: Order) -> Status:
+    """Give an order to the system that is up; return the status after it.
 
-    Raises:
-        UsageError: nothing is up, or the order cannot be carried out as things are.
-        InfrastructureError: it failed.
-
+    Raises UsageError if none is up, or if the order cannot be carried out in the present state;
+    InfrastructureError if it failed.
     """
-    return give_order(require_up(out), wanted)
+    return give_order(require_up(out), request)
 
 
 def dead_state(out: Path) -> Path | None:
-    """Return the directory of state and logs whose supervisor is dead, None if there is none."""
+    """Return the directory that a killed supervisor left (state and logs), None without one."""
     state = find_state(out)
     return state_path(out).parent if state is not None and not state.is_alive else None
 
 
 def forget_dead(out: Path) -> None:
-    """Remove what a killed supervisor left.
+    """Remove the directories and processes that a killed supervisor left; else do nothing.
 
-    Raises:
-        InfrastructureError: something cannot be removed.
-
+    Raises InfrastructureError if that fails.
     """
     state = find_state(out)
     if state is None or state.is_alive:

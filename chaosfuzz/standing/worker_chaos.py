@@ -11,7 +11,7 @@ from chaosfuzz.targets.standing import Order, Status
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosPlan:
-    """Between `low_s` and `high_s` from one kill to the next; each worker is down for `down_s`."""
+    """Kills with pauses between `low_s` and `high_s`; a killed worker is down for `down_s`."""
 
     seed: int
     duration_s: float
@@ -22,7 +22,7 @@ class ChaosPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosEvent:
-    """What happened to a worker; `at_s` counts from the beginning."""
+    """A worker was `killed` or `started`, `at_s` seconds after the beginning."""
 
     at_s: float
     worker: str
@@ -30,60 +30,42 @@ class ChaosEvent:
     pid: int | None = None
 
 
-class WorkerChaos:
-    """Strikes until the time is over or `stop` is set; whoever is down then is started again.
+def worker_chaos(
+    plan: ChaosPlan, give: Callable[[Order], Status], stop: threading.Event
+) -> Iterator[ChaosEvent]:
+    """Kill a random worker and start it again, over and over, and yield each kill and each start.
 
-    The seed gives pauses and choices; who can be chosen depends on who runs.
+    Ends when the time is over or `stop` is set. The worker killed last is started again in any
+    case, so this may end `down_s` late. Orders go to `give`. The seed decides the pauses and,
+    among the workers that run, the choices. Raises UsageError if no system is up,
+    InfrastructureError if an order fails.
     """
+    generator = random.Random(plan.seed)
+    began_s = time.monotonic()
 
-    def __init__(
-        self, plan: ChaosPlan, give: Callable[[Order], Status], stop: threading.Event
-    ) -> None:
-        self._plan = plan
-        self._give = give
-        self._stop = stop
-        self._random = random.Random(plan.seed)
-        self._began_s = time.monotonic()
+    def event(worker: str, what: str, status: Status) -> ChaosEvent:
+        pid = next((state.pid for state in status.services if state.name == worker), None)
+        return ChaosEvent(at_s=elapsed_s(), worker=worker, what=what, pid=pid)
 
-    def run(self) -> Iterator[ChaosEvent]:
-        """Yield each kill and each start.
+    def elapsed_s() -> float:
+        return round(time.monotonic() - began_s, 3)
 
-        Raises:
-            UsageError: nothing is up.
-            InfrastructureError: a worker cannot be killed or started.
-
-        """
-        plan = self._plan
-        self._began_s = time.monotonic()
-        self._give(Order(verb="status"))
-        while True:
-            pause_s = self._random.uniform(plan.low_s, plan.high_s)
-            pick = self._random.random()
-            if self._elapsed_s() + pause_s > plan.duration_s:
-                self._stop.wait(max(0.0, plan.duration_s - self._elapsed_s()))
-                return
-            if self._stop.wait(pause_s):
-                return
-            status = self._give(Order(verb="status"))
-            running = status.running_workers()
-            if running:
-                worker = running[int(pick * len(running))]
-                yield from self._strike(worker, _pid(status, worker))
-
-    def _strike(self, worker: str, pid: int | None) -> Iterator[ChaosEvent]:
-        self._give(Order(verb="end", service=worker))
-        killed = ChaosEvent(at_s=self._elapsed_s(), worker=worker, what="killed", pid=pid)
+    give(Order(verb="status"))
+    while True:
+        pause_s = generator.uniform(plan.low_s, plan.high_s)
+        choice = generator.random()
+        left_s = max(0.0, plan.duration_s - elapsed_s())
+        if stop.wait(min(pause_s, left_s)) or pause_s > left_s:
+            return
+        status = give(Order(verb="status"))
+        running = status.running_workers()
+        if not running:
+            continue
+        worker = running[int(choice * len(running))]
+        give(Order(verb="end", service=worker))
         try:
-            yield killed
-            self._stop.wait(self._plan.down_s)
+            yield event(worker, "killed", status)
+            stop.wait(plan.down_s)
         finally:
-            status = self._give(Order(verb="start", service=worker))
-        started_pid = _pid(status, worker)
-        yield ChaosEvent(at_s=self._elapsed_s(), worker=worker, what="started", pid=started_pid)
-
-    def _elapsed_s(self) -> float:
-        return round(time.monotonic() - self._began_s, 3)
-
-
-def _pid(status: Status, worker: str) -> int | None:
-    return next((state.pid for state in status.services if state.name == worker), None)
+            status = give(Order(verb="start", service=worker))
+        yield event(worker, "started", status)

@@ -1,4 +1,4 @@
-"""The processes of a system and their ways to the database: ended, started, frozen, cut off."""
+"""Starts, ends, pauses and cuts off the components of a system: processes or containers."""
 
 import signal
 import threading
@@ -10,88 +10,72 @@ from functools import partial
 from typing import Protocol
 
 from chaosfuzz.domain.abilities import Restart
-from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.history import ProcessExit
 from chaosfuzz.domain.moment import CLIENT, Moment
 from chaosfuzz.domain.wire import Intervention, Request, Trap, Wire
+from chaosfuzz.targets.keeper.process_tree import stuck
 from chaosfuzz.targets.restarting import Restarts
 
 SERVER = "server-1"
+# Chosen by hand: the bundled worker gives its tasks 2 s to end after SIGTERM (grace_ms).
 EXIT_TIMEOUT_S = 10.0
 
 
 class Process(Protocol):
-    """What runs a component: a child, or one with all that it started."""
+    """A component's process: a child alone, a child with its descendants, or a container."""
 
     @property
     def pid(self) -> int:
-        """The pid of the child itself."""
+        """The pid of the child itself, as the component records it in the ledger."""
         ...
 
     @property
     def exit_code(self) -> int | None:
-        """None while it lives."""
+        """The exit code, negative for a signal; None while the child lives."""
         ...
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for its end."""
+        """Wait for the child's end; return its exit code, None after `timeout_s` seconds."""
         ...
 
     def signal(self, number: int) -> bool:
-        """Send a signal to the child itself; False if it has ended."""
+        """Send a signal to the child itself; return False if the child has ended."""
         ...
 
     def pause(self) -> bool:
-        """Freeze; False if it has ended."""
+        """Stop every process from running; return False if the child has ended."""
         ...
 
     def resume(self) -> bool:
-        """Let go on; False if it has ended."""
+        """Let the processes run again; return False if the child has ended."""
         ...
 
     def kill_tree(self) -> None:
-        """SIGKILL it with all that it started."""
+        """SIGKILL the child and every process that it started."""
         ...
 
     def close(self) -> None:
-        """Give up the handles."""
+        """Free the handles; the process itself is left alone."""
         ...
 
 
-class ServerPlace(Protocol):
-    """Where the HTTP server of a system listens, also while it is down."""
-
-    @property
-    def host(self) -> str:
-        """The address."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """The port."""
-        ...
-
-    def close(self) -> None:
-        """Give the port back."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerPlace:
-    """Where a server in a container listens; address and port are the container's own."""
+@dataclass(kw_only=True)
+class ServerPlace:
+    """The address (`host`) and port (`number`) of a system's HTTP server, also while it is down."""
 
     host: str
     number: int
 
     def close(self) -> None:
-        """Nothing: they go with the container."""
+        """Do nothing: a container's address and port end with it (ReservedPort frees its port)."""
 
 
 class ComponentSystem(ABC):
-    """Implements what a system does to its components, whatever they are.
+    """Implements the abilities of a system that act on its components.
 
-    Faults may be injected from a second thread, when a moment comes: what changes processes is
-    under one lock. Without a wire components reach the database directly, and no moment comes.
+    A fault that strikes at a moment comes from the proxy's thread, so every method that changes
+    processes takes one lock. Without a wire, components reach the database directly, connections
+    cannot be cut or held, and no moment comes.
     """
 
     def __init__(self, wire: Wire | None) -> None:
@@ -101,65 +85,75 @@ class ComponentSystem(ABC):
         self._ordered: set[str] = set()
         self._paused: set[str] = set()
         self._frozen: set[str] = set()
-        self._held: dict[str, threading.Timer] = {}
+        self._hold_timers: dict[str, threading.Timer] = {}
         self._exits: list[ProcessExit] = []
         self._restarts = Restarts("never")
 
     @abstractmethod
     def prepare(self, component: str) -> None:
-        """Make a component's way to the database, if it has none yet."""
+        """Give a component a port of the proxy, unless it has one or there is no proxy."""
 
     @abstractmethod
     def launch(self, component: str) -> Process:
-        """Start a component's process, or raise InfrastructureError."""
+        """Start a component's process; raise InfrastructureError if that fails."""
 
     @abstractmethod
     def await_ready(self, component: str, process: Process) -> None:
-        """Wait until a component is ready, or raise InfrastructureError."""
+        """Wait until a component is ready; raise InfrastructureError if it does not become so."""
 
     def ending(self, component: str) -> tuple[int, float]:
-        """Return the signal that asks a component to end, and for how long one waits then."""
+        """Return the signal of a graceful shutdown, and the seconds until SIGKILL follows."""
         return signal.SIGTERM, EXIT_TIMEOUT_S
 
     def offers(self, component: str) -> bool:
-        """Say whether there can be such a component."""
+        """Say whether the system can have a component of this name."""
         return True
 
-    def last_words(self, component: str) -> str:
-        """Return what is known of the end of a component beside its exit code."""
+    def exit_detail(self, component: str) -> str:
+        """Return what explains a component's end, for instance the end of its log; may be empty."""
         return ""
 
     def exits(self) -> Sequence[ProcessExit]:
-        """Return what ended since the last call; raises InfrastructureError for the wire's own."""
+        """Return the components that ended since the last call, and restart workers that are due.
+
+        Workers are restarted by their restart policy. Raises InfrastructureError if the proxy
+        itself has failed.
+        """
         if self._wire is not None:
             self._wire.check()
         with self._lock:
             for name in list(self._children):
                 self._collect(name)
-            gone, self._exits = [self._with_restart(ended) for ended in self._exits], []
+            exits, self._exits = [self._with_restart(ended) for ended in self._exits], []
             for name in self._restarts.due(self._running()):
                 self.bring_back(name)
-        return gone
+        return exits
 
     def bring_back(self, component: str) -> None:
-        """Start one again that its restart policy wants back; nobody waits until it is ready."""
+        """Start a worker that its restart policy wants, without waiting until it is ready."""
         self._launch(component)
 
     def set_restart_policy(self, component: str, policy: Restart) -> bool:
-        """Say when a worker is started again."""
+        """Set when a worker is started again after its end; return False if that holds already."""
         with self._lock:
             return self._restarts.set_policy(component, policy)
 
     def worker_names(self) -> Sequence[str]:
-        """Return the workers that run, frozen ones included."""
+        """Return the sorted names of the workers that run, paused ones included."""
         return sorted(name for name in self._running() if name.startswith("worker-"))
 
     def pid(self, component: str) -> int:
-        """Return the process id of a component that runs."""
+        """Return the process id of a component that runs; raise KeyError for another."""
         return self._children[component].pid
 
     def kill(self, component: str, *, graceful: bool) -> bool:
-        """End a component by a polite signal or SIGKILL and wait until it is gone."""
+        """End a component and wait until it is gone; return False if it does not run.
+
+        `graceful` sends the component's stop signal, lifts its pauses and holds so that it can
+        end, and sends SIGKILL after the time of `ending`. Otherwise it is SIGKILL at once. Then
+        the proxy drops what the component sent and was not forwarded. Raises InfrastructureError
+        if a process is still there 10 s after SIGKILL.
+        """
         with self._lock:
             child = self._children.get(component)
             if child is None or child.exit_code is not None:
@@ -169,37 +163,28 @@ class ComponentSystem(ABC):
                 self._restarts.asked_to_end(component)
                 number, grace_s = self.ending(component)
                 child.signal(number)
-                # It cannot end in order while it is frozen or waits for an answer.
+                # A component that is paused, or waits for a reply, cannot end in order.
                 self.resume(component)
                 self.release(component)
                 self._thaw(component)
                 ended = child.wait(grace_s) is not None
                 if ended and self._wire is not None:
-                    # What was sent by one that ends in order does reach the database.
+                    # The kernel still delivers what a process sent before it exited.
                     self._wire.drain(component)
             child.kill_tree()
             if child.wait(EXIT_TIMEOUT_S) is None:
-                raise InfrastructureError(
-                    cause=(
-                        f"{component} (pid {child.pid}) still runs {EXIT_TIMEOUT_S:g} s after "
-                        "SIGKILL"
-                    ),
-                    remedy=(
-                        f"look at its state (ps -o stat,wchan {child.pid}); state D waits for a "
-                        "device, which only a reboot ends"
-                    ),
-                )
+                raise stuck(component, child.pid, "survives SIGKILL", EXIT_TIMEOUT_S)
             if self._wire is not None:
-                # What it sent and nobody forwarded never reaches the database.
+                # Requests that the proxy holds back never reach the database.
                 self._wire.cut(component)
                 if component == SERVER and CLIENT in self._frozen:
-                    # Nor does the client hear what it was kept from hearing.
+                    # Replies that the proxy holds back never reach the client.
                     self._wire.cut(CLIENT)
             self._collect(component)
         return True
 
     def start(self, component: str) -> bool:
-        """Start a component; waits until it is ready."""
+        """Start a component and wait until it is ready; return False if it runs or cannot exist."""
         with self._lock:
             if component in self._running() or not self.offers(component):
                 return False
@@ -209,7 +194,7 @@ class ComponentSystem(ABC):
         return True
 
     def pause(self, component: str) -> bool:
-        """Freeze a component."""
+        """Pause a component's processes; return False if it does not run or is paused."""
         with self._lock:
             child = self._children.get(component)
             if child is None or component in self._paused or not child.pause():
@@ -218,7 +203,7 @@ class ComponentSystem(ABC):
         return True
 
     def resume(self, component: str) -> bool:
-        """Let a frozen component go on."""
+        """Resume a paused component, and end the freeze of a trap; return False if not paused."""
         with self._lock:
             if component not in self._paused:
                 return False
@@ -227,29 +212,37 @@ class ComponentSystem(ABC):
             return self._children[component].resume()
 
     def cut(self, component: str) -> bool:
-        """Break all connections of a component to the database."""
+        """Break a component's connections to the database; False if it is down or has no proxy."""
         if self._wire is None or component not in self._running():
             return False
         self._wire.cut(component)
         return True
 
     def hold(self, component: str, for_ms: int) -> bool:
-        """Let nothing pass between a component and the database, for a while or until released."""
+        """Forward nothing between a component and the database; return False if that is impossible.
+
+        The hold ends after `for_ms` milliseconds, with 0 at `release`. It is impossible without a
+        proxy, for a component that does not run, and for a component that is held already.
+        """
         with self._lock:
-            if self._wire is None or component not in self._running() or component in self._held:
+            if (
+                self._wire is None
+                or component not in self._running()
+                or component in self._hold_timers
+            ):
                 return False
             self._wire.freeze(component)
             ending = threading.Timer(for_ms / 1000, partial(self.release, component))
             ending.daemon = True
-            self._held[component] = ending
+            self._hold_timers[component] = ending
             if for_ms:
                 ending.start()
         return True
 
     def release(self, component: str) -> bool:
-        """Let pass again."""
+        """End a hold; return False if the component is not held. A trap may still freeze it."""
         with self._lock:
-            ending = self._held.pop(component, None)
+            ending = self._hold_timers.pop(component, None)
             if ending is None:
                 return False
             ending.cancel()
@@ -258,7 +251,7 @@ class ComponentSystem(ABC):
         return True
 
     def end_stranded(self, component: str) -> None:
-        """End the sessions that a component was cut off from and does not know of."""
+        """End the database sessions that STRAND kept when it dropped a client of the component."""
         if self._wire is not None:
             self._wire.end_stranded(component)
 
@@ -272,7 +265,7 @@ class ComponentSystem(ABC):
         hold_ms: int,
         about: Callable[[], frozenset[str]] | None = None,
     ) -> Trap | None:
-        """Wait for a moment; None if there is no wire to wait at."""
+        """Set a trap as Wire.set_trap does; return None if there is no proxy."""
         if self._wire is None:
             return None
 
@@ -286,18 +279,18 @@ class ComponentSystem(ABC):
         )
 
     def unfreeze(self, component: str) -> None:
-        """Thaw what a trap froze, unless it has been paused since: then when it is resumed."""
+        """Forward again what a trap froze; for a paused component, `resume` does it."""
         with self._lock:
             if component not in self._paused:
                 self._thaw(component)
 
     def requests(self) -> Sequence[Request]:
-        """Return what components asked the database so far."""
+        """Return the requests of all components so far, in the order of their arrival."""
         return self._wire.requests() if self._wire is not None else ()
 
     def end_components(self) -> None:
-        """Kill every component, and let go of all that kept one still."""
-        for name in tuple(self._held):
+        """Release every hold, kill every component, and wait up to 10 s for the end of each."""
+        for name in tuple(self._hold_timers):
             self.release(name)
         for name, child in self._children.items():
             self._ordered.add(name)
@@ -308,7 +301,7 @@ class ComponentSystem(ABC):
         self._children.clear()
 
     def start_components(self, names: Sequence[str]) -> None:
-        """Start components side by side, and wait until each is ready."""
+        """Start components side by side, and wait until all are ready."""
         for name in names:
             self._launch(name)
         for name in names:
@@ -329,7 +322,7 @@ class ComponentSystem(ABC):
     def _thaw(self, component: str) -> None:
         if component in self._frozen:
             self._frozen.discard(component)
-            if self._wire is not None and component not in self._held:
+            if self._wire is not None and component not in self._hold_timers:
                 self._wire.unfreeze(component)
 
     def _launch(self, component: str) -> None:
@@ -349,12 +342,12 @@ class ComponentSystem(ABC):
                 pid=child.pid,
                 exit_code=child.exit_code,
                 ordered=component in self._ordered,
-                detail=self.last_words(component),
+                detail=self.exit_detail(component),
                 at_ns=time.monotonic_ns(),
             )
         )
         self._paused.discard(component)
-        # Nothing of what it started, or what kept it still, is left for its successor.
+        # The next process of this name inherits no descendants, no hold and no freeze.
         child.kill_tree()
         self.release(component)
         self._thaw(component)

@@ -1,4 +1,4 @@
-"""Reads the ledger that handlers in any language write."""
+"""Reads the ledger: one JSON line for each begin and each end of an execution."""
 
 import json
 import time
@@ -11,10 +11,11 @@ from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.domain.task import Execution
 from chaosfuzz.targets.keeper.process_tree import is_alive
 
+# Chosen by hand: about 100,000 lines, far more than any schedule runs tasks.
 MAX_LEDGER_BYTES = 16 * 1024 * 1024
 DIED = "died"
 FINISHED, FAILED = "finished", "failed"
-# An end without a result: the handler was cancelled.
+# The result of an end that has none: the handler was cancelled.
 ABANDONED = "abandoned"
 NO_IDS: Mapping[str, str] = {}
 _FORMAT = (
@@ -24,16 +25,17 @@ _FORMAT = (
 
 
 class Ledger:
-    """Incremental reader of JSON lines; a line cut short by a killed writer waits for its rest.
+    """Incremental reader of the file at `path`, which need not exist yet.
 
-    Times of the wall clock become those of the monotonic clock by one difference for all, so that
-    their order stays. `is_there` tells by its pid whether a process lives: an execution whose
-    process does not ended when that was seen. Without it, it stays without an end.
+    The last line counts once its newline is there. Wall-clock times (`at_unix_ns`, `at_unix_ms`)
+    are converted to the monotonic clock by one difference for all, so their order is kept.
+    `is_running` says of a pid whether its process lives: an open execution of a dead process gets
+    the result `died` and the time at which this was seen. With None, it stays open.
     """
 
-    def __init__(self, path: Path, is_there: Callable[[int], bool] | None = is_alive) -> None:
+    def __init__(self, path: Path, is_running: Callable[[int], bool] | None = is_alive) -> None:
         self.path = path
-        self._is_there = is_there
+        self._is_running = is_running
         self._offset = 0
         self._rest = b""
         self._executions: list[Execution] = []
@@ -41,17 +43,20 @@ class Ledger:
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
 
     def executions(self, ids: Mapping[str, str] = NO_IDS) -> tuple[Execution, ...]:
-        """Return all executions so far; `ids` are the queue's ids of tokens, for lines without.
+        """Read what was appended; return all executions so far, in the order of their begins.
 
-        Raises:
-            InfrastructureError: a line is malformed, or the file is larger than its bound.
-
+        `ids` gives the queue's task id for a token, for lines that name a token alone. Raises
+        InfrastructureError if a line is malformed, or the file is larger than 16 MB.
         """
-        # Whoever was gone before the ledger is read has written all that it ever will.
-        is_there = self._is_there
-        gone = [key for key in self._open if not is_there(key[1])] if is_there is not None else []
+        # A process that was dead before the ledger is read has written all its lines.
+        is_running = self._is_running
+        dead = [key for key in self._open if is_running is not None and not is_running(key[1])]
         self._read()
-        self._end(gone)
+        for key in dead:
+            for index in self._open.pop(key, ()):
+                self._executions[index] = replace(
+                    self._executions[index], end_ns=time.monotonic_ns(), result=DIED
+                )
         return tuple(
             e if e.task_id else replace(e, task_id=ids.get(e.token, e.token))
             for e in self._executions
@@ -85,7 +90,7 @@ class Ledger:
     def _take(self, record: dict[str, Any]) -> None:
         token, pid = str(record["token"] or ""), int(record["pid"])
         component = str(record["component"])
-        # A task that was created without a token is known by its id alone.
+        # A task that was created without a token is identified by its id.
         key = (token or str(record["task"]), pid, component)
         at_ns = self._time_ns(record)
         if record["event"] == "start":
@@ -94,7 +99,7 @@ class Ledger:
                 Execution(
                     task_id=str(record.get("task") or ""),
                     token=token,
-                    attempt=int(record.get("attempt") or self._runs_of(token) + 1),
+                    attempt=int(record.get("attempt") or self._count_runs(token) + 1),
                     component=component,
                     pid=pid,
                     start_ns=at_ns,
@@ -116,13 +121,14 @@ class Ledger:
             return int(record["at_unix_ns"]) - self._ahead_ns
         return int(float(record["at_unix_ms"]) * 10**6) - self._ahead_ns
 
-    def _runs_of(self, token: str) -> int:
+    def _count_runs(self, token: str) -> int:
         return sum(e.token == token for e in self._executions)
 
     def _close(self, key: tuple[str, int, str], attempt: object) -> int:
-        """Return the execution that an end belongs to: that of its attempt, or else the last.
+        """Return the index of the execution that an end line belongs to.
 
-        Raises KeyError if none began.
+        It is the open one of the same attempt, else the last open one, else the last one that was
+        taken for dead. Raises KeyError if there is none.
         """
         if begun := self._open.get(key):
             same = [i for i in begun if str(self._executions[i].attempt) == str(attempt)]
@@ -131,17 +137,9 @@ class Ledger:
             if not begun:
                 del self._open[key]
             return index
-        # Posted by a process that has died since.
+        # The end line came after the process was seen dead.
         for index in reversed(range(len(self._executions))):
             e = self._executions[index]
             if (e.token, e.pid, e.component) == key and e.result == DIED:
                 return index
         raise KeyError(*key[:1])
-
-    def _end(self, gone: list[tuple[str, int, str]]) -> None:
-        """End what cannot go on: a supervisor may have replaced one process of a component."""
-        for key in gone:
-            for index in self._open.pop(key, ()):
-                self._executions[index] = replace(
-                    self._executions[index], end_ns=time.monotonic_ns(), result=DIED
-                )

@@ -1,4 +1,4 @@
-"""Brings workers back that ended, as a service manager or an engine's restart policy would."""
+"""Decides when ended workers start again, as a service manager or a container engine would."""
 
 import time
 from collections.abc import Collection
@@ -6,66 +6,67 @@ from collections.abc import Collection
 from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.history import ProcessExit
 
+# Chosen by hand, as is the longest delay: doubled four times, the first delay reaches it.
 FIRST_DELAY_S = 0.2
-# As Docker's engine begins.
+# The first delay of Docker's engine, which doubles it too.
 ENGINE_DELAY_S = 0.1
 LONGEST_DELAY_S = 3.2
 
 
 class Restarts:
-    """Decides who is started again, and when: soon, and later each time.
+    """Decides which workers start again, and when: the delay doubles at each end of a worker.
 
-    Whom a step ended stays down, unless a step has set the policy and it was not asked politely:
-    an engine undoes a kill and not a stop.
+    `policy` holds for every worker whose policy no step has set. A worker that a step ended stays
+    down, with one exception: if a step had set its policy, a SIGKILL is undone and a graceful
+    shutdown is not, as a container engine does it. Delays are in seconds.
     """
 
     def __init__(self, policy: Restart, *, first_delay_s: float = FIRST_DELAY_S) -> None:
         self._policy = policy
         self._first_delay_s = first_delay_s
-        self._of_component: dict[str, Restart] = {}
-        self._asked: set[str] = set()
+        self._policies: dict[str, Restart] = {}
+        self._shut_down: set[str] = set()
         self._delay_s: dict[str, float] = {}
         self._due_s: dict[str, float] = {}
 
     def policy(self, component: str) -> Restart:
-        """Return what holds for a component."""
-        return self._of_component.get(component, self._policy)
+        """Return the policy that holds for a component."""
+        return self._policies.get(component, self._policy)
 
     def set_policy(self, component: str, policy: Restart) -> bool:
-        """Have it hold for a component; False if it does."""
+        """Set a component's policy; return False if it holds already. `never` cancels a restart."""
         if self.policy(component) == policy:
             return False
-        self._of_component[component] = policy
+        self._policies[component] = policy
         if policy == "never":
             self._due_s.pop(component, None)
         return True
 
     def asked_to_end(self, component: str) -> None:
-        """Take note that a component is asked politely, and is meant to stay down."""
-        self._asked.add(component)
+        """Record that a step shuts a component down gracefully, so that it stays down."""
+        self._shut_down.add(component)
 
-    def note(self, gone: ProcessExit) -> float | None:
-        """Take note of an end; return after how many seconds it is undone, None if it is not."""
-        self._due_s.pop(gone.component, None)
-        meant = gone.ordered and (
-            gone.component in self._asked or gone.component not in self._of_component
-        )
-        self._asked.discard(gone.component)
-        policy = self.policy(gone.component)
-        wanted = policy == "always" or (policy == "on-failure" and gone.exit_code != 0)
-        if meant or not wanted or not gone.component.startswith("worker-"):
+    def note(self, ended: ProcessExit) -> float | None:
+        """Record an end; return the seconds until the worker starts again, None if it stays down.
+
+        Only workers start again, `on-failure` after an exit code that is not 0.
+        """
+        name = ended.component
+        self._due_s.pop(name, None)
+        stays_down = ended.ordered and (name in self._shut_down or name not in self._policies)
+        self._shut_down.discard(name)
+        policy = self.policy(name)
+        wanted = policy == "always" or (policy == "on-failure" and ended.exit_code != 0)
+        if stays_down or not wanted or not name.startswith("worker-"):
             return None
-        delay_s = self._delay_s.get(gone.component, self._first_delay_s)
-        self._delay_s[gone.component] = min(2 * delay_s, LONGEST_DELAY_S)
-        self._due_s[gone.component] = time.monotonic() + delay_s
+        delay_s = self._delay_s.get(name, self._first_delay_s)
+        self._delay_s[name] = min(2 * delay_s, LONGEST_DELAY_S)
+        self._due_s[name] = time.monotonic() + delay_s
         return delay_s
 
     def due(self, running: Collection[str]) -> list[str]:
-        """Return those to start now; whoever runs again meanwhile is not due any more."""
+        """Return the workers to start now, each once; forget those that run again by themselves."""
         now_s = time.monotonic()
-        for name in [name for name in self._due_s if name in running]:
-            del self._due_s[name]
-        chosen = [name for name, due_s in self._due_s.items() if due_s <= now_s]
-        for name in chosen:
-            del self._due_s[name]
-        return chosen
+        pending = {name: due_s for name, due_s in self._due_s.items() if name not in running}
+        self._due_s = {name: due_s for name, due_s in pending.items() if due_s > now_s}
+        return [name for name in pending if name not in self._due_s]

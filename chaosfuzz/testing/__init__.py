@@ -11,7 +11,7 @@
         def target(cls):
             return MyTarget()
 
-A test of an ability that the target's systems do not have is skipped and names the ability.
+If the target's systems lack an ability, its tests are skipped with the name of the ability.
 """
 
 from chaosfuzz.testing.conformance import TargetConformance

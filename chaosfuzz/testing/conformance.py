@@ -36,7 +36,7 @@ from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.testing.driving import WORKER, Driver
 
 WORK_MS = 150
-# A run is undecided if the machine stands still; so often it is repeated. Chosen by hand.
+# An undecided schedule (the machine stood still) is run so often at most. Chosen by hand.
 DECIDING_RUNS = 3
 # The protocol that a system with an ability implements.
 PROTOCOLS: dict[Ability, type] = {
@@ -54,7 +54,7 @@ PROTOCOLS: dict[Ability, type] = {
 
 
 class TargetConformance:
-    """The suite. Subclass it and define the fixture `target` (see chaosfuzz.testing)."""
+    """Tests of a target. Subclass it and define the fixture `target` (see chaosfuzz.testing)."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -72,7 +72,7 @@ class TargetConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def lane(cls, target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-        """Return one lane for all tests; skip them if the target runs schedules itself."""
+        """Yield one lane for all tests; skip its tests if the target has no lanes."""
         if not hasattr(target, "lane"):
             pytest.skip("the target has no lanes")
         with closing(target.lane(0, tmp_path_factory.mktemp("lane"))) as lane:
@@ -81,7 +81,7 @@ class TargetConformance:
     @pytest.fixture(scope="class")
     @classmethod
     def runner(cls, request: pytest.FixtureRequest) -> Iterator[Runner]:
-        """Return a runner of schedules. Override it for a target that runs schedules itself."""
+        """Yield a runner of schedules. Override it for a target that runs schedules itself."""
         lane: Lane = request.getfixturevalue("lane")
         judge = InvariantJudge(load_invariants(default_directories()))
         runner = ScheduleRunner(lane, judge, NoJournal(), StopSignal())
@@ -90,7 +90,7 @@ class TargetConformance:
 
     @pytest.fixture
     def system(self, lane: Lane) -> Iterator[System]:
-        """Return a fresh system with one worker."""
+        """Yield a fresh system with one worker."""
         with closing(lane.open(1)) as system:
             yield system
 
@@ -150,7 +150,7 @@ class TargetConformance:
         assert (run.end_ns - run.start_ns) / 1e6 >= 0.8 * WORK_MS
 
     def test_systems_are_apart(self, lane: Lane) -> None:
-        """A fresh system holds nothing of the one before."""
+        """A fresh system has no tasks and executions of the system before it."""
         with closing(lane.open(1)) as system:
             Driver(system).works()
         with closing(lane.open(1)) as system:

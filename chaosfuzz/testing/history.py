@@ -1,4 +1,4 @@
-"""Builds the history of a run by hand, to test invariants with."""
+"""Builds the history of a run by hand, to test invariants."""
 
 import functools
 from dataclasses import replace
@@ -64,7 +64,7 @@ class HistoryBuilder:
         detail: str = "",
         **request: Any,  # noqa: ANN401
     ) -> "HistoryBuilder":
-        """Record that a client asked for a task at `at` and had the outcome `took` ms later.
+        """Record that a client asked for a task at `at` and got the outcome `took` ms later.
 
         `request` are fields of TaskRequest, such as `priority` or `delay_ms`.
         """

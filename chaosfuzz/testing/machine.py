@@ -36,7 +36,7 @@ def _test_case_of(machine: type["ChaosMachine"]) -> type[TestCase]:
 
 
 class _TestCaseOf:
-    """Gives a machine its TestCase, as Hypothesis's own state machines have it."""
+    """Makes the attribute `TestCase` of a machine, as Hypothesis's own state machines have it."""
 
     def __get__(self, _: object, machine: type["ChaosMachine"]) -> type[TestCase]:
         return _test_case_of(machine)
@@ -53,9 +53,9 @@ class ChaosMachine(ChaosPlan):
     Attributes:
         target: the name of a target, or the path of a profile.
         defects: defects to plant in the target.
-        moments: what faults are pinned to.
-        lanes: how many schedules run at a time.
-        cases: the directory for the case of a failure.
+        moments: whether faults come at requests (logical), by the clock, or both.
+        lanes: how many schedules run in parallel.
+        cases: the directory in which the case of a failure is saved.
 
     """
 
@@ -68,14 +68,18 @@ class ChaosMachine(ChaosPlan):
 
 
 class ChaosTestCase(TestCase):
-    """Plans the schedules of a machine, runs them, and fails with the case of what broke."""
+    """Plans the schedules of a machine, runs them, and fails with the case of the first failure."""
 
     machine: ClassVar[type[ChaosMachine]]
     settings: ClassVar[Settings | None] = None
     _seed = 0
 
     def runTest(self) -> None:  # noqa: N802 - unittest's name
-        """Plan, run, and fail with the reduced schedule of the first broken promise."""
+        """Plan and run the schedules.
+
+        Fails with the reduced schedule of the first broken promise; documented limits do not fail.
+        Skipped if not one schedule could be decided.
+        """
         with tempfile.TemporaryDirectory(prefix="chaosfuzz-test-") as out:
             self._run(Path(out))
 
@@ -110,7 +114,7 @@ class ChaosTestCase(TestCase):
                 decided += event.result.verdict is not Verdict.UNKNOWN
                 undecided += event.result.verdict is Verdict.UNKNOWN
             if isinstance(event, CaseSaved) and not event.case.documented:
-                raise AssertionError(self._told(event))
+                raise AssertionError(self._report(event))
         if undecided and not decided:
             message = f"none of {undecided} schedules could be decided"
             raise SkipTest(message)
@@ -122,7 +126,7 @@ class ChaosTestCase(TestCase):
         takes = description.takes
         yield from dict.fromkeys(s if takes is None else s.taking(takes) for s in planned)
 
-    def _told(self, saved: CaseSaved) -> str:
+    def _report(self, saved: CaseSaved) -> str:
         lines = describe_case(
             saved.case, str(saved.path), original_steps=saved.original_steps, exhausted=False
         )

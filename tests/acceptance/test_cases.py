@@ -93,7 +93,7 @@ def test_refresh_asks_if_no_name_is_near_and_takes_the_one_that_is_given(
     stale = case.read_text()
     done = chaosfuzz(tmp_path, "cases", "refresh", str(case))
     assert done.code == 2, done.out + done.err
-    assert "choose one: --moment NAME" in done.err
+    assert "choose one with --moment NAME" in done.err
     assert OLD in done.err
     done = chaosfuzz(tmp_path, "cases", "refresh", str(case), "--moment", "INSERT nothing")
     assert done.code == 2, done.out + done.err

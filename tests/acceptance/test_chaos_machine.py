@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TOP = Path(__file__).parents[2]
 EXAMPLE = TOP / "docs/examples/chaos_machine/test_my_queue.py"
 FAILING = """\
@@ -56,6 +58,7 @@ def pytest_in(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.long
 def test_the_example_holds_on_the_correct_system(tmp_path: Path):
     shutil.copy(EXAMPLE, tmp_path)
     done = pytest_in(tmp_path, "--hypothesis-seed=1")
@@ -74,6 +77,7 @@ def test_a_failure_is_reduced_and_saved_as_a_case(tmp_path: Path):
     assert str(case.relative_to(tmp_path)) in done.stdout
 
 
+@pytest.mark.long
 def test_profiles_and_seeds_are_honoured(tmp_path: Path):
     (tmp_path / "test_counted.py").write_text(PROFILED)
 

@@ -42,7 +42,7 @@ def test_no_postgresql_where_it_was_said_to_be(
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "nowhere"))
     assert run(["doctor"]) == 3
     said = capsys.readouterr().out
-    assert f"broken   postgresql: no executable initdb and postgres in {tmp_path}/nowhere" in said
+    assert f"broken   postgresql: {tmp_path}/nowhere has no executable initdb and postgres" in said
     assert f"name a bin directory by {ENVIRONMENT_VARIABLE}, or unset it" in said
     assert "cannot run" in said
 
@@ -59,7 +59,7 @@ def test_commands_without_postgresql_say_so_and_leave_nothing(
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(tmp_path / "nowhere"))
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 3
-    assert f"no executable initdb and postgres in {tmp_path}/nowhere" in capsys.readouterr().err
+    assert f"{tmp_path}/nowhere has no executable initdb and postgres" in capsys.readouterr().err
 
 
 mounts = pytest.mark.skipif(
@@ -115,7 +115,7 @@ def test_no_space_is_one_clear_message(arguments: tuple[str, ...], tmp_path: Pat
     said = done.stdout + done.stderr
     assert done.returncode == 3, said
     assert "Traceback" not in said
-    assert "MB free for /mnt/place/chaosfuzz-" in said
+    assert "MB are free for /mnt/place/chaosfuzz-" in said
     assert "set TMPDIR to a larger disk" in said
     assert "left: 0" in said
 

@@ -63,13 +63,13 @@ def test_check_says_line_by_line_what_works(mini: Path):
     ("before", "after", "told"),
     [
         ("worker.py", "none.py", "broken   components: worker-1 ended with exit code 2"),
-        ('"done"', '"finished"', "the queue says 'done', which tasks.states does not map"),
+        ('"done"', '"finished"', "a task has the status 'done', which tasks.states does not map"),
         ("CHAOSFUZZ_LEDGER", "PATH_OF_NO_LEDGER", "broken   execution"),
         ("returning id", "returning nothing", "broken   creat"),
         (
             "values (%(token)s,",
             "values (json_build_array(%(token)s)::text,",
-            "values are sent apart from the statement: write %(token)s::text",
+            "PostgreSQL cannot tell the type of a value: write %(token)s::text",
         ),
     ],
 )
@@ -149,7 +149,8 @@ def test_a_limit_is_told_apart_and_replayed_with_the_profile_named(mini: Path):
     done = decided(mini, *named)
     assert done.code == 0, done.out + done.err
     assert "documented limit  eventual_completion/STUCK/worker" in done.out
-    assert "no promise is broken, it is documented: jobs of a killed worker" in done.out
+    said = "no promise is broken: the target documents this limit: jobs of a killed worker"
+    assert said in done.out
     assert decided(mini, *named, "--limits-fail").code == 1
 
 
@@ -177,7 +178,7 @@ def test_tasks_are_created_by_a_command(tmp_path: Path):
     path.write_text(text[:start] + command + text[end:])
     done = chaosfuzz(tmp_path, "profile", "check", "profile.toml")
     assert done.code == 0, done.out + done.err
-    assert "tasks are created by way of the server" in done.out
+    assert "the server, not the client, writes tasks to the database" in done.out
 
 
 def decided(directory: Path, *arguments: str) -> Finished:

@@ -27,7 +27,8 @@ EXITS = {"fuzz --defect": 1, "replay CASE": 1}
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return [text for spoken, text in fences if spoken == language]
 
 
 def commands() -> list[str]:
@@ -92,6 +93,7 @@ def test_the_first_command_finds_the_defect_that_it_plants(tmp_path: Path) -> No
     assert "  2. kill_worker(worker=1)" in done.out
 
 
+@pytest.mark.long
 def test_the_steps_for_a_queue_of_ones_own_work_in_their_order(tmp_path: Path) -> None:
     (listed,) = (block for block in blocks("") if block.startswith("chaosfuzz profile new"))
     new, check, fuzz = (

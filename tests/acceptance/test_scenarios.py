@@ -289,7 +289,7 @@ def test_a_custom_scenario_that_makes_no_sense_is_told_with_its_file(tmp_path: P
     (tmp_path / "scenarios" / "mine.toml").write_text(text)
     done = chaosfuzz(tmp_path, "scenario", "mine")
     assert done.code == 2
-    assert "scenarios/mine.toml:4: phases[0].count=0 is out of range; use 1 to 1000" in done.err
+    assert "scenarios/mine.toml:4: phases[0].count=0 is out of range\n  use 1 to 1000" in done.err
 
 
 def test_a_custom_scenario_whose_function_fails_is_an_error_not_a_pass(tmp_path: Path):
@@ -304,7 +304,7 @@ def test_a_custom_scenario_whose_function_fails_is_an_error_not_a_pass(tmp_path:
     (tmp_path / "scenarios" / "mine.py").write_text(text)
     done = chaosfuzz(tmp_path, "scenario", "mine", *QUICK)
     assert done.code == 3, done.out
-    assert "mine: its function failed: KeyError: 'nothing'; correct the scenario" in done.out
+    assert "mine: the function of its phase Call failed: KeyError: 'nothing'; correct" in done.out
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,18 @@ def test_an_invariant_file_is_named_after_its_invariant(path: Path):
 @pytest.mark.parametrize("path", [*MODULES, *INVARIANTS], ids=shown)
 def test_a_module_is_of_a_size_that_one_can_read(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Imports for type checkers alone may go round: they are not there when the code runs."""
+    graph = grimp.build_graph("chaosfuzz", cache_dir=None, exclude_type_checking_imports=True)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    # A module that imports nothing that is left cannot be on a circle.
+    while done := {module for module, found in imports.items() if not found & imports.keys()}:
+        imports = {module: found for module, found in imports.items() if module not in done}
+    importers = {
+        module: {m for m, found in imports.items() if module in found} for module in imports
+    }
+    while outer := {module for module, found in importers.items() if not found & importers.keys()}:
+        importers = {module: found for module, found in importers.items() if module not in outer}
+    assert sorted(importers) == []

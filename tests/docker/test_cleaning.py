@@ -13,7 +13,7 @@ import pytest
 
 from chaosfuzz.cli import run
 from chaosfuzz.targets.docker.engine import Engine
-from chaosfuzz.targets.docker.labels import owner_of
+from chaosfuzz.targets.docker.things import owner_of
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED_RUNS = 20

@@ -132,7 +132,7 @@ def test_a_service_that_is_not_there_is_told_with_those_that_are(
         shutil.copy(path, tmp_path)
     profile = tmp_path / PROFILE.name
     profile.write_text(PROFILE.read_text().replace('worker = "jobs"', 'worker = "workers"'))
-    with pytest.raises(UsageError, match=r"no service 'workers'.*api, db, jobs"):
+    with pytest.raises(UsageError, match=r"no service 'workers'.*\n.*api, db, jobs"):
         Setup(target=str(profile)).lane(0, tmp_path)
 
 

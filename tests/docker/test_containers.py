@@ -22,9 +22,9 @@ from chaosfuzz.domain.target import RunResult, System
 from chaosfuzz.domain.verdict import Verdict
 from chaosfuzz.execution import ScheduleRunner
 from chaosfuzz.reporting.eventlog import EventLog
-from chaosfuzz.targets.docker.abilities import probed_abilities
+from chaosfuzz.targets.docker.abilities import probe
 from chaosfuzz.targets.docker.engine import Engine
-from chaosfuzz.targets.docker.labels import RUN
+from chaosfuzz.targets.docker.things import RUN
 from chaosfuzz.targets.registry import describe
 
 STORE = CaseStore(Path(__file__).parents[2] / "shrunk_cases" / "reference")
@@ -57,13 +57,12 @@ def run_decided(runner: ScheduleRunner, *steps: Step, workers: int = 2) -> RunRe
     return result
 
 
-@pytest.mark.usefixtures("engine")
-def test_every_ability_is_tried_and_one_that_is_lacking_says_why() -> None:
-    abilities = probed_abilities()
-    assert {probed.ability for probed in abilities} == CONTAINER_ABILITIES
+def test_every_ability_is_tried_and_one_that_is_lacking_says_why(engine: Engine) -> None:
+    problems = probe(engine)
+    assert set(problems) == CONTAINER_ABILITIES
     actions = map(find_action, describe("reference", "docker").actions)
     offered = frozenset().union(*(action.abilities for action in actions))
-    assert offered == PROCESS_ABILITIES | {each.ability for each in abilities if each.works}
+    assert offered == PROCESS_ABILITIES | {each for each, why in problems.items() if not why}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -181,7 +181,7 @@ def test_unprivileged_commands_are_not_root(tmp_path: Path, way: UnprivilegedWay
         child = keeper.execute(["id", "-u"], log_path=tmp_path / "log", user="unprivileged")
         assert child.wait(5) == 0
         child.close()
-        expected = {"user-namespace": "1000", "setuid": "65534"}[keeper.unprivileged_way()]
+        expected = {"user-namespace": "1000", "setuid": "65534"}[keeper.way]
     assert (tmp_path / "log").read_text().strip() == expected
 
 

@@ -96,25 +96,28 @@ def test_stop_ends_a_paused_cluster(running: Cluster):
 
 
 def test_databases_from_a_template(running: Cluster):
-    running.prepare_template("template_a", "create table a (b int); insert into a values (1)")
-    running.create_database("copy", "template_a")
+    administrator = running.administrator
+    administrator.create_database("template_a")
+    administrator.apply("template_a", "create table a (b int); insert into a values (1)")
+    administrator.await_no_session("template_a")
+    administrator.create_database("copy", "template_a")
     assert query(running, "select b from a", "copy") == [(1,)]
     with psycopg.connect(running.dsn("copy")):
-        running.drop_database("copy")
-    running.drop_database("copy")
-    running.drop_database("template_a")
+        administrator.drop_database("copy")
+    administrator.drop_database("copy")
+    administrator.drop_database("template_a")
     with pytest.raises(InfrastructureError, match="absent"):
-        running.create_database("copy", "absent")
+        running.administrator.create_database("copy", "absent")
 
 
 def test_terminate_backends(running: Cluster):
     dsn = psycopg.conninfo.make_conninfo(running.dsn(), application_name="victim")
     with psycopg.connect(dsn, autocommit=True) as first, psycopg.connect(dsn) as second:
-        assert running.terminate_backends("victim") == 2
+        assert running.administrator.terminate_backends("victim") == 2
         for connection in (first, second):
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("select 1")
-    assert running.terminate_backends("victim") == 0
+    assert running.administrator.terminate_backends("victim") == 0
 
 
 def test_a_killed_server_is_noticed_and_starts_again(running: Cluster):

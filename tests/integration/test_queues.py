@@ -58,7 +58,7 @@ class Bench:
         self.directory = directory
         self.ledger = directory / "ledger"
         self.database = f"queue_{time.monotonic_ns()}"
-        cluster.create_database(self.database)
+        cluster.administrator.create_database(self.database)
         self._keeper = keeper
         self._undo = ExitStack()
         for command in self.profile["database"]["setup"]:

@@ -125,6 +125,7 @@ def test_reliable_failure(defect: str) -> None:
         assert all(n.rate.violations == 0 for n in shrunk.needed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("defect", WEIGHED)
 def test_failure_half_of_the_time(defect: str) -> None:
     """Medians were 81 to 121."""
@@ -133,6 +134,7 @@ def test_failure_half_of_the_time(defect: str) -> None:
     assert outcome.median <= 150
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("defect", WEIGHED)
 def test_failure_one_time_in_five(defect: str) -> None:
     """Medians were 214 to 326."""
@@ -153,6 +155,7 @@ def test_other_failures_mixed_in(defect: str) -> None:
     assert outcome.median <= 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("defect", WEIGHED)
 @pytest.mark.parametrize("drift", DRIFTS)
 def test_drifting_rate(defect: str, drift: str) -> None:

@@ -1,1 +1,1 @@
-"""The HTTP API: what it offers, how requests are read, and the document that describes it."""
+"""The HTTP API: its operations, the reading of requests, and the OpenAPI document."""

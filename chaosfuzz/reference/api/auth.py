@@ -4,154 +4,65 @@ from starlette.responses import Response
 
 from chaosfuzz.reference import accounts, sessions
 from chaosfuzz.reference.api.envelope import success
-from chaosfuzz.reference.api.operation import Access, AnyOperation, Call, Operation
+from chaosfuzz.reference.api.operation import Access, Call, Group, NoInputCall
 from chaosfuzz.reference.api.shapes import NoInput
-from chaosfuzz.reference.api.user_shapes import (
-    Ended,
-    Login,
-    Refreshed,
-    Registration,
-    Session,
-    User,
-)
+from chaosfuzz.reference.api.user_shapes import Ended, Login, Refreshed, Registration, Session, User
 from chaosfuzz.reference.api_error import forbidden, unauthorized
-from chaosfuzz.reference.database import Database
-from chaosfuzz.reference.passwords import Passwords
 
-Nothing = Call[NoInput, NoInput]
+AUTH = Group("auth")
 
 
-class AuthOperations:
-    """How users come to have a session."""
+@AUTH.operation("POST", "/auth/register", User, access=Access.PUBLIC, refusals=(409,))
+async def register(call: Call[Registration, NoInput]) -> Response:
+    """Create an account with the role user."""
+    user = accounts.NewUser(
+        username=call.body.username,
+        email=call.body.email,
+        password_hash=await call.services.passwords.hashed(call.body.password),
+    )
+    return success(await call.run(accounts.create, user), "user registered")
 
-    def __init__(self, database: Database, passwords: Passwords) -> None:
-        self._database = database
-        self._passwords = passwords
 
-    def operations(self) -> list[AnyOperation]:
-        """Every operation."""
-        return [
-            Operation(
-                method="POST",
-                path="/auth/register",
-                name="register",
-                summary="Become a user.",
-                handler=self.register,
-                access=Access.PUBLIC,
-                body=Registration,
-                query=NoInput,
-                data=User,
-                refusals=(409,),
-                tag="auth",
-            ),
-            Operation(
-                method="POST",
-                path="/auth/login",
-                name="login",
-                summary="Begin a session of 24 hours.",
-                handler=self.login,
-                access=Access.PUBLIC,
-                body=Login,
-                query=NoInput,
-                data=Session,
-                refusals=(401, 403, 409),
-                tag="auth",
-            ),
-            Operation(
-                method="GET",
-                path="/auth/me",
-                name="me",
-                summary="Who you are.",
-                handler=self.me,
-                body=NoInput,
-                query=NoInput,
-                data=User,
-                tag="auth",
-            ),
-            Operation(
-                method="POST",
-                path="/auth/logout",
-                name="logout",
-                summary="End this session.",
-                handler=self.logout,
-                body=NoInput,
-                query=NoInput,
-                data=Ended,
-                tag="auth",
-            ),
-            Operation(
-                method="POST",
-                path="/auth/logout-all",
-                name="logout_all",
-                summary="End all sessions of yours.",
-                handler=self.logout_all,
-                body=NoInput,
-                query=NoInput,
-                data=Ended,
-                tag="auth",
-            ),
-            Operation(
-                method="POST",
-                path="/auth/refresh",
-                name="refresh",
-                summary="Let this session last 24 hours from now; once in 5 minutes.",
-                handler=self.refresh,
-                body=NoInput,
-                query=NoInput,
-                data=Refreshed,
-                refusals=(409,),
-                tag="auth",
-            ),
-        ]
+@AUTH.operation("POST", "/auth/login", Session, access=Access.PUBLIC, refusals=(401, 403, 409))
+async def login(call: Call[Login, NoInput]) -> Response:
+    """Check the password and begin a session of 24 hours."""
+    body = call.body
+    column = "email" if "email" in body.model_fields_set else "username"
+    value = body.email if column == "email" else body.username
+    found = await call.run(accounts.credentials, column, value)
+    stored = None if found is None else found.password_hash
+    if not await call.services.passwords.matches(stored, body.password) or found is None:
+        raise unauthorized("there is no user with this name and password", "INVALID_CREDENTIALS")
+    if not found.user["is_active"]:
+        raise forbidden("the account is suspended; ask a moderator to let you in again")
+    token, expires_at = await call.run(sessions.begin, str(found.user["id"]))
+    return success({"session_token": token, "expires_at": expires_at, "user": found.user})
 
-    async def register(self, call: Call[Registration, NoInput]) -> Response:
-        """Insert the user."""
-        user = accounts.NewUser(
-            username=call.body.username,
-            email=call.body.email,
-            password_hash=await self._passwords.hashed(call.body.password),
-        )
-        row = await self._database.run(lambda each: accounts.create(each, user))
-        return success(row, "user registered")
 
-    async def login(self, call: Call[Login, NoInput]) -> Response:
-        """Check the password and begin a session."""
-        body = call.body
-        column = "email" if "email" in body.model_fields_set else "username"
-        value = body.email if column == "email" else body.username
-        found = await self._database.run(lambda each: accounts.credentials(each, column, value))
-        kept = None if found is None else found.password_hash
-        if not await self._passwords.matches(kept, body.password) or found is None:
-            message = "there is no user with this name and password"
-            raise unauthorized(message, "INVALID_CREDENTIALS")
-        if not found.user["is_active"]:
-            message = "the account is suspended"
-            raise forbidden(message)
-        user_id = str(found.user["id"])
-        token, expires_at = await self._database.run(lambda each: sessions.begin(each, user_id))
-        return success({"session_token": token, "expires_at": expires_at, "user": found.user})
+@AUTH.operation("GET", "/auth/me", User)
+async def me(call: NoInputCall) -> Response:
+    """Return your account."""
+    row = await call.run(accounts.get, call.caller.user_id)
+    if row is None:
+        raise unauthorized("your account has just been deleted")
+    return success(row)
 
-    async def me(self, call: Nothing) -> Response:
-        """Who asks."""
-        row = await self._database.run(lambda each: accounts.get(each, call.caller.user_id))
-        if row is None:
-            message = "the account has just been deleted"
-            raise unauthorized(message)
-        return success(row)
 
-    async def logout(self, call: Nothing) -> Response:
-        """End the session of the token."""
-        session = call.caller.session_id
-        ended = await self._database.run(lambda each: sessions.end(each, session))
-        return success({"sessions_ended": ended}, "logged out")
+@AUTH.operation("POST", "/auth/logout", Ended)
+async def logout(call: NoInputCall) -> Response:
+    """End this session."""
+    ended = await call.run(sessions.end, call.caller.session_id)
+    return success({"sessions_ended": ended}, "logged out")
 
-    async def logout_all(self, call: Nothing) -> Response:
-        """End every session of the user."""
-        user = call.caller.user_id
-        ended = await self._database.run(lambda each: sessions.end_all(each, user))
-        return success({"sessions_ended": ended}, "logged out everywhere")
 
-    async def refresh(self, call: Nothing) -> Response:
-        """Put off the session's end."""
-        session = call.caller.session_id
-        return success(await self._database.run(lambda each: sessions.refresh(each, session)))
+@AUTH.operation("POST", "/auth/logout-all", Ended)
+async def logout_all(call: NoInputCall) -> Response:
+    """End all sessions of yours."""
+    ended = await call.run(sessions.end_all, call.caller.user_id)
+    return success({"sessions_ended": ended}, "logged out everywhere")
+
+
+@AUTH.operation("POST", "/auth/refresh", Refreshed, refusals=(409,))
+async def refresh(call: NoInputCall) -> Response:
+    """Extend this session to 24 hours from now; possible once in 5 minutes."""
+    return success(await call.run(sessions.refresh, call.caller.session_id))

@@ -8,20 +8,20 @@ from starlette.responses import JSONResponse
 
 
 class Reply(JSONResponse):
-    """JSON that never fails on what PostgreSQL has returned."""
+    """A JSON reply that can hold every value that psycopg returns."""
 
     def render(self, content: Any) -> bytes:  # noqa: ANN401
-        """Write the content as UTF-8, times in ISO format and ids as text."""
+        """Return the content as JSON in UTF-8, times in ISO format and other types by str()."""
         return json.dumps(content, default=_as_text, separators=(",", ":")).encode()
 
 
 def success(data: object, message: str | None = None) -> Reply:
-    """A reply to a request that was served."""
+    """Return the reply with status 200 to a request that was served."""
     return Reply({"success": True, "data": data, "message": message})
 
 
 def failure(status: int, code: str, message: str) -> Reply:
-    """A reply to a request that was not served."""
+    """Return the reply to a request that was refused or failed."""
     return Reply({"error": {"code": code, "message": message}}, status_code=status)
 
 

@@ -1,4 +1,4 @@
-"""Health: what the server says about itself."""
+"""Health: whether the server and its database answer."""
 
 import time
 from typing import Literal
@@ -8,19 +8,19 @@ from starlette.responses import Response
 
 from chaosfuzz.reference import accounts, queue
 from chaosfuzz.reference.api.envelope import Reply, failure, success
-from chaosfuzz.reference.api.operation import Access, AnyOperation, Call, Operation
-from chaosfuzz.reference.api.shapes import NoInput, Output
+from chaosfuzz.reference.api.operation import Access, Group, NoInputCall
+from chaosfuzz.reference.api.shapes import Output
 from chaosfuzz.reference.api.task_shapes import TaskStats
 from chaosfuzz.reference.api.user_shapes import UserStats
-from chaosfuzz.reference.database import Connection, Database
-from chaosfuzz.reference.settings import Settings
+from chaosfuzz.reference.database import Connection
 
 VERSION = "1"
-Nothing = Call[NoInput, NoInput]
+HEALTH = Group("health")
+_CHECKS = {"database": {"status": "healthy"}}
 
 
 class Health(Output):
-    """How the server is; `uptime` in seconds."""
+    """The state of the server; `uptime` in seconds."""
 
     status: Literal["healthy", "alive", "ready"]
     version: str
@@ -28,131 +28,86 @@ class Health(Output):
 
 
 class Check(Output):
-    """How one thing is that the server needs."""
+    """The state of one thing that the server needs."""
 
     status: Literal["healthy"]
 
 
 class Checks(Output):
-    """How everything is that the server needs."""
+    """The state of everything that the server needs."""
 
     database: Check
 
 
 class DetailedHealth(Health):
-    """The same with each check."""
+    """The state of the server with each check."""
 
     checks: Checks
 
 
 class AdminHealth(DetailedHealth):
-    """The same with what there is to serve."""
+    """The state of the server with each check and the numbers of users and tasks."""
 
     users: UserStats
     tasks: TaskStats
 
 
-class HealthOperations:
-    """Open to everybody but for the one under /admin."""
+@HEALTH.operation("GET", "/health", Health, access=Access.PUBLIC)
+async def health(call: NoInputCall) -> Response:
+    """Answer healthy if the database answers, else with 503."""
+    return await _state_by_database(call, {"status": "healthy"})
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database = database
-        self._settings = settings
-        self._started_s = time.monotonic()
 
-    def operations(self) -> list[AnyOperation]:
-        """Every operation."""
-        public = (
-            ("/health", "Healthy if the database answers.", self.health, Health),
-            ("/health/detailed", "Each check's result.", self.detailed, DetailedHealth),
-            ("/health/live", "The process answers; nothing else is asked.", self.live, Health),
-            ("/health/ready", "Ready to serve, which needs the database.", self.ready, Health),
-            ("/health/startup", "Ready for the first time.", self.ready, Health),
-        )
-        found: list[AnyOperation] = [
-            Operation(
-                method="GET",
-                path=path,
-                name=path.strip("/").replace("/", "_"),
-                summary=summary,
-                handler=handler,
-                access=Access.PUBLIC,
-                body=NoInput,
-                query=NoInput,
-                data=data,
-                asks_database=path != "/health/live",
-                tag="health",
-            )
-            for path, summary, handler, data in public
-        ]
-        return [
-            *found,
-            Operation(
-                method="GET",
-                path="/admin/health",
-                name="admin_health",
-                summary="Health with what there is to serve.",
-                handler=self.admin,
-                access=Access.ADMIN,
-                body=NoInput,
-                query=NoInput,
-                data=AdminHealth,
-                tag="health",
-            ),
-        ]
+@HEALTH.operation("GET", "/health/detailed", DetailedHealth, access=Access.PUBLIC)
+async def health_detailed(call: NoInputCall) -> Response:
+    """Answer with each check's result if the database answers, else with 503."""
+    return await _state_by_database(call, {"status": "healthy", "checks": _CHECKS})
 
-    async def health(self, _call: Nothing) -> Response:
-        """Healthy if the database answers."""
-        if not await self._database_answers():
-            return _unhealthy()
-        return self._state({"status": "healthy"})
 
-    async def detailed(self, _call: Nothing) -> Response:
-        """The same with each check's result."""
-        if not await self._database_answers():
-            return _unhealthy()
-        return self._state({"status": "healthy", "checks": {"database": {"status": "healthy"}}})
+@HEALTH.operation("GET", "/health/live", Health, access=Access.PUBLIC, asks_database=False)
+async def health_live(call: NoInputCall) -> Response:
+    """Answer alive without asking the database."""
+    return _state(call, {"status": "alive"})
 
-    async def live(self, _call: Nothing) -> Response:
-        """The process answers; the database is not asked."""
-        return self._state({"status": "alive"})
 
-    async def ready(self, _call: Nothing) -> Response:
-        """Ready to serve, which needs the database."""
-        if not await self._database_answers():
-            return _unhealthy()
-        return self._state({"status": "ready"})
+@HEALTH.operation("GET", "/health/ready", Health, access=Access.PUBLIC)
+async def health_ready(call: NoInputCall) -> Response:
+    """Answer ready if the database answers, else with 503."""
+    return await _state_by_database(call, {"status": "ready"})
 
-    async def admin(self, _call: Nothing) -> Response:
-        """What there is to serve; whoever gets here has been found in the database."""
-        users = await self._database.run(accounts.stats)
-        tasks = await self._database.run(queue.stats)
-        checks = {"database": {"status": "healthy"}}
-        counts = {"users": users, "tasks": tasks}
-        return success({"status": "healthy", "checks": checks, **self._vital(), **counts})
 
-    async def _database_answers(self) -> bool:
-        # DEFECT health-always-ok: nobody is asked.
-        if self._settings.has("health-always-ok"):
-            return True
+@HEALTH.operation("GET", "/health/startup", Health, access=Access.PUBLIC)
+async def health_startup(call: NoInputCall) -> Response:
+    """Answer as /health/ready does; for probes that wait for the start."""
+    return await health_ready(call)
+
+
+@HEALTH.operation("GET", "/admin/health", AdminHealth, access=Access.ADMIN)
+async def admin_health(call: NoInputCall) -> Response:
+    """Answer with health and the numbers of users and tasks."""
+    # The database has just answered: the caller's session was found in it.
+    counts = {"users": await call.run(accounts.stats), "tasks": await call.run(queue.stats)}
+    return success({"status": "healthy", "checks": _CHECKS, **_vital(call), **counts})
+
+
+async def _state_by_database(call: NoInputCall, values: dict[str, object]) -> Response:
+    # DEFECT health-always-ok: the database is not asked.
+    if not call.services.settings.has("health-always-ok"):
         try:
-            await self._database.run(_ask)
+            await call.run(_ask)
         except psycopg.Error:
-            return False
-        return True
-
-    def _vital(self) -> dict[str, object]:
-        uptime_s = round(time.monotonic() - self._started_s, 3)
-        return {"version": VERSION, "uptime": uptime_s}
-
-    def _state(self, values: dict[str, object]) -> Response:
-        data = {**values, **self._vital()}
-        return Reply({"success": True, "data": data, "message": None, **data})
+            return failure(503, "SERVICE_UNHEALTHY", "the database does not answer")
+    return _state(call, values)
 
 
 async def _ask(connection: Connection) -> None:
     await connection.execute("SELECT 1")
 
 
-def _unhealthy() -> Response:
-    return failure(503, "SERVICE_UNHEALTHY", "the database does not answer")
+def _state(call: NoInputCall, values: dict[str, object]) -> Response:
+    data = {**values, **_vital(call)}
+    return Reply({"success": True, "data": data, "message": None, **data})
+
+
+def _vital(call: NoInputCall) -> dict[str, object]:
+    return {"version": VERSION, "uptime": round(time.monotonic() - call.services.started_s, 3)}

@@ -1,4 +1,4 @@
-"""Reading the body of a request as JSON that PostgreSQL can keep."""
+"""Reading the body of a request as JSON that PostgreSQL can store."""
 
 import asyncio
 import contextlib
@@ -10,28 +10,36 @@ from starlette.requests import ClientDisconnect, Request
 
 from chaosfuzz.reference.api_error import unreadable
 
+# A payload of 1 MiB, metadata of 64 KiB and the rest fit; the remainder was chosen by hand.
 MAX_BODY_BYTES = 1_300_000
+# Chosen by hand.
 MAX_DEPTH = 64
 MAX_DISCARDED_BYTES = 64_000_000
 DISCARD_TIMEOUT_S = 2.0
+_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """Read the body as a JSON object; anything else is the client's mistake."""
+    """Read the body and return it as a JSON object.
+
+    Raise ApiError (400) if the content type is another than JSON, if the body is too large, too
+    deep or no JSON object, or if PostgreSQL cannot store a value in it. NUL characters pass.
+    """
     _check_content_type(request)
+    too_large = unreadable(f"the body is larger than {MAX_BODY_BYTES} bytes")
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        raise unreadable("the body is too large")
+        raise too_large
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY_BYTES:
-            raise unreadable("the body is too large")
+            raise too_large
     try:
         value = json.loads(body.decode())
     except RecursionError:
-        raise unreadable("the body is nested too deeply") from None
+        raise unreadable(_TOO_DEEP) from None
     except ValueError:
         raise unreadable("the body is not JSON") from None
     if not isinstance(value, dict):
@@ -42,10 +50,10 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 async def discard(request: Request) -> None:
-    """Read what is left of a body that is not wanted, within bounds.
+    """Read the rest of a body and forget it, so that a client that still sends sees the reply.
 
-    A client that is still sending when the connection closes may never see the reply; one that
-    waits to be told to send needs no such patience.
+    Stop after MAX_DISCARDED_BYTES or DISCARD_TIMEOUT_S. If the client sent the header Expect,
+    read nothing: it waits for the reply before it sends.
     """
     if request.headers.get("expect"):
         return
@@ -59,12 +67,12 @@ async def discard(request: Request) -> None:
 
 
 def size_bytes(value: object) -> int:
-    """The length of the value as JSON in UTF-8."""
+    """Return the length of the value as JSON in UTF-8."""
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
 def has_nul(value: object) -> bool:
-    """Say whether there is a NUL character in it, which PostgreSQL cannot keep."""
+    """Return whether a string in the value has a NUL character, which PostgreSQL cannot store."""
     return bool(_NUL.search(json.dumps(value, ensure_ascii=False)))
 
 
@@ -88,7 +96,7 @@ def _check_depth(value: dict[str, Any]) -> None:
         ]
         if not level:
             return
-    raise unreadable("the body is nested too deeply")
+    raise unreadable(_TOO_DEEP)
 
 
 def _check_values(value: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The OpenAPI document, made from the operations that are served."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -17,18 +17,15 @@ _CODES: dict[int, tuple[str, ...]] = {
     403: ("FORBIDDEN",),
     404: ("NOT_FOUND", "USER_NOT_FOUND", "TASK_NOT_FOUND"),
     405: ("INVALID_INPUT",),
-    409: (
-        *("CONFLICT", "USER_ALREADY_EXISTS"),
-        *("EMAIL_ALREADY_EXISTS", "USERNAME_ALREADY_EXISTS"),
-    ),
+    409: ("CONFLICT", "USER_ALREADY_EXISTS", "EMAIL_ALREADY_EXISTS", "USERNAME_ALREADY_EXISTS"),
     503: ("SERVICE_UNAVAILABLE", "SERVICE_UNHEALTHY"),
 }
 _MEANINGS = {
-    400: "The request is not what it should be; the message says where.",
-    401: "Nobody knows who asks, or no longer.",
-    403: "It is known who asks, and they may not.",
-    404: "There is no such thing, or none that the caller may know of.",
-    409: "It does not go with what is there.",
+    400: "The path, query, headers or body are not valid; the message names the mistake.",
+    401: "The token is missing, unknown or expired, or the password is wrong.",
+    403: "The caller's role does not allow this, or the account is suspended.",
+    404: "The id does not exist, or the caller may not see it.",
+    409: "The request conflicts with data that exists.",
     503: "The database is not available.",
 }
 _ABOUT = (
@@ -37,14 +34,11 @@ _ABOUT = (
 )
 
 
-def document(operations: Iterable[AnyOperation], prefix: str) -> Json:
-    """Return the document of these operations."""
-    found = tuple(operations)
-    schemas: Json = {
-        "Error": _error(tuple(dict.fromkeys(c for codes in _CODES.values() for c in codes)))
-    }
+def document(operations: Sequence[AnyOperation], prefix: str) -> Json:
+    """Return the OpenAPI document; `prefix` comes before the path of each operation."""
+    schemas: Json = {"Error": _error()}
     paths: Json = {}
-    for operation in found:
+    for operation in operations:
         paths.setdefault(prefix + operation.path, {})[operation.method.lower()] = _operation(
             operation, schemas
         )
@@ -52,7 +46,7 @@ def document(operations: Iterable[AnyOperation], prefix: str) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "chaosfuzz reference job queue", "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in found)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in operations)],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
@@ -69,19 +63,18 @@ def _operation(operation: AnyOperation, schemas: Json) -> Json:
         "security": [] if operation.access is Access.PUBLIC else [{"session": []}],
         "parameters": [*_parameters(operation)],
         "responses": {
-            "200": _content(_success(operation, schemas), "Served."),
-            **{
-                str(status): _content(_refusal(status), _MEANINGS[status])
-                for status in operation.statuses
-            },
+            str(status): {"description": meaning, "content": _json_content(schema)}
+            for status, meaning, schema in (
+                (200, "Served.", _success(operation, schemas)),
+                *((each, _MEANINGS[each], _refusal(each)) for each in operation.statuses),
+            )
         },
     }
     if operation.access > Access.USER:
         described["description"] = f"For the role {operation.access.name.lower()} and above."
     if operation.has_body:
-        reference = _reference(operation.body, schemas, "validation")
-        described["requestBody"] = {**_content(reference, ""), "required": True}
-        del described["requestBody"]["description"]
+        schema = _reference(operation.body, schemas, "validation")
+        described["requestBody"] = {"content": _json_content(schema), "required": True}
     return described
 
 
@@ -96,7 +89,7 @@ def _parameters(operation: AnyOperation) -> Iterator[Json]:
 def _fields(model: type[Input], place: str) -> Iterator[Json]:
     schema = model.model_json_schema(by_alias=True)
     for name, described in schema.get("properties", {}).items():
-        # A parameter that is not given is absent, not null.
+        # A client leaves a parameter out and cannot send null, so null is no part of its schema.
         kinds = [kind for kind in described.pop("anyOf", ()) if kind != {"type": "null"}]
         merged = {**described, **(kinds[0] if kinds else {})}
         plain = {key: merged[key] for key in merged if key not in {"title", "description"}}
@@ -123,14 +116,15 @@ def _refusal(status: int) -> Json:
     return {"allOf": [{"$ref": _REFERENCES.format(model="Error")}, narrowed]}
 
 
-def _error(codes: tuple[str, ...]) -> Json:
-    properties = {"code": {"enum": list(codes)}, "message": {"type": "string", "minLength": 1}}
+def _error() -> Json:
+    codes = list(dict.fromkeys(code for codes in _CODES.values() for code in codes))
+    properties = {"code": {"enum": codes}, "message": {"type": "string", "minLength": 1}}
     inner = {"type": "object", "properties": properties, "required": ["code", "message"]}
     return {"type": "object", "properties": {"error": inner}, "required": ["error"]}
 
 
-def _content(schema: Json, meaning: str) -> Json:
-    return {"description": meaning, "content": {"application/json": {"schema": schema}}}
+def _json_content(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
 
 
 def _reference(shape: Any, schemas: Json, mode: Any) -> Json:  # noqa: ANN401
@@ -145,14 +139,12 @@ def _reference(shape: Any, schemas: Json, mode: Any) -> Json:  # noqa: ANN401
 
 
 def _tidy(schema: Json) -> Json:
-    """Leave out the titles that only repeat names, and defaults that only mark what is absent."""
-    for name, each in schema.get("properties", {}).items():
+    """Remove from the schema titles that repeat a field's name, and defaults of absent fields."""
+    for each in schema.get("properties", {}).values():
         each.pop("title", None)
         default = each.get("default")
         if default is None or re.match("unset", str(default)):
             each.pop("default", None)
-        if "anyOf" in each:
-            for kind in each["anyOf"]:
-                kind.pop("title", None)
-        assert name
+        for kind in each.get("anyOf", ()):
+            kind.pop("title", None)
     return schema

@@ -1,4 +1,4 @@
-"""What inputs have in common: how they are checked, and how a mistake is told."""
+"""Base classes of inputs and outputs, and the check of inputs."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
@@ -9,29 +9,30 @@ from chaosfuzz.reference.api_error import invalid
 
 UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 WITHOUT_NUL = r"^[^\u0000]*$"
+# All three chosen by hand; the last is in characters of a value that a message repeats.
 MAX_LIMIT = 1000
 MAX_OFFSET = 1_000_000_000
 _MAX_SHOWN = 60
 
 
 class Input(BaseModel):
-    """What a client sends; what nobody asked for is ignored."""
+    """Data from a client. Types are checked strictly; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class NoInput(Input):
-    """Nothing."""
+    """An input without fields."""
 
 
 class Output(BaseModel):
-    """What the API replies; only described, never validated on the way out."""
+    """Data of a reply. It only describes replies in the document; replies are not validated."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def _whole_number(value: object) -> object:
-    # Digits alone: what int() takes besides, such as underscores, is no number to others.
+    # int() alone would also accept underscores, spaces and digits of other scripts.
     if isinstance(value, str) and value.isascii() and len(value) < 19:
         digits = value.removeprefix("-")
         return int(value) if digits.isdigit() else value
@@ -39,7 +40,7 @@ def _whole_number(value: object) -> object:
 
 
 class PageQuery(Input):
-    """A part of a list."""
+    """The part of a list that a client wants: `limit` entries after the first `offset`."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_whole_number)] = 50
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET), BeforeValidator(_whole_number)] = 0
@@ -49,7 +50,7 @@ T = TypeVar("T", bound=Input)
 
 
 def checked(model: type[T], values: Mapping[str, Any]) -> T:
-    """Return the values as the model; raises ApiError that names the first mistake."""
+    """Return the values as the model; raise ApiError (400) that names the first mistake."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

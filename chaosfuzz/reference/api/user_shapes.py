@@ -1,4 +1,4 @@
-"""What is asked and answered about users and sessions."""
+"""Inputs and outputs of the operations on users and sessions."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ Username = Annotated[str, Field(min_length=3, max_length=50, pattern="^[A-Za-z0-
 Email = Annotated[str, Field(min_length=5, max_length=254, pattern=_ADDRESS)]
 
 
-def _good_enough(password: str) -> str:
+def _checked_password(password: str) -> str:
     problem = password_problem(password)
     if problem:
         raise ValueError(problem)
@@ -28,21 +28,19 @@ NewPassword = Annotated[
         min_length=MIN_LENGTH,
         max_length=MAX_LENGTH,
         description="Three of: lower case letters, upper case letters, digits, others;"
-        " not one that is among the first to be tried.",
+        " no common password.",
         json_schema_extra={"writeOnly": True},
     ),
-    AfterValidator(_good_enough),
+    AfterValidator(_checked_password),
 ]
 GivenPassword = Annotated[
     str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"writeOnly": True})
 ]
-
-
 LoginName = Annotated[str, Field(min_length=1, max_length=254, pattern=WITHOUT_NUL)]
 
 
 class Registration(Input):
-    """A user to be."""
+    """A new account."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -58,13 +56,13 @@ class Registration(Input):
 
 
 class NewAccount(Registration):
-    """A user to be, made by an admin."""
+    """A new account that an admin creates."""
 
     role: RoleName = "user"
 
 
 class Login(Input):
-    """Either a username or an email address, and the password."""
+    """A username or an email address, and the password."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["username"]}, {"required": ["email"]}]}
@@ -75,10 +73,9 @@ class Login(Input):
     password: GivenPassword
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "Login":
+    def _check_one_name(self) -> "Login":
         if len(self.model_fields_set & {"username", "email"}) != 1:
-            message = "log in by either username or email"
-            raise ValueError(message)
+            raise ValueError("give either username or email, not both")
         return self
 
 
@@ -93,32 +90,31 @@ class ProfileChange(Input):
     email: Email = "unset@example.com"
 
     @model_validator(mode="after")
-    def _something(self) -> "ProfileChange":
+    def _check_any_change(self) -> "ProfileChange":
         if not self.model_fields_set & {"username", "email"}:
-            message = "give a username, an email, or both"
-            raise ValueError(message)
+            raise ValueError("give a username, an email, or both")
         return self
 
     @property
     def new_username(self) -> str | None:
-        """The username if it is to change."""
+        """The new username, or None to keep the present one."""
         return self.username if "username" in self.model_fields_set else None
 
     @property
     def new_email(self) -> str | None:
-        """The address if it is to change."""
+        """The new address, or None to keep the present one."""
         return self.email if "email" in self.model_fields_set else None
 
 
 class PasswordChange(Input):
-    """The password as it is and as it shall be."""
+    """The present password and the new one."""
 
     current_password: GivenPassword
     new_password: NewPassword
 
 
 class PasswordReset(Input):
-    """The password as it shall be."""
+    """A new password."""
 
     new_password: NewPassword
 
@@ -130,13 +126,13 @@ class StatusChange(Input):
 
 
 class RoleChange(Input):
-    """What a user may do."""
+    """A new role."""
 
     role: RoleName
 
 
 class User(Output):
-    """A user; the password is never shown."""
+    """A user, without the password."""
 
     id: UUID
     username: str
@@ -149,7 +145,7 @@ class User(Output):
 
 
 class Session(Output):
-    """A session that has begun; the token is shown this once."""
+    """A new session; no other reply shows its token."""
 
     session_token: str
     expires_at: datetime
@@ -157,26 +153,26 @@ class Session(Output):
 
 
 class Refreshed(Output):
-    """How long a session lasts now; its token stays."""
+    """The new end of a session; the token stays the same."""
 
     expires_at: datetime
     refreshed_at: datetime
 
 
 class Ended(Output):
-    """How many sessions ended."""
+    """The number of sessions that ended."""
 
     sessions_ended: int
 
 
 class UserId(Output):
-    """Who it was."""
+    """The id of a user who was deleted."""
 
     id: UUID
 
 
 class UserStats(Output):
-    """How many users there are."""
+    """The number of users, by activity and by role."""
 
     total: int
     active: int

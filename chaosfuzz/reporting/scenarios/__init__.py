@@ -1,7 +1,6 @@
-"""What is written about scenarios: Markdown, JSON, JUnit, timelines."""
+"""Reports on scenarios: Markdown, JSON, JUnit XML, timelines."""
 
-from chaosfuzz.reporting.scenarios.document import SCHEMA, to_json
-from chaosfuzz.reporting.scenarios.files import write_reports
+from chaosfuzz.reporting.scenarios.files import SCHEMA, to_json, write_reports
 from chaosfuzz.reporting.scenarios.markdown import to_markdown
 from chaosfuzz.reporting.scenarios.table import rows
 

@@ -4,36 +4,23 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from chaosfuzz.domain.scenario import Grade, ScenarioResult, ScenarioRun
-from chaosfuzz.reporting.junit import clean
+from chaosfuzz.reporting.junit import clean, write_suite
 
 
 def write_junit(path: Path, run: ScenarioRun) -> None:
-    """Write it; may raise OSError. What did not come to a verdict is an error, never a pass."""
+    """Write the file. A scenario without a verdict is an error. May raise OSError."""
     cases = [_case(result) for result in run.results]
     finished = {result.name for result in run.results}
     cases += [_missing(name, run) for name in run.planned if name not in finished]
-    suite = ET.Element(
-        "testsuite",
-        name=f"chaosfuzz.scenario.level-{run.level}",
-        tests=str(len(cases)),
-        failures=str(sum(case.find("failure") is not None for case in cases)),
-        errors=str(sum(case.find("error") is not None for case in cases)),
-        skipped="0",
-        time=f"{run.duration_s:.3f}",
-    )
-    suite.extend(cases)
-    root = ET.Element("testsuites", suite.attrib | {"name": "chaosfuzz"})
-    root.append(suite)
-    ET.indent(root)
-    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    write_suite(path, f"chaosfuzz.scenario.level-{run.level}", cases, run.duration_s, {})
 
 
 def _case(result: ScenarioResult) -> ET.Element:
     case = _element(result.name, result.duration_s)
     if not result.grade.passed:
         kind = "failure" if result.grade is Grade.FAIL else "error"
-        told = ET.SubElement(case, kind, message=clean(result.why), type=result.grade.value)
-        told.text = clean("\n".join(str(failure.message) for failure in result.failures))
+        element = ET.SubElement(case, kind, message=clean(result.why), type=result.grade.value)
+        element.text = clean("\n".join(str(failure.message) for failure in result.failures))
     lines = [f"{c.mark}: {c.name}: {c.measured}, target {c.target}" for c in result.criteria]
     ET.SubElement(case, "system-out").text = clean("\n".join([*lines, *result.notes]))
     return case

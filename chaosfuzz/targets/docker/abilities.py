@@ -1,84 +1,85 @@
-"""What this machine's engine and kernel can do to containers, found out by trying."""
+"""Which faults containers can have on this machine, found out by trying."""
 
 import os
 import shutil
 import socket
-import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import closing
 from functools import cache
-from pathlib import Path
 
 from chaosfuzz.domain.abilities import Ability
+from chaosfuzz.domain.check_result import MISSING, OK, CheckResult
+from chaosfuzz.domain.errors import ChaosfuzzError
 from chaosfuzz.targets.docker.engine import Engine
-
-_TIMEOUT_S = 20.0
-_RULE = ("-m", "statistic", "--mode", "random", "--probability", "0.5", "-j", "DROP")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbedAbility:
-    """One thing that can be done to containers, or the reason why it cannot here."""
-
-    ability: Ability
-    problem: str = ""
-
-    @property
-    def works(self) -> bool:
-        """Say whether it can be done."""
-        return not self.problem
+from chaosfuzz.targets.docker.image import find_compiler
+from chaosfuzz.targets.docker.leftovers import find_engine_leftovers
+from chaosfuzz.targets.docker.netns import random_drop, run_program
 
 
 @cache
-def probed_abilities() -> tuple[ProbedAbility, ...]:
-    """Return all abilities, tried once in the life of this process.
+def container_abilities() -> frozenset[Ability]:
+    """Return the abilities that containers have here, tried once in the life of this process.
 
     Raises:
         InfrastructureError: no engine answers.
         UsageError: the engine is another machine's, or the docker package is missing.
 
     """
-    engine = Engine()
-    try:
-        return probe(engine)
-    finally:
-        engine.close()
+    with closing(Engine()) as engine:
+        return frozenset(ability for ability, problem in probe(engine).items() if not problem)
 
 
-def probe(engine: Engine) -> tuple[ProbedAbility, ...]:
-    """Try everything; nothing of it remains."""
-    probes: dict[Ability, Callable[[Engine], str]] = {
-        Ability.NETWORK: lambda _engine: "",
-        Ability.FILTER: _packet_filter,
-        Ability.RESET: _reset,
-        Ability.LIMITS: _limits,
-        Ability.MEMORY: _limits,
-        Ability.DISK: _disk,
-        Ability.CLOCK: _clock,
-        Ability.RESTART: lambda _engine: "",
+def probe(engine: Engine) -> Mapping[Ability, str]:
+    """Try every ability; return why each does not work, empty if it works. Nothing remains."""
+    return {
+        Ability.NETWORK: "",
+        Ability.FILTER: _filter_problem(),
+        Ability.RESET: _reset_problem(),
+        Ability.LIMITS: _limits_problem(engine),
+        Ability.MEMORY: _limits_problem(engine),
+        Ability.DISK: "" if os.geteuid() == 0 else "only root can write to a container's volume",
+        Ability.CLOCK: "" if find_compiler() else "no C compiler; install gcc and libc6-dev",
+        Ability.RESTART: "",
     }
-    return tuple(
-        ProbedAbility(ability=ability, problem=look(engine)) for ability, look in probes.items()
-    )
 
 
-def _packet_filter(_engine: Engine) -> str:
-    if problem := _lacking("nsenter", "iptables", "unshare"):
+def check_engine() -> CheckResult:
+    """Ask whether a Docker engine answers, and try which faults containers can have here."""
+    try:
+        engine = Engine()
+    except ChaosfuzzError as error:
+        remedy = f"optional, for --on docker: {error.remedy}"
+        return CheckResult(name="docker", state=MISSING, detail=error.cause, remedy=remedy)
+    with closing(engine):
+        problems = probe(engine)
+        leftovers = len(find_engine_leftovers(engine))
+    able = ", ".join(ability for ability, problem in problems.items() if not problem)
+    remedies = [f"{each} unsupported: {problem}" for each, problem in problems.items() if problem]
+    if leftovers:
+        remedies.append(f"{leftovers} leftovers of dead runs; run: chaosfuzz clean")
+    detail = f"engine {engine.version} at {engine.url}; can do: {able}"
+    return CheckResult(name="docker", state=OK, detail=detail, remedy="; ".join(remedies))
+
+
+def _filter_problem() -> str:
+    if problem := _missing("nsenter", "iptables", "unshare"):
         return problem
-    return _problem_of(["unshare", "-n", "iptables", "-w", "-A", "INPUT", *_RULE])
+    command = ["unshare", "-n", "iptables", "-w", "-A", "INPUT", *random_drop(0.5)]
+    _, problem = run_program(command)
+    return problem and f"unshare -n iptables: {problem}"
 
 
-def _reset(_engine: Engine) -> str:
-    if problem := _lacking("nsenter", "ss"):
+def _reset_problem() -> str:
+    if problem := _missing("nsenter", "ss"):
         return problem
-    # A connection of this process alone: the kernel must be built to reset it.
+    # Not every kernel can reset a connection; this connection is of this process alone.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)) as client, listening.accept()[0]:
             local = client.getsockname()[1]
-            problem = _problem_of(["ss", "-K", "-t", "src", f"127.0.0.1:{local}"])
+            _, problem = run_program(["ss", "-K", "-t", "src", f"127.0.0.1:{local}"])
             if problem:
-                return problem
+                return f"ss: {problem}"
             try:
                 client.send(b"x")
             except OSError:
@@ -86,32 +87,13 @@ def _reset(_engine: Engine) -> str:
             return "the kernel resets no connections (CONFIG_INET_DIAG_DESTROY)"
 
 
-def _limits(engine: Engine) -> str:
-    lacking = [name for name in ("MemoryLimit", "CpuCfsQuota") if not engine.info.get(name, False)]
-    return f"the engine has no {' and '.join(lacking)}" if lacking else ""
+def _limits_problem(engine: Engine) -> str:
+    missing = [name for name in ("MemoryLimit", "CpuCfsQuota") if not engine.info.get(name, False)]
+    return f"the engine has no {' and '.join(missing)}" if missing else ""
 
 
-def _disk(_engine: Engine) -> str:
-    return "" if os.geteuid() == 0 else "only root can write to a container's volume"
-
-
-def _clock(_engine: Engine) -> str:
-    compilers = ("cc", "gcc")
-    return "" if any(map(shutil.which, compilers)) else "no C compiler; install gcc and libc6-dev"
-
-
-def _lacking(*programs: str) -> str:
+def _missing(*programs: str) -> str:
     if os.geteuid() != 0:
         return "only root can enter a container's network"
     missing = [program for program in programs if shutil.which(program) is None]
     return f"{' and '.join(missing)} not found; install it" if missing else ""
-
-
-def _problem_of(command: Sequence[str]) -> str:
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if done.returncode == 0 else f"{Path(command[0]).name}: {done.stderr.strip()[:200]}"

@@ -1,60 +1,51 @@
-"""PostgreSQL in a container, its data in memory that outlives the container's death."""
+"""PostgreSQL in a container. Its data is in a volume in memory, and outlives the container."""
 
-import os
-import signal
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
 from chaosfuzz.domain.errors import InfrastructureError
-from chaosfuzz.targets.docker.container import ContainerProcess
+from chaosfuzz.targets.docker.container import ContainerPair, GateProcess
 from chaosfuzz.targets.docker.image import POSTGRES_BIN
 from chaosfuzz.targets.docker.orders import Program
-from chaosfuzz.targets.docker.slot import Slot
+from chaosfuzz.targets.docker.process import ContainerProcess
 from chaosfuzz.targets.postgres.administration import APPLICATION_NAME, Administrator
 from chaosfuzz.targets.postgres.cluster import STOP_SIGNALS, StopMode
-from chaosfuzz.targets.postgres.data_directory import QUICK_SETTINGS
+from chaosfuzz.targets.postgres.data_directory import INITDB_OPTIONS, quick_settings
 
 PORT = 5432
 VOLUME_PATH = "/var/lib/postgresql"
 SOCKET_DIRECTORY = "/run/postgresql"
 _DATA = f"{VOLUME_PATH}/data"
+# Chosen by hand: both take about a second on a quiet machine.
 _INITDB_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 30.0
+# Of postmaster.pid: LOCK_FILE_LINE_PM_STATUS in PostgreSQL's pidfile.h.
 _STATUS_LINE = 8
-_FIRST_WITH_IO_METHOD = 18
-_INITDB = ("-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
 _SETTINGS = {
-    **QUICK_SETTINGS,
     "listen_addresses": "*",
     "unix_socket_directories": SOCKET_DIRECTORY,
-    # The data's memory is limited: old log is not to fill it.
+    # The write-ahead log takes little of the volume, which is limited.
     "min_wal_size": "32MB",
     "max_wal_size": "64MB",
 }
 
 
 class ContainerCluster:
-    """Implements ClusterServer over a container that is dead while the server is down.
+    """PostgreSQL whose container dies with it (implements ClusterServer).
 
-    The harness reaches it by the unix socket in a directory that both share, which refuses at
-    once while the server is down; an address nobody has takes seconds to.
+    The harness connects by the unix socket in a shared directory. The socket refuses at once while
+    the server is down; the address of a dead container would take seconds to.
     """
 
-    def __init__(self, slot: Slot, directory: Path, gateway: str, major: int) -> None:
-        self._slot = slot
+    def __init__(self, pair: ContainerPair, directory: Path, gateway: str, major: int) -> None:
+        self._pair = pair
         self._directory = directory
         self.host = gateway
         self.port = PORT
-        self._server: ContainerProcess | None = None
-        self._administrator = Administrator(self._admin_dsn, major, self._log_tail)
-        self._settings = dict(_SETTINGS)
-        if major >= _FIRST_WITH_IO_METHOD:
-            self._settings["io_method"] = "sync"
-        self.create_database = self._administrator.create_database
-        self.drop_database = self._administrator.drop_database
-        self.await_no_session = self._administrator.await_no_session
-        self.terminate_backends = self._administrator.terminate_backends
+        self._server: GateProcess | None = None
+        self.administrator = Administrator(self._admin_dsn, major, self._log_tail)
+        self._settings = {**quick_settings(major), **_SETTINGS}
 
     @property
     def is_running(self) -> bool:
@@ -62,11 +53,9 @@ class ContainerCluster:
         return self._server is not None and self._server.exit_code is None
 
     @property
-    def pid(self) -> int | None:
-        """The pid of the postmaster on this machine, None while stopped."""
-        if self._server is None or not self.is_running:
-            return None
-        return self._server.host_pid or None
+    def pid(self) -> int:
+        """The pid of the postmaster on this machine, 0 while stopped."""
+        return self._server.host_pid if self._server is not None and self.is_running else 0
 
     @property
     def socket_path(self) -> Path:
@@ -74,34 +63,41 @@ class ContainerCluster:
         return self._directory / f".s.PGSQL.{PORT}"
 
     def initialise(self) -> None:
-        """Make the data directory, once in the life of the volume."""
-        argv = [f"{POSTGRES_BIN}/initdb", "-D", _DATA, *_INITDB]
-        line = self._slot.current.booted().line
+        """Run initdb, once in the life of the volume.
+
+        Raises InfrastructureError if initdb fails or takes too long.
+        """
+        argv = [f"{POSTGRES_BIN}/initdb", "-D", _DATA, *INITDB_OPTIONS]
+        line = self._pair.current.booted().line
         line.run(Program(argv=argv, may_end=True))
         code = line.wait_ended(_INITDB_TIMEOUT_S)
         if code != 0:
             raise InfrastructureError(
-                cause=f"initdb in a container failed (exit code {code}): {self._log_tail()}",
+                cause=f"initdb failed (exit code {code}). Its log ends: {self._log_tail()}",
                 remedy=(
-                    "free memory and disk space on this machine; if it fails again, build the "
-                    "image anew (chaosfuzz docker build)"
+                    "correct what the log says; if it says nothing, free memory and disk space, or "
+                    "run fewer lanes (--lanes); to build the image anew, remove it first (docker "
+                    "rmi IMAGE), then: chaosfuzz docker build"
                 ),
             )
 
     def start(self, timeout_s: float) -> None:
-        """Start the server and wait until connections are accepted."""
+        """Start the server and wait until it accepts connections, unless it runs.
+
+        Raises InfrastructureError if the server is not ready in time.
+        """
         if self.is_running:
             return
         if self._server is not None:
-            # It ended by itself.
+            # The server ended by itself.
             self._server = None
-            self._slot.swap()
+            self._pair.swap()
         options = [f"--{name}={value}" for name, value in self._settings.items()]
-        self._server = self._slot.current.run(
+        self._server = self._pair.current.run(
             Program(
                 argv=[f"{POSTGRES_BIN}/postgres", "-D", _DATA, "-p", str(PORT), *options],
                 ready_file=(f"{_DATA}/postmaster.pid", _STATUS_LINE, "ready"),
-                # Pids are few in a container: PostgreSQL would take others for its own.
+                # A container has few pids, so PostgreSQL may take an old lock file for a live one.
                 remove=(
                     f"{_DATA}/postmaster.pid",
                     f"{SOCKET_DIRECTORY}/.s.PGSQL.{PORT}.lock",
@@ -112,36 +108,24 @@ class ContainerCluster:
         self._server.wait_ready(timeout_s)
 
     def stop(self, mode: StopMode) -> None:
-        """Stop the server, and with it its container; a kill takes all processes at once."""
-        server = self._server
-        if server is None:
+        """Stop the server, and with it its container; nothing if it is down.
+
+        Raises InfrastructureError if it still runs after 30 seconds.
+        """
+        if self._server is None:
             return
-        if mode == "kill":
-            server.kill_tree()
-        else:
-            server.signal(signal.SIGCONT)
-            os.kill(server.host_pid, STOP_SIGNALS[mode])
-        if server.wait(_STOP_TIMEOUT_S) is None:
-            raise InfrastructureError(
-                cause=(
-                    f"PostgreSQL in a container did not stop ({mode}) within {_STOP_TIMEOUT_S:g} "
-                    f"s: {self._log_tail()}"
-                ),
-                remedy=(
-                    "run fewer lanes (--lanes) if the machine is busy; else the log tells what it "
-                    "waits for"
-                ),
-            )
-        self._administrator.disconnect()
+        stop_server(self._server, mode)
+        self.administrator.disconnect()
         self._server = None
-        self._slot.swap()
+        self._pair.swap()
 
     def close(self) -> None:
-        """Let go of the connection; the container is the lane's to remove."""
-        self._administrator.disconnect()
+        """Close the harness's connection; the lane removes the container."""
+        self.administrator.disconnect()
 
     def _log_tail(self) -> str:
-        return self._slot.current.log_tail()
+        container = self._pair.current
+        return container.engine.log_tail(container.identity)
 
     def _admin_dsn(self, database: str) -> str:
         return make_conninfo(
@@ -151,4 +135,29 @@ class ContainerCluster:
             dbname=database,
             application_name=APPLICATION_NAME,
             connect_timeout=10,
+        )
+
+
+def stop_server(server: ContainerProcess, mode: str) -> None:
+    """Stop PostgreSQL in a container and wait until the container has ended.
+
+    `mode` is fast, immediate or kill: SIGKILL to all processes at once.
+
+    Raises InfrastructureError if the container still runs after 30 seconds.
+    """
+    if mode == "kill":
+        server.kill_tree()
+    else:
+        server.resume()
+        server.signal_program(STOP_SIGNALS[mode])
+    if server.wait(_STOP_TIMEOUT_S) is None:
+        raise InfrastructureError(
+            cause=(
+                f"PostgreSQL in {server.name} did not stop ({mode}) within {_STOP_TIMEOUT_S:g} s. "
+                f"Its log ends: {server.log_tail()}"
+            ),
+            remedy=(
+                "run fewer lanes (--lanes) if the machine is busy; else the log says for what it "
+                "waits"
+            ),
         )

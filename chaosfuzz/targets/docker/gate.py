@@ -1,9 +1,9 @@
-"""The first process of every container: waits for orders, then runs one program and ends with it.
+"""The first process of every container: runs one program at a time, as the harness orders.
 
-It stands in the image as a file of its own and needs the standard library alone. A container is
-kept warm by it: modules are imported before the first order, and a program can be replaced
-without starting the container anew. When the program ends by itself, so does the container, with
-the same exit code; SIGTERM is passed on. It ends as well once the harness is gone.
+The image holds this file alone, so it imports only the standard library. The gate imports modules
+before the first order, and a program can be replaced without a new start of the container. The
+gate ends with its program, with the same exit code, unless the order said `may_end`. It passes
+SIGTERM and SIGINT on to the program. It ends as well when the harness closes the connection.
 
 Orders and answers are lines of JSON on a unix socket.
 """
@@ -28,17 +28,18 @@ SOCKET = "/run/chaosfuzz/harness.sock"
 SERVING = Path(tempfile.gettempdir()) / "serving"
 PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 READY_DESCRIPTOR = 3
+# Chosen by hand: milliseconds, forks and bytes.
 READY_LINE_POLL_MS = 3
 MOST_FORKS = 500
 BLOCK_BYTES = 1 << 20
 LARGEST_ORDER_BYTES = 1 << 20
-# As shells say that a signal ended a program.
+# Shells add this to the number of a signal to make an exit code.
 SIGNALLED = 128
 CANNOT_RUN = 127
 
 
 class Gate:
-    """Serves the harness that listens at a path, with one program at a time."""
+    """Takes orders from the harness that listens at a path; raises OSError if no one listens."""
 
     def __init__(self, path: str) -> None:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -52,16 +53,15 @@ class Gate:
         self._ready_file: tuple[str, int, str] | None = None
 
     def serve(self) -> int:
-        """Serve until the program or the harness ends; return the exit code."""
+        """Take orders until the program or the harness ends; return the exit code."""
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
         SERVING.touch()
-        while True:
-            exit_code = self._turn()
-            if exit_code is not None:
-                return exit_code
+        while (exit_code := self._turn()) is None:
+            pass
+        return exit_code
 
     def _turn(self) -> int | None:
         sources: list[Any] = [self._wake_read, self._control]
@@ -72,15 +72,14 @@ class Gate:
         if self._wake_read in readable:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
-            exit_code = self._reap()
-            if exit_code is not None:
+            if (exit_code := self._reap()) is not None:
                 return exit_code
         if self._ready is not None and self._ready in readable:
             if os.read(self._ready, 1):
                 self._answer(ready=True)
             os.close(self._ready)
             self._ready = None
-        if self._ready_file is not None and _says(*self._ready_file):
+        if self._ready_file is not None and _line_is(*self._ready_file):
             self._ready_file = None
             self._answer(ready=True)
         return self._listen() if self._control in readable else None
@@ -92,7 +91,7 @@ class Gate:
             sys.exit(0)
 
     def _reap(self) -> int | None:
-        """Bury whoever has ended; return the exit code if it was the program."""
+        """Reap every child that has ended; return an exit code if the gate is to end with it."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -113,7 +112,7 @@ class Gate:
     def _listen(self) -> int | None:
         received = self._control.recv(65536)
         if not received or len(self._received) > LARGEST_ORDER_BYTES:
-            # Nobody is left to work for; all other processes end with the first one.
+            # The harness is gone, or its order is too long. All other processes end with this one.
             return 0
         *orders, self._received = (self._received + received).split(b"\n")
         for order in orders:
@@ -133,22 +132,21 @@ class Gate:
             self._answer(ended=0)
 
     def _run(self, order: Mapping[str, Any]) -> None:
-        for path in order.get("remove", ()):
+        for path in order["remove"]:
             Path(path).unlink(missing_ok=True)
-        self._may_end = bool(order.get("may_end"))
+        self._may_end = order["may_end"]
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        # One that comes before the child has its own handlers waits, for it and for us.
+        # A signal that arrives before the child has its own handlers is delivered afterwards.
         signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-        pid = _fork(frozenset(order.get("avoid", ())))
+        pid = _fork(frozenset(order["avoid"]))
         if pid == 0:
             _become(order, write_end)
         self._child = pid
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         os.close(write_end)
-        ready_file = order.get("ready_file")
-        if ready_file:
+        self._ready_file = order["ready_file"]
+        if self._ready_file:
             os.close(read_end)
-            self._ready_file = (str(ready_file[0]), int(ready_file[1]), str(ready_file[2]))
         else:
             self._ready = read_end
         self._answer(pid=pid)
@@ -163,12 +161,15 @@ def _exhaust_memory() -> NoReturn:
     """Take memory until the kernel ends this process, and so the container."""
     taken = []
     while True:
-        # Filled, or the kernel would not give it yet.
+        # The kernel gives memory only when it is written to.
         taken.append(b"x" * BLOCK_BYTES)
 
 
 def _fork(avoid: frozenset[int]) -> int:
-    """Fork; the child has a pid that is not to be avoided, so that nobody is taken for another."""
+    """Fork until the child has a pid that is not in `avoid`; return as os.fork does.
+
+    Raises RuntimeError if 500 children had pids to avoid.
+    """
     for _ in range(MOST_FORKS):
         pid = os.fork()
         if pid == 0:
@@ -178,7 +179,7 @@ def _fork(avoid: frozenset[int]) -> int:
         if pid not in avoid:
             return pid
         os.waitpid(pid, 0)
-    message = f"no pid to be had but {sorted(avoid)}"
+    message = f"all of {MOST_FORKS} children had pids to avoid: {sorted(avoid)}"
     raise RuntimeError(message)
 
 
@@ -192,9 +193,9 @@ def _become(order: Mapping[str, Any], ready: int) -> NoReturn:
         for number in (signal.SIGCHLD, *PASSED_ON):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
-        if "argv" in order:
+        if order["argv"]:
             os.close(READY_DESCRIPTOR)
-            # Python has it ignored, which a program would inherit.
+            # Python ignores SIGPIPE, and the program would inherit that.
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             argv: Sequence[str] = order["argv"]
             os.execvp(argv[0], list(argv))
@@ -210,7 +211,7 @@ def _become(order: Mapping[str, Any], ready: int) -> NoReturn:
         os._exit(exit_code & 0xFF)
 
 
-def _says(path: str, line: int, word: str) -> bool:
+def _line_is(path: str, line: int, word: str) -> bool:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -219,7 +220,11 @@ def _says(path: str, line: int, word: str) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Import the modules named, then serve. `hold`: do nothing; `health`: say whether it serves."""
+    """Import the modules named by the arguments, then serve; return the exit code.
+
+    With the one argument `hold`: wait for SIGTERM. With `health`: return 0 if a gate of this
+    container serves, else 1.
+    """
     if list(arguments) == ["hold"]:
         SERVING.touch()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -1,4 +1,4 @@
-"""A private network of a lane, with an address for everyone."""
+"""A private network of a lane, with two fixed addresses for each component."""
 
 import random
 from collections.abc import Iterator
@@ -8,19 +8,20 @@ from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.docker.engine import Engine
-from chaosfuzz.targets.docker.labels import labels_of
+from chaosfuzz.targets.docker.things import labels_of
 
 _POOL = IPv4Network("10.192.0.0/11")
 _PREFIX_LENGTH = 26
+# Chosen by hand: two runs may choose the same subnet at the same time.
 _ATTEMPTS = 20
-# Two addresses for each: of the container in use, and of the one that takes its place.
+# The first of the two addresses of each component: its two containers take turns.
 _DATABASE, _SERVER, _BEFORE_WORKERS = 2, 4, 8
 _TURNS = "ab"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateNetwork:
-    """A network of the engine's, by its id; the gateway is an address of this machine."""
+    """A network of the engine, without a way out of this machine."""
 
     identity: str
     name: str
@@ -28,7 +29,7 @@ class PrivateNetwork:
 
     @property
     def gateway(self) -> str:
-        """The address of this machine on it."""
+        """The address of this machine in the network."""
         return str(self.subnet[1])
 
     def address(self, component: str, turn: str) -> IPv4Address:
@@ -41,11 +42,9 @@ class PrivateNetwork:
 
 
 def create_network(engine: Engine, run: str, name: str) -> PrivateNetwork:
-    """Make a network in a subnet that nobody uses.
+    """Make a network in a random subnet that neither the engine nor this machine's routes use.
 
-    Raises:
-        InfrastructureError: none of many subnets could be had.
-
+    Raises InfrastructureError if twenty attempts failed.
     """
     taken = [*engine.subnets(), *_routes()]
     problem = ""
@@ -61,10 +60,12 @@ def create_network(engine: Engine, run: str, name: str) -> PrivateNetwork:
             problem = error.cause
             continue
         return PrivateNetwork(identity=identity, name=name, subnet=subnet)
+    in_use = f"{_ATTEMPTS} random subnets of {_POOL} were all in use by networks or routes"
     raise InfrastructureError(
-        cause=f"no private network could be made: {problem or f'all of {_POOL} is in use'}",
+        cause=f"no private network could be made: {problem or in_use}",
         remedy=(
-            "remove networks of dead runs (chaosfuzz clean) or unused ones (docker network prune)"
+            "remove networks of dead runs (chaosfuzz clean) or unused ones (docker network prune); "
+            "if a route of this machine covers the range (ip route; often a VPN), take it away"
         ),
     )
 

@@ -1,28 +1,30 @@
-"""The harness's end of the line to a gate, the first process of a container."""
+"""The connection to a gate (`gate.py`), the first process of a container."""
 
 import contextlib
 import json
 import os
-import select
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper.process_tree import wait_readable
 
 SOCKET_NAME = "harness.sock"
+# Chosen by hand: a gate forks and answers within milliseconds.
 _ANSWER_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What a gate runs: a function of a module with an argument, or a command.
+    """What a gate runs: a command if `argv` is given, else the function `entry` with `argument`.
 
-    Ready is a command once a line of a file has a word. `remove` are files it must not find, and
-    `avoid` pids it must not have. With `may_end` the container lives on after its end.
+    `entry` is module:function. A function says itself when it is ready; a command is ready when
+    line n of a file is a word (`ready_file`: path, n from 1, word). The gate removes the files
+    `remove` before, and chooses a pid that is not in `avoid`. With `may_end` the container lives
+    on after the program's end.
     """
 
     entry: str = ""
@@ -33,51 +35,31 @@ class Program:
     avoid: frozenset[int] = frozenset()
     may_end: bool = False
 
-    def order(self) -> dict[str, object]:
-        """Return it as a gate reads it."""
-        work: dict[str, object] = (
-            {"argv": list(self.argv)}
-            if self.argv
-            else {"entry": self.entry, "argument": self.argument}
-        )
-        return {
-            "do": "run",
-            **work,
-            "ready_file": self.ready_file,
-            "remove": list(self.remove),
-            "avoid": sorted(self.avoid),
-            "may_end": self.may_end,
-        }
+
+def listen(directory: Path) -> socket.socket:
+    """Make a directory with the unix socket to which the gate of one container connects."""
+    directory.mkdir(parents=True, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    path = directory / SOCKET_NAME
+    listener.bind(str(path))
+    listener.listen(1)
+    # The container runs as a user without rights here.
+    directory.chmod(0o777)
+    path.chmod(0o666)
+    return listener
 
 
-class Listener:
-    """Where the gate of one container announces itself each time it has started."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        # The container's user is nobody in particular.
-        directory.chmod(0o777)
-        self._listener = socket.socket(socket.AF_UNIX)
-        path = directory / SOCKET_NAME
-        self._listener.bind(str(path))
-        path.chmod(0o666)
-        self._listener.listen(1)
-
-    def admit(self, pidfd: int, timeout_s: float) -> "GateLine | None":
-        """Wait for the gate; None if its process ends first or it takes too long."""
-        ready = wait_readable([self._listener.fileno(), pidfd], timeout_s)
-        if self._listener.fileno() not in ready:
-            return None
-        return GateLine(self._listener.accept()[0], pidfd)
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._listener.close()
+def admit(listener: socket.socket, pidfd: int, timeout_s: float) -> "GateLine | None":
+    """Wait for the gate to connect; None if its process ends first or it takes too long."""
+    ready = wait_readable([listener.fileno(), pidfd], timeout_s)
+    return GateLine(listener.accept()[0], pidfd) if listener.fileno() in ready else None
 
 
 class GateLine:
-    """A line to one gate. One order at a time; waits end when the container does."""
+    """A connection to one gate, for one order at a time.
+
+    Every wait ends early, as at its timeout, when the gate's process ends.
+    """
 
     def __init__(self, connection: socket.socket, pidfd: int) -> None:
         self._connection = connection
@@ -86,11 +68,11 @@ class GateLine:
         self._number = 0
 
     def run(self, program: Program) -> int:
-        """Have a program started; return its pid inside the container.
+        """Have the gate start a program; return its pid inside the container.
 
-        Raises InfrastructureError if the gate is gone.
+        Raises InfrastructureError if the gate is gone or does not answer within 20 seconds.
         """
-        self._send(program.order())
+        self._send({"do": "run", **asdict(program), "avoid": sorted(program.avoid)})
         answer = self._answer("pid", _ANSWER_TIMEOUT_S)
         if answer is None:
             raise InfrastructureError(
@@ -99,40 +81,40 @@ class GateLine:
                     f"{_ANSWER_TIMEOUT_S:g} s"
                 ),
                 remedy=(
-                    "run fewer lanes (--lanes) if the machine is busy; else see the container's log"
+                    "run fewer lanes (--lanes) if the machine is busy; else see why in the "
+                    "container's log"
                 ),
             )
         return answer
 
     def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until the program says that it is ready; False if not by then."""
+        """Wait until the program is ready; return False if it is not in time."""
         return self._answer("ready", timeout_s) is not None
 
     def wait_ended(self, timeout_s: float) -> int | None:
-        """Wait until a program that may end has; return its exit code, None at the deadline."""
+        """Wait for the end of a program with `may_end`; return its exit code, else None."""
         return self._answer("ended", timeout_s)
 
     def end(self, timeout_s: float) -> bool:
-        """Kill the program, and keep the container; False if the container is gone."""
+        """Kill the program and keep the container; return False if the container is gone."""
         with contextlib.suppress(InfrastructureError):
             self._send({"do": "end"})
             return self._answer("ended", timeout_s) is not None
         return False
 
     def exhaust_memory(self) -> None:
-        """Have the gate take memory until the kernel kills it."""
+        """Have the gate take memory until the kernel kills it; does not wait."""
         self._send({"do": "exhaust"})
 
     def close(self) -> None:
-        """Hang up; the gate ends then."""
+        """Close the connection, upon which the gate ends."""
         self._connection.close()
 
     def _send(self, order: Mapping[str, object]) -> None:
         self._number += 1
         try:
-            self._connection.sendall(
-                (json.dumps({**order, "number": self._number}) + "\n").encode()
-            )
+            line = json.dumps({**order, "number": self._number}) + "\n"
+            self._connection.sendall(line.encode())
         except OSError as error:
             raise InfrastructureError(
                 cause=f"the first process of a container takes no orders: {error}",
@@ -142,7 +124,10 @@ class GateLine:
             ) from error
 
     def _answer(self, wanted: str, timeout_s: float) -> int | None:
-        """Return what was answered to the last order; answers to former ones are passed over."""
+        """Return a number from the answer to the last order, None at the timeout.
+
+        Answers to former orders are skipped.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
             *lines, self._received = self._received.split(b"\n")
@@ -152,18 +137,14 @@ class GateLine:
                     self._received = b"\n".join([*lines[index + 1 :], self._received])
                     return int(answer[wanted])
             left_s = deadline - time.monotonic()
-            sources = [self._connection.fileno(), self._pidfd]
-            ready, _, _ = select.select(sources, [], [], max(0.0, left_s))
-            if self._connection.fileno() in ready:
-                received = self._receive()
+            connection = self._connection.fileno()
+            ready = wait_readable([connection, self._pidfd], left_s)
+            if connection in ready:
+                received = b""
+                with contextlib.suppress(OSError):
+                    received = os.read(connection, 65536)
                 if not received:
                     return None
                 self._received += received
             elif ready or left_s <= 0:
                 return None
-
-    def _receive(self) -> bytes:
-        try:
-            return os.read(self._connection.fileno(), 65536)
-        except OSError:
-            return b""

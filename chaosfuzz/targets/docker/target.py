@@ -1,16 +1,14 @@
-"""The reference target in containers: lanes with warm ones, a fresh database for each schedule."""
+"""The reference target in containers: lanes keep them, each schedule gets a fresh database."""
 
-import itertools
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 from chaosfuzz.actions import offered
 from chaosfuzz.domain.abilities import PROCESS_ABILITIES
-from chaosfuzz.domain.target import MakeWire, TargetDescription
+from chaosfuzz.domain.target import TargetDescription
 from chaosfuzz.targets.components import SERVER
-from chaosfuzz.targets.docker.abilities import probed_abilities
+from chaosfuzz.targets.docker.abilities import container_abilities
 from chaosfuzz.targets.docker.container_set import ContainerSet
 from chaosfuzz.targets.docker.engine import Engine
 from chaosfuzz.targets.docker.system import DockerSystem
@@ -22,32 +20,31 @@ from chaosfuzz.targets.postgres.database import (
     EmbeddedDatabase,
 )
 from chaosfuzz.targets.postgres.lane import ColdLane, PostgresLane
-from chaosfuzz.targets.process.lane import apply_schema
+from chaosfuzz.targets.process.lane import ProcessLane
 from chaosfuzz.targets.process.system import ReferenceSystem
 from chaosfuzz.targets.process.target import ReferenceTarget
-from chaosfuzz.targets.process.tuning import Tuning
-from chaosfuzz.targets.process.users import Users
 
+# Chosen by hand: the first start of PostgreSQL waits for a container as well.
 START_TIMEOUT_S = 60.0
 
 
 class DockerTarget(ReferenceTarget):
     """The reference system in containers of this machine's engine."""
 
-    places: ClassVar[tuple[str, ...]] = ()
-
     @property
     def description(self) -> TargetDescription:
-        """What it is, and offers on this machine; raises InfrastructureError without an engine."""
-        able = {probed.ability for probed in probed_abilities() if probed.works}
+        """The target and the actions that it offers on this machine.
+
+        Raises InfrastructureError if no engine answers.
+        """
         return replace(
             super().description,
-            actions=offered(PROCESS_ABILITIES | able),
+            actions=offered(PROCESS_ABILITIES | container_abilities()),
             summary="the bundled job system: HTTP server, workers, PostgreSQL, as containers",
         )
 
     def lane(self, index: int, directory: Path) -> PostgresLane[ReferenceSystem]:
-        """Start a lane: a network, a database with the schema in a template, and containers."""
+        """Start a lane: a network, containers, and a database with the schema in a template."""
         return DockerLane(index, directory, self.tuning, self.make_wire)
 
     def cold_lane(self, index: int, directory: Path) -> ColdLane[ReferenceSystem]:
@@ -55,17 +52,8 @@ class DockerTarget(ReferenceTarget):
         return ColdLane(lambda: self.lane(index, directory))
 
 
-class DockerLane(PostgresLane[ReferenceSystem]):
-    """Warm containers; each schedule gets fresh programs in them."""
-
-    def __init__(
-        self, index: int, directory: Path, tuning: Tuning, make_wire: MakeWire | None
-    ) -> None:
-        self._index = index
-        self._tuning = tuning
-        self._users = Users()
-        self._numbers = itertools.count(1)
-        super().__init__(f"docker-lane-{index}", directory, make_wire)
+class DockerLane(ProcessLane):
+    """Containers that stay; each schedule gets fresh programs in them."""
 
     def build(self, undo: ExitStack) -> Database:
         """Make a network and containers, and start the database in one of them."""
@@ -81,12 +69,8 @@ class DockerLane(PostgresLane[ReferenceSystem]):
         return EmbeddedDatabase(cluster, READY_TIMEOUT_S)
 
     def host(self) -> str:
-        """Return the gateway of the network."""
+        """Return the address of this machine in the lane's network."""
         return self._containers.network.gateway
-
-    def set_up(self, address: Address) -> None:
-        """Apply the schema, and add users."""
-        apply_schema(address, self._users)
 
     def start(self, address: Address, workers: int) -> ReferenceSystem:
         """Start server and workers."""

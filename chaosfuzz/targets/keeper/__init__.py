@@ -1,4 +1,4 @@
-"""The keeper: one small process that starts every process of a lane, so that all die with it."""
+"""The keeper: a small process that starts every process of a lane; all of them end with it."""
 
 from chaosfuzz.targets.keeper.child import Child
 from chaosfuzz.targets.keeper.client import Keeper

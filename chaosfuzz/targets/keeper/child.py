@@ -1,4 +1,4 @@
-"""A process that a keeper started, as the harness sees it."""
+"""The harness's handle of a process that a keeper started."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _LOG_TAIL_BYTES = 2000
 
 
 def log_tail(path: Path, from_byte: int = 0) -> str:
-    """Return the end of a log, after `from_byte`; never fails."""
+    """Return the last 2000 bytes of a log after `from_byte`; never raises."""
     try:
         with path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
@@ -26,7 +26,7 @@ def log_tail(path: Path, from_byte: int = 0) -> str:
 
 
 class Child:
-    """One child. Safe to use from several threads; waits are on its pidfd, never on its pid."""
+    """One child, by its pidfd, which never names another process. Safe for several threads."""
 
     def __init__(
         self,
@@ -50,20 +50,16 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while alive.
+        """The exit code, negative for a signal; None while the child lives.
 
-        Raises:
-            InfrastructureError: the keeper has died.
-
+        Raises InfrastructureError if the keeper has died.
         """
         return self.wait(0)
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait until the process has ended; return its exit code, None at the deadline.
+        """Wait until the process has ended; return its exit code, None after `timeout_s` seconds.
 
-        Raises:
-            InfrastructureError: the keeper has died.
-
+        Raises InfrastructureError if the keeper has died.
         """
         if self._exit_code is None and not self._closed and wait_readable([self._pidfd], timeout_s):
             with self._lock:
@@ -72,19 +68,23 @@ class Child:
         return self._exit_code
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait for the byte that the forked function writes when it is ready.
+        """Wait for the byte that the child writes to its ready descriptor.
 
-        Raises:
-            InfrastructureError: it died or closed its ready descriptor first, or took too long.
-            UsageError: the child was executed without `announces`.
-
+        Raises InfrastructureError if the child ends or closes the descriptor first, or writes
+        nothing within `timeout_s` seconds; UsageError if it was executed without `announces`.
         """
         ready = self._ready_descriptor
         if ready is None:
-            message = (
-                f"process {self.pid} has no ready descriptor, because it was started without one"
+            raise UsageError(
+                cause=(
+                    f"process {self.pid} cannot say when it is ready: Keeper.execute was called "
+                    "without announces=True"
+                ),
+                remedy=(
+                    "pass announces=True and have the program write a byte to descriptor 3, or do "
+                    "not call wait_ready"
+                ),
             )
-            raise UsageError(cause=message, remedy="start it with `announces`")
         started = time.monotonic()
         readable = wait_readable([ready, self._pidfd], timeout_s)
         if ready in readable and os.read(ready, 1):
@@ -106,7 +106,7 @@ class Child:
         )
 
     def signal(self, number: int) -> bool:
-        """Send a signal; return False if the process has ended."""
+        """Send a signal to the process; return False if it has ended."""
         if self._closed or self._exit_code is not None or wait_readable([self._pidfd], 0):
             return False
         try:
@@ -124,17 +124,15 @@ class Child:
         return self.signal(signal.SIGCONT)
 
     def kill_tree(self) -> None:
-        """SIGKILL the process, then all of its process group. Wait for its end with `wait`.
+        """SIGKILL the process and its process group, without waiting for their end.
 
-        Raises:
-            InfrastructureError: the keeper has died.
-
+        Raises InfrastructureError if the keeper has died.
         """
         self.signal(signal.SIGKILL)
         self._kill_group()
 
     def close(self) -> None:
-        """Give up the handles; the process itself is left alone (it ends with the keeper)."""
+        """Close the descriptors; the process itself lives on, until the keeper ends."""
         with self._lock:
             if self._closed:
                 return

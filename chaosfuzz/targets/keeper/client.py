@@ -17,21 +17,25 @@ from chaosfuzz.targets.keeper import messages
 from chaosfuzz.targets.keeper.child import Child
 from chaosfuzz.targets.keeper.credentials import UnprivilegedWay
 
+# Chosen by hand, each far above what a busy machine takes.
 _PREPARE_TIMEOUT_S = 60.0
 _REQUEST_TIMEOUT_S = 20.0
 _END_TIMEOUT_S = 10.0
 _PACKAGE_ROOT = Path(__file__).resolve().parents[3]
 
 
+def package_environment() -> dict[str, str]:
+    """Return this process's environment, in which `python -m` finds this very chaosfuzz."""
+    path = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
 class Keeper:
-    """Starts processes that all end with it, also when this process is killed.
+    """Starts processes that all end with it; the keeper ends with this process, even if killed.
 
-    `prepare` names modules it imports once; forked children have them for nothing. `way`
-    prescribes how root is given up; by default the keeper finds out what works.
-
-    Raises:
-        InfrastructureError: the keeper cannot start or import a module.
-
+    `prepare` names modules that the keeper imports once, so that forked children need not. `way`
+    is how `execute` gives up root; with None, the keeper tries what works (attribute `way`). The
+    constructor raises InfrastructureError if the keeper cannot start or cannot import a module.
     """
 
     def __init__(self, prepare: Sequence[str] = (), *, way: UnprivilegedWay | None = None) -> None:
@@ -40,27 +44,27 @@ class Keeper:
         self._closed = False
         self._failure: str | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, keeper_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         import_path = [entry or str(Path.cwd()) for entry in sys.path]
-        python_path = [str(_PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        with theirs:
+        with keeper_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "chaosfuzz.targets.keeper", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(python_path)},
+                [sys.executable, "-m", "chaosfuzz.targets.keeper", str(keeper_end.fileno())],
+                pass_fds=[keeper_end.fileno()],
+                env=package_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                # Out of the terminal's reach: its Ctrl-C is for the harness alone.
+                # In its own session: Ctrl-C in the terminal interrupts the harness alone.
                 start_new_session=True,
             )
+        self.pid = self._process.pid
         try:
             hello = {"prepare": list(prepare), "import_path": import_path, "way": way}
             answer, _none = self._exchange(hello, (), _PREPARE_TIMEOUT_S)
         except BaseException:
             self.close()
             raise
-        self._way: UnprivilegedWay = answer["way"]
+        self.way: UnprivilegedWay = answer["way"]
 
     def __enter__(self) -> "Keeper":
         return self
@@ -68,22 +72,12 @@ class Keeper:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def pid(self) -> int:
-        """The pid of the keeper process."""
-        return self._process.pid
-
-    def unprivileged_way(self) -> UnprivilegedWay:
-        """Return how `execute(user="unprivileged")` gives up root on this machine."""
-        return self._way
-
     def fork(self, entry: str, argument: str, log_path: Path) -> Child:
-        """Fork the prepared process and call `module:function`(argument, ready_fd) in it.
+        """Fork the keeper and call `entry` (module:function) with (argument, ready descriptor).
 
-        Raises:
-            InfrastructureError: the keeper has died or cannot fork.
-            UsageError: the log cannot be opened, or `entry` is malformed.
-
+        The function's result is the exit code. Output is appended to the log. Raises
+        InfrastructureError if the keeper has died or cannot fork, UsageError if the log cannot be
+        opened or `entry` is malformed.
         """
         if not all(entry.partition(":")):
             message = f"entry {entry!r} is not of the form module:function"
@@ -103,14 +97,11 @@ class Keeper:
     ) -> Child:
         """Run a program. If it cannot be run, its log says why and its exit code is 127.
 
-        A program that `announces` writes a byte to descriptor 3 when it is ready. `pipes` become
-        its standard input and output (the caller keeps its own copies), else these are nothing
-        and the log; standard error is always the log.
-
-        Raises:
-            InfrastructureError: the keeper has died or cannot fork.
-            UsageError: the log cannot be opened.
-
+        `environment` replaces the keeper's; None keeps it. A program that `announces` writes a
+        byte to descriptor 3 when it is ready. `pipes` become its standard input and output (the
+        caller keeps its own copies); without them these are /dev/null and the log. Standard error
+        is appended to the log. Raises InfrastructureError if the keeper has died or cannot fork,
+        UsageError if the log cannot be opened.
         """
         work = {
             "argv": [str(word) for word in argv],
@@ -121,7 +112,7 @@ class Keeper:
         return self._start(work, log_path, announces=announces, pipes=pipes)
 
     def close(self) -> None:
-        """End the keeper and all its children; wait until they are gone."""
+        """End the keeper and all its children; wait until they are gone. May be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -130,7 +121,7 @@ class Keeper:
         try:
             self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            # Its children die with it, by their parent-death signal.
+            # The children's parent-death signal kills them with the keeper.
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
         self._log.close()
@@ -174,7 +165,7 @@ class Keeper:
 
     def _collect(self, number: int) -> int:
         if self._closed:
-            # Ended with the keeper: whatever it was doing, this is what was done to it.
+            # The keeper has killed the child at its own end, and can no longer be asked.
             return -signal.SIGKILL
         answer, _none = self._exchange({"do": "collect", "number": number}, (), _REQUEST_TIMEOUT_S)
         exit_code = answer["exit_code"]
@@ -214,22 +205,22 @@ class Keeper:
             raise InfrastructureError(
                 cause=f"the keeper (pid {self.pid}) refused: {received[0]['error']}",
                 remedy=(
-                    "correct what it says; if memory or processes are short, run fewer lanes "
-                    "(--lanes)"
+                    "correct the module that it cannot import; if it cannot fork, run fewer lanes "
+                    "(--lanes) or raise the limit of processes (ulimit -u)"
                 ),
             )
         return received
 
     def _failed(self) -> InfrastructureError:
         self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip()[-2000:]
+        output = self._log.read().decode(errors="replace").strip()[-2000:]
         exit_code = self._process.poll()
         return InfrastructureError(
             cause=(
                 f"the keeper (pid {self.pid}), which runs a lane's processes, {self._failure} "
-                f"(exit code {exit_code}). It said: {said or 'nothing'}"
+                f"(exit code {exit_code}). Its output ends: {output or '(nothing)'}"
             ),
-            remedy="run again; with fewer lanes (--lanes) if memory is short",
+            remedy="correct what its output says; if there is none, free memory or lower --lanes",
         )
 
 
@@ -238,4 +229,4 @@ def _open_log(log_path: Path) -> int:
         return os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
         message = f"cannot write the log {log_path}: {error.strerror}"
-        raise UsageError(cause=message, remedy="choose another folder") from error
+        raise UsageError(cause=message, remedy="choose another directory with --out") from error

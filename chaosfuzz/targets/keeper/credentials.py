@@ -1,4 +1,4 @@
-"""Giving up root, and dying with the parent: the system calls that Python 3.11 lacks."""
+"""System calls that Python 3.11 lacks: give up root, end with the parent, adopt orphans."""
 
 import ctypes
 import os
@@ -18,26 +18,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unprivileged_ids() -> tuple[int, int]:
-    """Return the user and group id of the account that the `setuid` way changes to.
-
-    Raises:
-        KeyError: there is no such account.
-
-    """
+    """Return the user id and group id of `nobody`; raise KeyError without such an account."""
     account = pwd.getpwnam(UNPRIVILEGED_USER)
     return account.pw_uid, account.pw_gid
 
 
 def become_unprivileged(way: UnprivilegedWay) -> None:
-    """Give up root in this process for good.
+    """Give up root in this process for good; `not-root` does nothing.
 
-    In a user namespace the process stays the owner of root's files, yet sees itself as an
-    ordinary user, so that nothing needs another owner.
-
-    Raises:
-        OSError: the system refuses.
-        KeyError: `setuid` without an account `nobody`.
-
+    `setuid` becomes the account `nobody`. `user-namespace` makes the process an ordinary user in
+    its own eyes, while it stays the owner of root's files, so that no file changes its owner.
+    Raises OSError if the system refuses, KeyError if `setuid` finds no account `nobody`.
     """
     if way == "user-namespace":
         outer_user_id, outer_group_id = os.geteuid(), os.getegid()
@@ -55,7 +46,10 @@ def become_unprivileged(way: UnprivilegedWay) -> None:
 
 
 def probe_unprivileged_way() -> UnprivilegedWay:
-    """Find out, in a short-lived child, which way works here; costs about 2 ms as root."""
+    """Return the way of giving up root that works here.
+
+    As root it is tried in a child, about 2 ms; if that fails, the answer is `setuid`.
+    """
     if os.geteuid() != 0:
         return "not-root"
     pid = os.fork()
@@ -73,12 +67,8 @@ def probe_unprivileged_way() -> UnprivilegedWay:
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel SIGKILL this process when its parent ends.
 
-    Call it after every change of credentials, which would undo it.
-
-    Raises:
-        OSError: the system refuses.
-        ProcessLookupError: the parent has ended already.
-
+    A later change of credentials undoes it. Raises OSError if the system refuses, and
+    ProcessLookupError if `parent_pid` is not the parent, because the parent has ended already.
     """
     _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl(PDEATHSIG)")
     if os.getppid() != parent_pid:
@@ -87,12 +77,7 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Adopt orphaned descendants, so that they can be found, killed and reaped.
-
-    Raises:
-        OSError: the system refuses.
-
-    """
+    """Make this process the parent of its orphaned descendants; raise OSError if refused."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(CHILD_SUBREAPER)")
 
 

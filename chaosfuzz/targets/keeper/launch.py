@@ -1,4 +1,4 @@
-"""What a new child does between fork and its own work. Runs in the child; never returns."""
+"""Prepares a forked child (session, descriptors, signals) and runs its function or program."""
 
 import contextlib
 import gc
@@ -25,7 +25,7 @@ _CANNOT_EXECUTE = 127
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """Run `module:function`(argument, ready descriptor); its result is the exit code."""
+    """A call of `entry` (module:function) in the child, with (argument, ready descriptor)."""
 
     entry: str
     argument: str
@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Run a program in place of the child."""
+    """A program to execute in the child; `way` is how it gives up root, None keeps root."""
 
     argv: Sequence[str]
     environment: Mapping[str, str] | None
@@ -49,9 +49,12 @@ def run_child(
     ready_descriptor: int | None,
     pipes: tuple[int, int] | None = None,
 ) -> NoReturn:
-    """Become the child: own session, clean descriptors and signals, dying with the keeper.
+    """Run `work` in a forked child, and end the process with its exit code.
 
-    `pipes` are its standard input and output, else nothing and the log.
+    The child gets a session of its own, default signals, and no descriptors but its standard ones
+    and the ready descriptor as number 3. The kernel kills it when the keeper ends. `pipes` become
+    standard input and output; without them these are /dev/null and the log. An exception is
+    printed to the log; the exit code is then 1 for a call and 127 for a program.
     """
     exit_code = 1
     try:
@@ -70,7 +73,7 @@ def run_child(
             _reset_signals(python=True)
             die_with_parent(keeper_pid)
             exit_code = _call(work)
-    except BaseException:  # noqa: BLE001 - the child must end here, whatever happens
+    except BaseException:  # noqa: BLE001 - the child must end here in any case
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
@@ -107,18 +110,18 @@ def _set_descriptors(
 def _reset_signals(*, python: bool) -> None:
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        # The C library keeps some real-time signals to itself.
+        # The C library reserves some real-time signals and refuses to set them.
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     if python:
-        # What a fresh interpreter has: Python's sockets rely on SIGPIPE being ignored.
+        # As in a fresh interpreter: Python's sockets rely on SIGPIPE being ignored.
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _execute(command: Command) -> int:
-    """Become the program; return an exit code only if that fails."""
+    """Replace this process by the program; return 127 if that fails."""
     environment = os.environ if command.environment is None else command.environment
     try:
         os.execvpe(command.argv[0], list(command.argv), dict(environment))

@@ -1,4 +1,4 @@
-"""What /proc tells about processes: children, state, start time, and how to wait for many."""
+"""Processes by /proc and pidfds: their state and descendants; signalling and awaiting many."""
 
 import contextlib
 import math
@@ -9,34 +9,39 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
+from chaosfuzz.domain.errors import InfrastructureError
+
 PROC = Path("/proc")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def stat_fields(pid: int) -> list[str] | None:
-    """Return /proc/PID/stat from the state on (so [0] is the state), None if there is none."""
+    """Return the fields of /proc/PID/stat from the state on; None if there is no such process."""
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    # The command, in parentheses, may hold blanks and parentheses itself.
+    # The field before the state is the command in parentheses, which may contain both.
     return text.rpartition(")")[2].split()
 
 
 def start_time_ticks(pid: int) -> int | None:
-    """Return when the process started, in ticks since boot: with the pid it names a process."""
+    """Return the start of a process in clock ticks since boot, None if there is no such process.
+
+    A pid may be given to a new process; a pid and its start time name one process for ever.
+    """
     fields = stat_fields(pid)
     return int(fields[19]) if fields else None
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether the process exists and is not a zombie."""
+    """Say whether the process exists and is not a zombie."""
     fields = stat_fields(pid)
     return fields is not None and fields[0] not in "ZX"
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 if it is gone."""
+    """Return the resident memory of a process in bytes; 0 if there is no such process."""
     try:
         fields = (PROC / str(pid) / "statm").read_text(encoding="ascii").split()
     except OSError:
@@ -45,14 +50,14 @@ def resident_bytes(pid: int) -> int:
 
 
 def all_pids() -> Iterator[int]:
-    """Yield the id of every process that can be seen."""
+    """Yield the pid of every process in this pid namespace."""
     for entry in PROC.iterdir():
         if entry.name.isdecimal():
             yield int(entry.name)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the children of the (single-threaded) process, zombies included."""
+    """Return the children of a single-threaded process, zombies included; none of a dead one."""
     try:
         return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
@@ -77,9 +82,9 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def wait_readable(descriptors: Collection[int], timeout_s: float) -> set[int]:
-    """Wait until at least one descriptor is readable or closed; return those that are.
+    """Wait until a descriptor is readable or closed; return those that are.
 
-    A pidfd becomes readable when its process has ended.
+    The set is empty after `timeout_s` seconds. A pidfd becomes readable when its process ends.
     """
     poller = select.poll()
     for descriptor in descriptors:
@@ -88,13 +93,24 @@ def wait_readable(descriptors: Collection[int], timeout_s: float) -> set[int]:
 
 
 class Pidfds:
-    """Handles of several processes, to signal and to wait for without mistaking another's pid."""
+    """Pidfds of several processes: signals never reach a new process with an old pid.
 
-    def __init__(self, pids: Collection[int]) -> None:
+    Processes that have ended, and those for which `belongs` is false, are left out. The
+    context manager closes the descriptors.
+    """
+
+    def __init__(
+        self, pids: Collection[int], belongs: Callable[[int], bool] = lambda _pid: True
+    ) -> None:
         self._descriptors: dict[int, int] = {}
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                self._descriptors[os.pidfd_open(pid)] = pid
+                descriptor = os.pidfd_open(pid)
+                # Asked with the pidfd open: the pid may have been given to another process before.
+                if belongs(pid):
+                    self._descriptors[descriptor] = pid
+                else:
+                    os.close(descriptor)
 
     def __enter__(self) -> "Pidfds":
         return self
@@ -103,21 +119,14 @@ class Pidfds:
         for descriptor in self._descriptors:
             os.close(descriptor)
 
-    def retain(self, keep: Callable[[int], bool]) -> None:
-        """Drop the processes that `keep` refuses."""
-        for descriptor, pid in list(self._descriptors.items()):
-            if not keep(pid):
-                os.close(descriptor)
-                del self._descriptors[descriptor]
-
     def send(self, number: int) -> None:
-        """Send the signal to each that still exists."""
+        """Send a signal to every process that still exists."""
         for descriptor in self._descriptors:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(descriptor, number)
 
     def wait(self, timeout_s: float) -> tuple[int, ...]:
-        """Wait until all have ended; return the pids of those still there at the deadline."""
+        """Wait until all have ended; return the pids that still run after `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         pending = dict(self._descriptors)
         while pending:
@@ -127,3 +136,28 @@ class Pidfds:
             if not ended and time.monotonic() >= deadline:
                 break
         return tuple(pending.values())
+
+
+def kill_verified(
+    pids: Collection[int], belongs: Callable[[int], bool], owner: str, timeout_s: float
+) -> None:
+    """SIGKILL those processes for which `belongs` is true, and wait until they have ended.
+
+    Raises InfrastructureError, which names the `owner`, if one is there after `timeout_s` seconds.
+    """
+    with Pidfds(pids, belongs) as processes:
+        processes.send(signal.SIGKILL)
+        remaining = processes.wait(timeout_s)
+    if remaining:
+        raise stuck(owner, remaining[0], "survives SIGKILL", timeout_s)
+
+
+def stuck(owner: str, pid: int, problem: str, after_s: float) -> InfrastructureError:
+    """Return the error for a process that does not do what a signal demands."""
+    return InfrastructureError(
+        cause=f"{owner} (pid {pid}) {problem} after {after_s:g} s",
+        remedy=(
+            f"look at its state (ps -o stat,wchan {pid}); state D waits for a device, which only "
+            "a reboot ends"
+        ),
+    )

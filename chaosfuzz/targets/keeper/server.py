@@ -1,5 +1,6 @@
-"""The keeper process: starts, reaps and finally kills. Single-threaded, or forking were unsafe."""
+"""The keeper process: starts, reaps and finally kills children. One thread, as it forks."""
 
+import contextlib
 import gc
 import importlib
 import os
@@ -21,11 +22,12 @@ from chaosfuzz.targets.keeper.process_tree import descendants_of
 
 _KILL_DEADLINE_S = 5.0
 _KILL_ROUND_MS = 20
+# Beyond so many exit codes that were not collected, the oldest are dropped. All chosen by hand.
 _MAXIMUM_UNCOLLECTED = 4096
 
 
 class KeeperServer:
-    """Serves one control socket. Numbers, not pids, name children: pids may come back."""
+    """Serves one control socket. The harness numbers the children, since pids are used again."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -51,14 +53,14 @@ class KeeperServer:
         received = messages.receive(self._control)
         if received is None:
             return False
-        wanted, _none = received
-        sys.path[:] = wanted["import_path"]
+        request, _none = received
+        sys.path[:] = request["import_path"]
         gc.disable()
-        self._way = wanted["way"] or probe_unprivileged_way()
+        self._way = request["way"] or probe_unprivileged_way()
         try:
-            for name in wanted["prepare"]:
+            for name in request["prepare"]:
                 importlib.import_module(name)
-        except BaseException as error:  # noqa: BLE001 - whatever an import raises is reported
+        except BaseException as error:  # noqa: BLE001 - any error of an import is reported
             self._reply({"error": f"cannot import {name}: {type(error).__name__}: {error}"})
             return False
         gc.collect()
@@ -97,7 +99,7 @@ class KeeperServer:
         try:
             pid = os.fork()
         except OSError as error:
-            self._close(descriptors)
+            _close(descriptors)
             self._reply({"error": f"cannot fork: {error}"})
             return
         if pid == 0:
@@ -110,11 +112,11 @@ class KeeperServer:
                 ready_descriptor=others[0] if others else None,
                 pipes=pipes,
             )
-        # Opened before anything is reaped, so it cannot name another process.
+        # Opened before the child can be reaped, so the pid still names the child.
         pidfd = os.pidfd_open(pid)
         self._numbers[pid] = number
         self._pids[number] = pid
-        self._close(descriptors)
+        _close(descriptors)
         self._reply({"pid": pid}, pidfd)
         os.close(pidfd)
 
@@ -129,7 +131,7 @@ class KeeperServer:
         )
 
     def _reap(self) -> bool:
-        """Reap all that have ended; tell whether any child is left."""
+        """Store the exit codes of children that have ended; return whether any child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -146,7 +148,7 @@ class KeeperServer:
 
     def _kill_group(self, number: int, pid: int) -> None:
         if number in self._pids:
-            # Not reaped yet, so the group is still this child's.
+            # The child is not reaped yet, so no other group can have its number.
             self._kill(-pid)
         elif pid not in self._numbers:
             for member in descendants_of(self._pid):
@@ -157,7 +159,7 @@ class KeeperServer:
         deadline = time.monotonic() + _KILL_DEADLINE_S
         poller = select.poll()
         poller.register(self._wake_read, select.POLLIN)
-        # In rounds: what a killed process left behind becomes a child of this one.
+        # In rounds: the children of a killed process become children of the keeper.
         while self._reap() and time.monotonic() < deadline:
             for pid in descendants_of(self._pid):
                 self._kill(pid)
@@ -165,36 +167,26 @@ class KeeperServer:
                 self._drain()
 
     def _kill(self, pid: int) -> None:
-        try:
-            if pid < 0:
-                os.killpg(-pid, signal.SIGKILL)
-            else:
-                os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
     def _drain(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 4096):
                 pass
-        except BlockingIOError:
-            return
 
     def _reply(self, message: dict[str, object], *descriptors: int) -> None:
-        try:
+        # Once the harness has closed the socket, the loop sees its end next and returns.
+        with contextlib.suppress(BrokenPipeError):
             messages.send(self._control, message, descriptors)
-        except BrokenPipeError:
-            # The harness has gone: the loop finds the end of the socket next.
-            return
 
-    @staticmethod
-    def _close(descriptors: list[int]) -> None:
-        for descriptor in descriptors:
-            os.close(descriptor)
+
+def _close(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _group_of(pid: int) -> int | None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
+    return None

@@ -1,4 +1,4 @@
-"""A child with everything that it started, also what left its parent and its session."""
+"""A child with all its descendants, also those that left their parent and their session."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable
 
-from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper.child import Child
 from chaosfuzz.targets.keeper.process_tree import (
     PROC,
@@ -14,42 +13,37 @@ from chaosfuzz.targets.keeper.process_tree import (
     descendants_of,
     is_alive,
     stat_fields,
+    stuck,
 )
 
 MARK = "CHAOSFUZZ_MARK"
+# Chosen by hand.
 _DEADLINE_S = 10.0
 _POLL_S = 0.001
 
 
 class ProcessTree:
-    """A child and its tree, signalled as one.
+    """A child and its tree (implements Process).
 
-    Whatever it starts stays below the keeper, which adopts orphans. Of these, its own are its
-    descendants, those of its session, and those that inherited its mark in their environment.
+    The keeper adopts orphans, so all processes of the tree are descendants of the keeper. Those
+    of this child are its descendants, the members of its session, and the processes whose
+    environment has CHAOSFUZZ_MARK set to `mark`.
     """
 
     def __init__(self, child: Child, keeper_pid: int, mark: str) -> None:
         self._child = child
         self._keeper_pid = keeper_pid
         self._mark = f"{MARK}={mark}".encode()
-        self.pid = child.pid
-        self.log_path = child.log_path
+        self.pid, self.log_path = child.pid, child.log_path
+        self.wait, self.signal, self.close = child.wait, child.signal, child.close
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the child itself; None while alive."""
+        """The exit code of the child itself, negative for a signal; None while the child lives."""
         return self._child.exit_code
 
-    def wait(self, timeout_s: float) -> int | None:
-        """Wait until the child itself has ended."""
-        return self._child.wait(timeout_s)
-
-    def signal(self, number: int) -> bool:
-        """Send a signal to the child itself."""
-        return self._child.signal(number)
-
     def members(self) -> tuple[int, ...]:
-        """Return the processes of the tree that live, the child first."""
+        """Return the pids of the tree's live processes, the child first."""
         own = {self.pid, *descendants_of(self.pid)}
         for pid in descendants_of(self._keeper_pid):
             if pid not in own and (_session_of(pid) == self.pid or self._is_marked(pid)):
@@ -58,35 +52,37 @@ class ProcessTree:
         return tuple(sorted(alive, key=lambda pid: (pid != self.pid, pid)))
 
     def pause(self) -> bool:
-        """Freeze every process; False if the child has ended."""
+        """SIGSTOP every process and wait until all are stopped.
+
+        Returns False if the child has ended. Raises InfrastructureError if a process is not
+        stopped after 10 s.
+        """
         if self._child.exit_code is not None:
             return False
         self._until_none(signal.SIGSTOP, lambda pid: not _is_stopped(pid), "is not stopped")
         return self._child.exit_code is None
 
     def resume(self) -> bool:
-        """Let every process go on; False if the child has ended."""
+        """SIGCONT every process; return False if the child has ended."""
         with Pidfds(self.members()) as processes:
             processes.send(signal.SIGCONT)
         return self._child.exit_code is None
 
     def kill_tree(self) -> None:
-        """SIGKILL every process, frozen before so that none sees another die.
+        """SIGKILL every process and wait until all are dead.
 
-        Raises:
-            InfrastructureError: one is still there at the deadline.
-
+        They are stopped first, so that none reacts to the death of another. Raises
+        InfrastructureError if a process is not stopped, or not dead, after 10 s.
         """
         self._until_none(signal.SIGSTOP, lambda pid: not _is_stopped(pid), "is not stopped")
         self._until_none(signal.SIGKILL, is_alive, "survives SIGKILL")
         self._child.kill_tree()
 
-    def close(self) -> None:
-        """Give up the handles."""
-        self._child.close()
-
     def _until_none(self, number: int, concerns: Callable[[int], bool], problem: str) -> None:
-        """Signal the members that it concerns until there is none; what they fork is theirs too."""
+        """Signal those members for which `concerns` is true, again until there is none left.
+
+        Again, because a member may fork before the signal arrives.
+        """
         deadline = time.monotonic() + _DEADLINE_S
         while pending := [pid for pid in self.members() if concerns(pid)]:
             with Pidfds(pending) as processes:
@@ -96,13 +92,8 @@ class ProcessTree:
                 else:
                     self._child.wait(_POLL_S)
             if time.monotonic() > deadline:
-                raise InfrastructureError(
-                    cause=f"process {pending[0]} of {self.pid} {problem} after {_DEADLINE_S:g} s",
-                    remedy=(
-                        f"look at its state (ps -o stat,wchan {pending[0]}); state D waits for a "
-                        "device, which only a reboot ends"
-                    ),
-                )
+                owner = f"a process that process {self.pid} started"
+                raise stuck(owner, pending[0], problem, _DEADLINE_S)
 
     def _is_marked(self, pid: int) -> bool:
         try:
@@ -118,6 +109,6 @@ def _session_of(pid: int) -> int | None:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Say whether a process is stopped or gone."""
+    """Say whether a process is stopped or dead."""
     fields = stat_fields(pid)
     return fields is None or fields[0] in "TtZX"

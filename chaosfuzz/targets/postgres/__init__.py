@@ -1,4 +1,4 @@
-"""Real PostgreSQL clusters, found, started and stopped without its own tools or root."""
+"""PostgreSQL: its programs, clusters of a lane's own, lanes and systems on a database."""
 
 from chaosfuzz.targets.postgres.cluster import Cluster, StopMode
 from chaosfuzz.targets.postgres.leftovers import (
@@ -7,13 +7,12 @@ from chaosfuzz.targets.postgres.leftovers import (
     processes_in,
     remove_leftover,
 )
-from chaosfuzz.targets.postgres.locator import Installation, locate_postgres
+from chaosfuzz.targets.postgres.locator import locate_postgres
 from chaosfuzz.targets.postgres.ports import ReservedPort
 from chaosfuzz.targets.postgres.runtime_directory import create_runtime_directory, runtime_root
 
 __all__ = [
     "Cluster",
-    "Installation",
     "Leftover",
     "ReservedPort",
     "StopMode",

@@ -1,4 +1,4 @@
-"""SQL that manages a cluster's databases, over one connection kept as long as it holds."""
+"""SQL that manages a cluster's databases, over one connection that is opened when needed."""
 
 import threading
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from psycopg import sql
 from chaosfuzz.domain.errors import InfrastructureError
 
 APPLICATION_NAME = "chaosfuzz-admin"
+# The first major version of PostgreSQL with `strategy`.
 _FIRST_WITH_STRATEGY = 15
 _WAIT_FOR_NO_BACKEND = """
 do $$ declare give_up timestamptz := clock_timestamp() + interval '10 s'; begin
@@ -24,7 +25,11 @@ end $$
 
 
 class Administrator:
-    """Runs statements as the superuser. Safe to use from several threads."""
+    """Runs statements as the superuser; safe for several threads.
+
+    `dsn` gives the connection string of a database. `explain` returns what may be wrong with the
+    server, for the text of an error; it may be empty.
+    """
 
     def __init__(
         self, dsn: Callable[[str], str], major_version: int, explain: Callable[[], str]
@@ -35,54 +40,35 @@ class Administrator:
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def create_database(self, name: str, template: str) -> None:
-        """Create a database as a copy of another to which nobody is connected.
+    def create_database(self, name: str, template: str = "template1") -> None:
+        """Create a database as a copy of `template`, to which no session may be connected.
 
-        Raises:
-            InfrastructureError: the server refuses or is gone.
-
+        Raises InfrastructureError if the server refuses or is gone.
         """
         strategy = " strategy file_copy" if self._major_version >= _FIRST_WITH_STRATEGY else ""
         statement = sql.SQL("create database {} template {}" + strategy)
         self.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
 
     def drop_database(self, name: str) -> None:
-        """Drop a database if it exists, cutting off who is connected.
+        """Drop a database if it exists, and end the sessions connected to it.
 
-        Raises:
-            InfrastructureError: the server refuses or is gone.
-
+        Raises InfrastructureError if the server refuses or is gone.
         """
         statement = sql.SQL("drop database if exists {} with (force)")
         self.execute(statement.format(sql.Identifier(name)))
 
-    def prepare_template(self, name: str, ddl: str) -> None:
-        """Create a database, run `ddl` in it, and wait until it can be copied at once.
-
-        Raises:
-            InfrastructureError: a statement fails or the server is gone.
-
-        """
-        self.create_database(name, "template1")
-        self.apply(name, ddl)
-        self.await_no_session(name)
-
     def has_database(self, name: str) -> bool:
-        """Say whether there is a database of that name.
+        """Say whether a database of this name exists.
 
-        Raises:
-            InfrastructureError: the server refuses or is gone.
-
+        Raises InfrastructureError if the server refuses or is gone.
         """
         statement = sql.SQL("select count(*) from pg_database where datname = {}")
         return bool(self.execute(statement.format(sql.Literal(name)))[0][0])
 
     def apply(self, name: str, ddl: str) -> None:
-        """Run `ddl` in a database that is there.
+        """Run `ddl` in an existing database, each statement in a transaction of its own.
 
-        Raises:
-            InfrastructureError: a statement fails or the server is gone.
-
+        Raises InfrastructureError if a statement fails or the server is gone.
         """
         try:
             with psycopg.connect(self._dsn(name), autocommit=True) as connection:
@@ -91,25 +77,21 @@ class Administrator:
             cause = error.diag.message_primary or str(error)
             raise InfrastructureError(
                 cause=f"cannot prepare the database {name}: {cause}",
-                remedy="correct the target's schema, or the PostgreSQL it runs on",
+                remedy="correct the schema; if PostgreSQL itself failed, its log says why",
             ) from error
 
     def await_no_session(self, name: str) -> None:
-        """Wait until nobody is connected to a database, so that it can be copied.
+        """Wait until no session is connected to a database, so that it can be copied.
 
-        Raises:
-            InfrastructureError: somebody stays, or the server is gone.
-
+        Raises InfrastructureError if one is there after 10 s, or if the server is gone.
         """
-        # A backend outlives its connection a little; copying would retry every 100 ms.
+        # A backend ends a little after its connection; PostgreSQL would retry every 100 ms.
         self.execute(sql.SQL(_WAIT_FOR_NO_BACKEND).format(name=sql.Literal(name)))
 
     def terminate_backends(self, application_name: str, session: int = 0) -> int:
-        """Cut off a session of an application (1 is the oldest, 0 all); return how many.
+        """End the nth oldest session of an application, or all with 0; return how many ended.
 
-        Raises:
-            InfrastructureError: the server is gone.
-
+        Raises InfrastructureError if the server is gone.
         """
         statement = sql.SQL(
             "select count(pg_terminate_backend(pid)) from ("
@@ -125,9 +107,7 @@ class Administrator:
     def execute(self, statement: sql.Composed) -> list[tuple[Any, ...]]:
         """Run one statement outside a transaction; return its rows.
 
-        Raises:
-            InfrastructureError: the server refuses or is gone.
-
+        Raises InfrastructureError if the server refuses or is gone.
         """
         with self._lock:
             try:
@@ -136,9 +116,9 @@ class Administrator:
                 cursor = self._connection.execute(statement)
                 return cursor.fetchall() if cursor.description else []
             except psycopg.Error as error:
-                said = " ".join(f"{error}{self._explain()}".split())
+                reason = " ".join(f"{error}{self._explain()}".split())
                 raise InfrastructureError(
-                    cause=f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {said}",
+                    cause=f"PostgreSQL refused `{statement.as_string().strip()[:200]}`: {reason}",
                     remedy=(
                         "see the server's log for the cause; if it was killed, free memory or run "
                         "fewer lanes (--lanes)"
@@ -146,7 +126,7 @@ class Administrator:
                 ) from error
 
     def disconnect(self) -> None:
-        """Drop the connection; the next statement opens a new one."""
+        """Close the connection; the next statement opens a new one."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

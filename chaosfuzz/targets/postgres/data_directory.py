@@ -1,4 +1,4 @@
-"""The files of a cluster: made by initdb, accessible to the account the server runs as."""
+"""Makes a cluster's data directory by initdb, for the account that the server runs as."""
 
 import contextlib
 import os
@@ -14,20 +14,24 @@ from chaosfuzz.targets.keeper.credentials import unprivileged_ids
 from chaosfuzz.targets.postgres.locator import ENVIRONMENT_VARIABLE, Installation
 
 SERVER_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+# Chosen by hand: a new cluster takes 39 MB (du), and its log and write-ahead log grow.
 _MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+# Chosen by hand: initdb took less than 2 s on a busy machine with 2 cores.
 _INITDB_TIMEOUT_S = 120.0
+INITDB_OPTIONS = ("-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N")
+# The first major versions of PostgreSQL with `initdb -c` and with io_method.
 _FIRST_WITH_SET = 16
 _FIRST_WITH_IO_METHOD = 18
 _SHARED_MEMORY_IN_FILES = "dynamic_shared_memory_type=mmap"
 
-# Quick, and yet a commit that was acknowledged survives SIGKILL of the whole server:
-# without fsync it is in the kernel's cache, which only a crash of the machine loses.
-QUICK_SETTINGS = {
+# Without fsync an acknowledged commit is in the kernel's cache. A SIGKILL of the whole server
+# keeps it there; only a crash of the machine loses it.
+_QUICK_SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "on",
     "shared_buffers": "16MB",
-    # In files of the data directory: what a killed cluster leaves in /dev/shm nobody could claim.
+    # In files of the data directory: segments in /dev/shm would not name their cluster.
     "dynamic_shared_memory_type": "mmap",
     "max_connections": "60",
     "autovacuum": "off",
@@ -41,13 +45,17 @@ QUICK_SETTINGS = {
 }
 
 
+def quick_settings(major: int) -> dict[str, str]:
+    """Return the settings of a quick server of a major version."""
+    # The default io_method would add three processes to each start and stop.
+    newer = {"io_method": "sync"} if major >= _FIRST_WITH_IO_METHOD else {}
+    return {**_QUICK_SETTINGS, **newer}
+
+
 def check_directory(directory: Path) -> None:
-    """Create the directory; make sure that it can be written and has space.
+    """Create the directory; raise UsageError if it cannot be written.
 
-    Raises:
-        UsageError: it cannot be written.
-        InfrastructureError: less than 256 MB are free.
-
+    Raises InfrastructureError if less than 256 MB are free.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -56,24 +64,24 @@ def check_directory(directory: Path) -> None:
         probe.unlink()
     except OSError as error:
         message = f"cannot write the directory {directory}: {error.strerror}"
-        raise UsageError(cause=message, remedy="choose another one") from error
+        raise UsageError(cause=message, remedy="choose another directory") from error
     free_bytes = shutil.disk_usage(directory).free
     if free_bytes < _MINIMUM_FREE_BYTES:
-        message = (
-            f"only {free_bytes >> 20} MB free for {directory}, {_MINIMUM_FREE_BYTES >> 20} MB "
-            "are needed"
+        needed = f"a PostgreSQL cluster needs {_MINIMUM_FREE_BYTES >> 20} MB"
+        raise InfrastructureError(
+            cause=f"only {free_bytes >> 20} MB are free for {directory}, {needed}",
+            remedy="free space there, or set TMPDIR to a larger disk",
         )
-        raise InfrastructureError(cause=message, remedy="free some, or set TMPDIR to a larger disk")
 
 
 def make_accessible(keeper: Keeper, installation: Installation, directory: Path) -> Installation:
-    """Let the unprivileged account use directory and programs, copying those it cannot read.
+    """Let the unprivileged account use the directory and the programs; return the programs to use.
 
-    Raises:
-        InfrastructureError: a parent of the directory is closed, or there is no account.
-
+    Only the `setuid` way needs this: the directory then belongs to `nobody`, and programs that
+    `nobody` cannot read are copied into it. Raises InfrastructureError if there is no such
+    account, or if it cannot enter a parent of the directory.
     """
-    if keeper.unprivileged_way() != "setuid":
+    if keeper.way != "setuid":
         return installation
     try:
         user_id, group_id = unprivileged_ids()
@@ -89,7 +97,7 @@ def make_accessible(keeper: Keeper, installation: Installation, directory: Path)
         if not parent.stat().st_mode & stat.S_IXOTH:
             raise InfrastructureError(
                 cause=f"the account `nobody` cannot enter {parent}",
-                remedy="run chmod o+x on it, or set TMPDIR to a directory that all may enter",
+                remedy=f"run: chmod o+x {parent}, or set TMPDIR to a directory that all may enter",
             )
     os.chown(directory, user_id, group_id)
     if _is_open(installation.bin_directory):
@@ -98,7 +106,7 @@ def make_accessible(keeper: Keeper, installation: Installation, directory: Path)
     prefix = installation.bin_directory.resolve().parent
     if not copy.exists():
         shutil.copytree(prefix, copy / prefix.parent.name / prefix.name, symlinks=True)
-        # Programs from a wheel look for their libraries here, relative to themselves.
+        # Programs from a wheel find their libraries by this path relative to their own.
         libraries = prefix.parent.with_name(prefix.parent.name + ".libs")
         if libraries.is_dir():
             shutil.copytree(libraries, copy / libraries.name, symlinks=True)
@@ -111,28 +119,17 @@ def make_accessible(keeper: Keeper, installation: Installation, directory: Path)
 def initialise(
     keeper: Keeper, installation: Installation, data_directory: Path, socket_directory: Path
 ) -> None:
-    """Run initdb and write the settings.
+    """Make the data directory anew by initdb, with the quick settings in postgresql.conf.
 
-    Raises:
-        InfrastructureError: initdb fails or takes more than two minutes.
-
+    Raises InfrastructureError if initdb fails or takes more than two minutes.
     """
     if data_directory.exists():
         shutil.rmtree(data_directory)
     log_path = data_directory.parent / "initdb.log"
     program = str(installation.program("initdb"))
-    options = [
-        "-A",
-        "trust",
-        "-U",
-        "postgres",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "-N",
-    ]
+    options = [*INITDB_OPTIONS]
     if installation.major >= _FIRST_WITH_SET:
-        # For the server that initdb itself runs, should it be killed.
+        # For the server that initdb runs, in case it is killed.
         options += ["-c", _SHARED_MEMORY_IN_FILES]
     process = keeper.execute(
         [program, "-D", str(data_directory), *options],
@@ -154,10 +151,8 @@ def initialise(
             ),
             remedy=f"correct what the log says; {ENVIRONMENT_VARIABLE} names another PostgreSQL",
         )
-    settings = {**QUICK_SETTINGS, "unix_socket_directories": str(socket_directory)}
-    if installation.major >= _FIRST_WITH_IO_METHOD:
-        # Three processes fewer to start and to end.
-        settings["io_method"] = "sync"
+    settings = quick_settings(installation.major)
+    settings["unix_socket_directories"] = str(socket_directory)
     with (data_directory / "postgresql.conf").open("a", encoding="utf-8") as configuration:
         configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
 

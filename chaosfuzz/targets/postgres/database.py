@@ -1,4 +1,4 @@
-"""The database of a lane: how components and the harness reach it, and a cluster of its own."""
+"""The database of a lane: its address, its protocol, and one on a server of the lane's own."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -8,23 +8,25 @@ from typing import Protocol
 from urllib.parse import quote, urlencode
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.targets.postgres.administration import Administrator
 from chaosfuzz.targets.postgres.cluster import StopMode
 
 Upstream = str | tuple[str, int]
-"""Where the proxy finds a server: the path of a unix socket, or host and port."""
+"""How the proxy reaches a server: the path of a unix socket, or host and port."""
 TEMPLATE = "template"
 # Chosen by hand: a cluster starts in less than a second on a quiet machine.
 READY_TIMEOUT_S = 15.0
+# Chosen by hand, in seconds.
 _CONNECT_TIMEOUT_S = 10
 _MODES: Mapping[str, StopMode] = {"fast": "fast", "immediate": "immediate", "kill": "kill"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """How a database is reached: by TCP, and by the unix socket in a directory if one is named."""
+    """How a database is reached: by TCP, or by the unix socket in `socket_directory` if set."""
 
     host: str
     port: int
@@ -33,19 +35,30 @@ class Address:
     password: str = ""
     socket_directory: Path | None = None
 
+    @staticmethod
+    def of_dsn(dsn: str) -> "Address":
+        """Return the address in a connection string, with libpq's usual port and user postgres."""
+        parts = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value}
+        return Address(
+            host=parts.get("host", "127.0.0.1"),
+            port=int(parts.get("port", 5432)),
+            database=parts["dbname"],
+            user=parts.get("user", "postgres"),
+            password=parts.get("password", ""),
+        )
+
     def url(self, application: str) -> str:
-        """Return the connection string of a component as a URL that names the application."""
+        """Return the connection URL of a component (by TCP) with this application name."""
         password = f":{quote(self.password, safe='')}" if self.password else ""
         query = urlencode({"application_name": application})
-        who = f"{quote(self.user, safe='')}{password}"
-        return f"postgresql://{who}@{self.host}:{self.port}/{quote(self.database)}?{query}"
+        login = f"{quote(self.user, safe='')}{password}"
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.database)}?{query}"
 
     @property
     def harness_dsn(self) -> str:
-        """The connection string of the harness's own sessions.
+        """The connection string of the harness's own sessions, by the unix socket if there is one.
 
-        A unix socket refuses at once while the server is down; an address that nobody has takes
-        seconds to.
+        While the server is down, a unix socket refuses at once; an unused address takes seconds.
         """
         return make_conninfo(
             host=str(self.socket_directory or self.host),
@@ -57,51 +70,55 @@ class Address:
 
 
 class Database(Protocol):
-    """What a lane and its systems do with PostgreSQL."""
+    """The PostgreSQL database of a lane and its systems.
+
+    Methods raise InfrastructureError if the server fails.
+    """
 
     @property
     def is_running(self) -> bool:
-        """Say whether it is meant to be up."""
+        """Whether the server runs, as far as the harness knows."""
         ...
 
     @property
     def upstream(self) -> Upstream:
-        """Where the proxy finds it."""
+        """How the proxy reaches the server."""
         ...
 
     def prepare(self, set_up: Callable[[Address], None]) -> None:
-        """Have `set_up` fill a database, which every schedule then gets as it is."""
+        """Call `set_up` once on a database; every `fresh` then has the contents it made."""
         ...
 
     def fresh(self) -> Address:
-        """Return a database as it was set up, for one schedule."""
+        """Return the address of a database as it was set up, for one schedule."""
         ...
 
     def drop_used(self) -> None:
-        """Drop what the schedule before the one of the last `fresh` has used, if it can be."""
+        """Drop the databases of all schedules before the last `fresh`, if they were copies."""
         ...
 
     def terminate_backends(self, application: str, session: int) -> int:
-        """End sessions of an application (1 is the oldest, 0 all); return how many."""
+        """End the nth oldest session of an application, or all with 0; return how many ended."""
         ...
 
     def stop(self, mode: str) -> None:
-        """Stop it (fast, immediate or kill) and wait until it is down."""
+        """Stop the server (fast, immediate or kill) and wait until it is down."""
         ...
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start the server and wait until it accepts connections."""
         ...
 
     def close(self) -> None:
-        """Drop what was made."""
+        """Drop the databases that were made, and free what is held."""
         ...
 
 
 class ClusterServer(Protocol):
-    """A server that belongs to one lane, as processes or in a container."""
+    """A PostgreSQL server of one lane's own, as processes or in a container."""
 
     host: str
+    administrator: Administrator
 
     @property
     def port(self) -> int:
@@ -110,41 +127,28 @@ class ClusterServer(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether the server is alive."""
+        """Whether the server lives."""
         ...
 
     @property
     def socket_path(self) -> Path:
-        """The unix socket that the server listens on while it runs."""
+        """The path of the unix socket at which the server listens while it runs."""
         ...
 
     def start(self, timeout_s: float) -> None:
-        """Start and wait until connections are accepted."""
+        """Start the server and wait until it accepts connections."""
         ...
 
     def stop(self, mode: StopMode) -> None:
-        """Stop and wait until every process is gone."""
-        ...
-
-    def create_database(self, name: str, template: str) -> None:
-        """Create a database as a copy of a template to which nobody is connected."""
-        ...
-
-    def drop_database(self, name: str) -> None:
-        """Drop a database if it exists."""
-        ...
-
-    def await_no_session(self, name: str) -> None:
-        """Wait until nobody is connected to a database."""
-        ...
-
-    def terminate_backends(self, application_name: str, session: int = 0) -> int:
-        """End a session of an application (1 is the oldest, 0 all); return how many."""
+        """Stop the server and wait until all its processes have ended."""
         ...
 
 
 class EmbeddedDatabase:
-    """A server of the lane's own; each schedule gets a clone of the template."""
+    """A server of the lane's own; each schedule gets a copy of the template (implements Database).
+
+    `timeout_s` is how long the server may take to start, in seconds.
+    """
 
     def __init__(self, cluster: ClusterServer, timeout_s: float) -> None:
         self._cluster = cluster
@@ -154,46 +158,46 @@ class EmbeddedDatabase:
 
     @property
     def is_running(self) -> bool:
-        """Say whether the postmaster is alive."""
+        """Whether the postmaster lives."""
         return self._cluster.is_running
 
     @property
     def upstream(self) -> Upstream:
-        """The unix socket."""
+        """The path of the unix socket."""
         return str(self._cluster.socket_path)
 
     def prepare(self, set_up: Callable[[Address], None]) -> None:
-        """Make the template and set it up."""
-        self._cluster.create_database(TEMPLATE, "template1")
+        """Create the template, set it up, and wait until no session is connected to it."""
+        self._cluster.administrator.create_database(TEMPLATE)
         set_up(self._address(TEMPLATE))
-        self._cluster.await_no_session(TEMPLATE)
+        self._cluster.administrator.await_no_session(TEMPLATE)
 
     def fresh(self) -> Address:
-        """Clone the template."""
+        """Copy the template."""
         name = f"schedule_{next(self._numbers)}"
-        self._cluster.create_database(name, TEMPLATE)
+        self._cluster.administrator.create_database(name, TEMPLATE)
         self._used.append(name)
         return self._address(name)
 
     def drop_used(self) -> None:
-        """Drop every clone but the last."""
+        """Drop every copy but the last."""
         while len(self._used) > 1:
-            self._cluster.drop_database(self._used.pop(0))
+            self._cluster.administrator.drop_database(self._used.pop(0))
 
     def terminate_backends(self, application: str, session: int) -> int:
-        """End sessions."""
-        return self._cluster.terminate_backends(application, session)
+        """End the nth oldest session of an application, or all with 0; return how many ended."""
+        return self._cluster.administrator.terminate_backends(application, session)
 
     def stop(self, mode: str) -> None:
-        """Stop PostgreSQL."""
+        """Stop PostgreSQL and wait until all its processes have ended."""
         self._cluster.stop(_MODES[mode])
 
     def start(self) -> None:
-        """Start PostgreSQL."""
+        """Start PostgreSQL and wait until it accepts connections."""
         self._cluster.start(self._timeout_s)
 
     def close(self) -> None:
-        """Nothing: the server goes with the lane, and all that is in it."""
+        """Do nothing: the lane removes the server with all its databases."""
 
     def _address(self, database: str) -> Address:
         cluster = self._cluster
@@ -206,22 +210,28 @@ class EmbeddedDatabase:
 
 
 class SingleUseDatabase(EmbeddedDatabase):
-    """A server for one schedule alone, which gets the very database that was set up."""
+    """A server for one schedule, which gets the database that was set up and no copy of it."""
 
     def fresh(self) -> Address:
-        """Return the database that was set up."""
+        """Return the address of the database that was set up."""
         return self._address(TEMPLATE)
 
 
-def run_sql(
-    address: Address, script: bytes, origin: str, remedy: str = "correct the statement"
-) -> None:
-    """Run a script in a database; raises InfrastructureError that names origin and remedy."""
+def run_sql(address: Address, script: bytes, origin: str, remedy: str = "") -> None:
+    """Run a script in a database; raise InfrastructureError with `origin` and `remedy` if it fails.
+
+    `origin` says where the script comes from. Without a remedy, the error names one by its kind.
+    """
     try:
         with psycopg.connect(
             address.harness_dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S
         ) as connection:
             connection.execute(script)
     except psycopg.Error as error:
-        said = " ".join(str(error).split())
-        raise InfrastructureError(cause=f"{origin} failed: {said}", remedy=remedy) from error
+        reason = " ".join(str(error).split())
+        by_kind = "correct the statement"
+        if isinstance(error, psycopg.OperationalError):
+            by_kind = "see that the database of the profile answers"
+        raise InfrastructureError(
+            cause=f"{origin} failed: {reason}", remedy=remedy or by_kind
+        ) from error

@@ -1,10 +1,9 @@
-"""What a killed chaosfuzz left behind, and its removal: only what is provably its own."""
+"""Finds and removes the runtime directories that a killed chaosfuzz left, and no others."""
 
 import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
-from chaosfuzz.targets.keeper.process_tree import PROC, Pidfds, all_pids, descendants_of
+from chaosfuzz.targets.keeper.process_tree import PROC, all_pids, descendants_of, kill_verified
 from chaosfuzz.targets.postgres.runtime_directory import (
     MANIFEST_NAME,
     PREFIX,
@@ -20,19 +19,20 @@ from chaosfuzz.targets.postgres.runtime_directory import (
     is_unfinished,
     read_manifest,
 )
-from chaosfuzz.targets.postgres.shared_memory import postmaster_pid, remove_shared_memory
+from chaosfuzz.targets.postgres.shared_memory import postmaster_lines, remove_shared_memory
 
+# Chosen by hand.
 _END_TIMEOUT_S = 10.0
 _OTHER_REMOVER_TIMEOUT_S = 30.0
-# Backends whose postmaster has died are nobody's descendants any more, and compose goes on.
+# Programs that live on as orphans: backends of a dead postmaster, and a running compose.
 _ORPHANS = {"postgres", "docker", "docker-compose"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A runtime directory whose owner is dead, and the processes still working in it.
+    """A runtime directory whose owner is dead, and the pids of the processes that work in it.
 
-    Without a manifest it is empty: its owner died while making it.
+    Without a manifest the directory is empty: its owner died while making it.
     """
 
     path: Path
@@ -41,10 +41,13 @@ class Leftover:
 
 
 def find_leftovers(roots: Iterable[Path] | None = None) -> tuple[Leftover, ...]:
-    """Find directories with a valid manifest, of this user, whose owner is dead."""
-    wanted = (Path("/dev/shm"), Path(tempfile.gettempdir())) if roots is None else roots
+    """Return this user's runtime directories whose owner is dead.
+
+    They are looked for in `roots`, by default /dev/shm and the temporary directory.
+    """
+    searched = (Path("/dev/shm"), Path(tempfile.gettempdir())) if roots is None else roots
     found = []
-    for root in dict.fromkeys(wanted):
+    for root in dict.fromkeys(searched):
         for path in sorted(root.glob(PREFIX + "*")):
             if _is_leftover(path):
                 manifest = read_manifest(path)
@@ -53,55 +56,40 @@ def find_leftovers(roots: Iterable[Path] | None = None) -> tuple[Leftover, ...]:
 
 
 def remove_leftover(leftover: Leftover) -> None:
-    """Kill what still works in the directory, remove its shared memory and the directory.
+    """Kill the processes that work in the directory; remove its shared memory and itself.
 
-    Raises:
-        UsageError: it is no leftover: not marked as one, or its owner lives.
-        InfrastructureError: a process does not end or a file cannot be removed.
-
+    Does nothing if the directory is gone. Raises UsageError if it is no leftover, because its
+    owner lives or it has no valid manifest. Raises InfrastructureError if a process survives or a
+    file cannot be removed.
     """
     path = leftover.path
     try:
-        with _only_remover(path):
-            _remove(path)
+        with _locked_for_removal(path):
+            if not _is_leftover(path):
+                if path.exists():
+                    raise _not_ours(path)
+                return
+            owner = f"a process in {path}"
+            pids = processes_in(path)
+            kill_verified(pids, lambda pid: _works_in(pid, path), owner, _END_TIMEOUT_S)
+            for lock in path.rglob("postmaster.pid"):
+                remove_shared_memory(lock.parent)
+            try:
+                _remove_tree(path)
+            except OSError as error:
+                raise InfrastructureError(
+                    cause=f"cannot remove {path}: {error}", remedy="remove it by hand"
+                ) from error
     except FileNotFoundError:
         return
 
 
-def _remove(path: Path) -> None:
-    if not _is_leftover(path):
-        if not path.exists():
-            raise FileNotFoundError(path)
-        raise _not_ours(path)
-    with Pidfds(processes_in(path)) as processes:
-        # Looked at again with the handles open: a pid may have changed hands before.
-        processes.retain(lambda pid: _works_in(pid, path))
-        processes.send(signal.SIGKILL)
-        remaining = processes.wait(_END_TIMEOUT_S)
-    if remaining:
-        raise InfrastructureError(
-            cause=f"processes {remaining} in {path} survive SIGKILL",
-            remedy="look at their state (ps -o stat,wchan PID), and remove it after a reboot",
-        )
-    for lock in path.rglob("postmaster.pid"):
-        remove_shared_memory(lock.parent)
-    try:
-        _remove_tree(path)
-    except OSError as error:
-        raise InfrastructureError(
-            cause=f"cannot remove {path}: {error}", remedy="remove it by hand"
-        ) from error
-
-
 @contextlib.contextmanager
-def _only_remover(path: Path) -> Iterator[None]:
-    """Let one process at a time remove a directory.
+def _locked_for_removal(path: Path) -> Iterator[None]:
+    """Hold a lock on the directory, so that one process at a time removes it.
 
-    Raises:
-        FileNotFoundError: it is gone.
-        UsageError: it is no directory, or another user's.
-        InfrastructureError: another keeps removing it.
-
+    Raises FileNotFoundError if the directory is gone, UsageError if it cannot be opened or is no
+    directory, and InfrastructureError if another process holds the lock for 30 s.
     """
     try:
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -111,13 +99,16 @@ def _only_remover(path: Path) -> Iterator[None]:
         raise _not_ours(path) from error
     try:
         deadline = time.monotonic() + _OTHER_REMOVER_TIMEOUT_S
-        while not _lock(directory):
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
             if time.monotonic() > deadline:
-                message = (
-                    f"another clean has been removing {path} for over "
-                    f"{_OTHER_REMOVER_TIMEOUT_S:g} s"
+                held_s = f"{_OTHER_REMOVER_TIMEOUT_S:g} s"
+                raise InfrastructureError(
+                    cause=f"another chaosfuzz command has been removing {path} for over {held_s}",
+                    remedy=f"find it with fuser -v {path}, end it and try again",
                 )
-                raise InfrastructureError(cause=message, remedy="end it and try again")
             time.sleep(0.02)
         yield
     finally:
@@ -126,21 +117,13 @@ def _only_remover(path: Path) -> Iterator[None]:
 
 def _not_ours(path: Path) -> UsageError:
     return UsageError(
-        cause=f"{path} is in use or is no directory of chaosfuzz, so it is left alone",
+        cause=f"{path} is in use or was not made by chaosfuzz, so it is left alone",
         remedy="end the run that uses it, or remove it by hand if it is not needed",
     )
 
 
-def _lock(directory: int) -> bool:
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _remove_tree(path: Path) -> None:
-    # The manifest goes last: what a killed removal leaves is still known as a leftover.
+    # The manifest is removed last, so that a killed removal leaves a leftover.
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -154,7 +137,7 @@ def _is_leftover(path: Path) -> bool:
         status = path.lstat()
     except OSError:
         return False
-    # Elsewhere's users can write to these roots too, and name any owner they like.
+    # Other users can write to these roots too, and put any owner into a manifest.
     if path.is_symlink() or not path.is_dir() or status.st_uid != os.geteuid():
         return False
     manifest = read_manifest(path)
@@ -162,12 +145,16 @@ def _is_leftover(path: Path) -> bool:
 
 
 def processes_in(path: Path) -> tuple[int, ...]:
-    """Find what works in a directory: PostgreSQL, its children, and compose, if it names a file."""
+    """Return the sorted pids of PostgreSQL and docker compose that work in a directory.
+
+    Such a process has its working directory there, or an argument that is a path in it.
+    """
     suspects: set[int] = set()
     for lock in path.rglob("postmaster.pid"):
-        pid = postmaster_pid(lock.parent)
-        if pid is not None and pid > 1:
-            suspects.update((pid, *descendants_of(pid)))
+        with contextlib.suppress(IndexError, ValueError):
+            pid = int(postmaster_lines(lock.parent)[0])
+            if pid > 1:
+                suspects.update((pid, *descendants_of(pid)))
     suspects.update(pid for pid in all_pids() if _program(pid) in _ORPHANS)
     return tuple(sorted(pid for pid in suspects if _works_in(pid, path)))
 

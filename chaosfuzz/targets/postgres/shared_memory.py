@@ -1,35 +1,29 @@
-"""The System V shared memory that a killed PostgreSQL leaves behind."""
+"""Reads postmaster.pid, and removes the shared memory that a killed PostgreSQL leaves."""
 
 import contextlib
 import ctypes
 from pathlib import Path
 
 _IPC_RMID = 0
+# The index of the line with key and id: LOCK_FILE_LINE_SHMEM_KEY in PostgreSQL's pidfile.h.
 _SHARED_MEMORY_LINE = 6
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def postmaster_pid(data_directory: Path) -> int | None:
-    """Return the pid in postmaster.pid, None without one."""
-    lines = _lines(data_directory)
-    with contextlib.suppress(IndexError, ValueError):
-        return int(lines[0])
-    return None
-
-
 def remove_shared_memory(data_directory: Path) -> bool:
-    """Remove the segment that postmaster.pid names, if any; tell whether one was removed.
+    """Remove the System V segment that postmaster.pid names; return whether one was removed.
 
-    Only for a cluster whose processes are all gone.
+    All processes of the cluster must have ended.
     """
-    lines = _lines(data_directory)
+    lines = postmaster_lines(data_directory)
     with contextlib.suppress(IndexError, ValueError):
         _key, identifier = (int(word) for word in lines[_SHARED_MEMORY_LINE].split())
         return bool(_libc.shmctl(identifier, _IPC_RMID, None) == 0)
     return False
 
 
-def _lines(data_directory: Path) -> list[str]:
+def postmaster_lines(data_directory: Path) -> list[str]:
+    """Return the lines of postmaster.pid, none without that file."""
     try:
         return (data_directory / "postmaster.pid").read_text(errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What every system has whose queue is in PostgreSQL, whatever its components run as."""
+"""Systems whose queue is in PostgreSQL and whose components are processes or containers."""
 
 import time
 from abc import abstractmethod
@@ -16,11 +16,13 @@ from chaosfuzz.targets.postgres.session import LastingSession
 
 
 class PostgresSystem(ComponentSystem):
-    """Implements the faults of the database, observing, and the end of a system.
+    """Implements a system's database faults, its observation and its end.
 
-    `place` is where the HTTP server listens, None without one. The ledger's file goes with the
-    system.
+    `place` is where the HTTP server listens, None without a server. `close` deletes the ledger.
     """
+
+    on_closed: Callable[[], None] | None = None
+    """Called once the system has been closed, also if that failed."""
 
     def __init__(
         self,
@@ -40,30 +42,33 @@ class PostgresSystem(ComponentSystem):
 
     @abstractmethod
     def read_tasks(self) -> tuple[TaskState, ...] | None:
-        """Return what the queue shows, None while it cannot be read."""
+        """Return all tasks of the queue, None while it cannot be read."""
 
     def begin_health(self) -> Callable[[], Health]:
-        """Ask the server how it is; what is returned waits for the answer."""
+        """Ask the server for its health; the returned function waits for the answer."""
         return lambda: Health.UNASKED
 
     def read_breakers(
         self, *, readable: bool
     ) -> tuple[tuple[Breaker, ...], tuple[BreakerTransition, ...]]:
-        """Return circuit breakers and all that they did; `readable` if the database answers."""
+        """Return circuit breakers and transitions; `readable` is False if the database is down."""
         return (), ()
 
     def known_ids(self) -> Mapping[str, str]:
-        """Return the queue's ids of tokens, as far as creation or a row told them."""
+        """Return the task ids by token, as far as a creation or a row has shown them."""
         return {}
 
     def ready_components(self) -> set[str]:
-        """Return the components that run and are not still starting."""
+        """Return the components that run and have become ready."""
         return self._running()
 
     def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
-        """Read the queue, and the server's health and the database's sessions if asked."""
+        """Read the queue and, on request, the server's health and the database's sessions.
+
+        Sessions are counted as 0 while the queue cannot be read.
+        """
         asked_ns = time.monotonic_ns()
-        # What else is to be read is read while the server answers.
+        # The queue is read while the server answers.
         answer = self.begin_health() if ask_health else lambda: Health.UNASKED
         tasks = self.read_tasks() if self._database.is_running else None
         breakers, transitions = self.read_breakers(readable=tasks is not None)
@@ -84,11 +89,11 @@ class PostgresSystem(ComponentSystem):
         )
 
     def executions(self) -> Sequence[Execution]:
-        """Read the ledger."""
+        """Read the ledger; return all executions so far."""
         return self._ledger.executions(self.known_ids())
 
     def stop_database(self, mode: str) -> bool:
-        """Stop PostgreSQL."""
+        """Stop PostgreSQL (fast, immediate or kill); return False if it was down."""
         with self._lock:
             if not self._database.is_running:
                 return False
@@ -96,7 +101,7 @@ class PostgresSystem(ComponentSystem):
         return True
 
     def start_database(self) -> bool:
-        """Start PostgreSQL."""
+        """Start PostgreSQL; return False if it was up."""
         with self._lock:
             if self._database.is_running:
                 return False
@@ -104,36 +109,33 @@ class PostgresSystem(ComponentSystem):
         return True
 
     def terminate_backend(self, component: str, session: int) -> bool:
-        """End a database session of a component (1 is the oldest), or all of them (0)."""
+        """End a component's nth oldest session, or all with 0; return whether a session ended."""
         with self._lock:
             if not self._database.is_running:
                 return False
             return self._database.terminate_backends(component, session) > 0
 
     def prepare(self, component: str) -> None:
-        """Make its way to the database."""
+        """Give a component a port of the proxy, unless it has one or there is no proxy."""
         self.address_of(component)
 
     def address_of(self, component: str) -> Address:
-        """Return how a component reaches the database: by the proxy if there is one."""
+        """Return how a component reaches the database: through the proxy if there is one."""
         if self._wire is None:
             return self.address
         port = self._wire.route(component, self._database.upstream)
         return replace(self.address, host=self._wire.host, port=port)
 
-    afterwards: Callable[[], None] | None = None
-    """What is done once the system has been closed."""
-
     def close(self) -> None:
-        """Kill everything; leave the database running, its contents are the lane's to drop."""
+        """End the system and call `on_closed`; the lane drops the database's contents."""
         try:
             self.end()
         finally:
-            if self.afterwards is not None:
-                self.afterwards()
+            if self.on_closed is not None:
+                self.on_closed()
 
     def end(self) -> None:
-        """End the components and let go of everything else."""
+        """Kill the components, free the port, delete the ledger, and leave the database running."""
         self.end_components()
         self._session.close()
         if self._place is not None:

@@ -1,4 +1,4 @@
-"""The reference system as real processes on this machine."""
+"""The reference system as processes of this machine."""
 
 from chaosfuzz.targets.process.target import ReferenceTarget
 

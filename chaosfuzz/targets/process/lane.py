@@ -1,4 +1,4 @@
-"""Lanes of the reference system as processes: a cluster, and a prepared process to fork from."""
+"""Lanes of the reference system as processes: a cluster, and a keeper to fork from."""
 
 import itertools
 import sys
@@ -27,17 +27,26 @@ _READY_DESCRIPTOR = 3
 
 
 def apply_schema(address: Address, users: Users) -> None:
-    """Make a database that of the reference system, with users in it."""
+    """Create the reference system's tables and the users in an empty database."""
     script = (SCHEMA + users.script()).encode()
-    run_sql(address, script, "the bundled system's schema", "see what chaosfuzz doctor says")
+    run_sql(address, script, "the bundled system's schema", "run: chaosfuzz doctor")
 
 
 class ProcessLane(PostgresLane[ReferenceSystem]):
-    """A keeper and a warm cluster."""
+    """A keeper and a cluster that stay from one schedule to the next.
+
+    Without `keeper` the lane has one of its own, which has imported the reference system.
+    """
 
     def __init__(
-        self, index: int, directory: Path, tuning: Tuning, make_wire: MakeWire | None = None
+        self,
+        index: int,
+        directory: Path,
+        tuning: Tuning,
+        make_wire: MakeWire | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
+        self._given = keeper
         self._index = index
         self._tuning = tuning
         self._users = Users()
@@ -47,23 +56,19 @@ class ProcessLane(PostgresLane[ReferenceSystem]):
     database_type = EmbeddedDatabase
 
     def build(self, undo: ExitStack) -> Database:
-        """Start a cluster, by a keeper that has imported the reference system."""
-        self.keeper = self.make_keeper(undo)
+        """Start a keeper, unless one was given, and a cluster."""
+        self.keeper = self._given or undo.enter_context(Keeper(PREPARED))
         runtime = self.runtime_directory(undo, f"lane {self._index}")
         cluster = self.start_cluster(undo, self.keeper, runtime)
         return self.database_type(cluster, READY_TIMEOUT_S)
 
-    def make_keeper(self, undo: ExitStack) -> Keeper:
-        """Return what starts processes."""
-        return undo.enter_context(Keeper(PREPARED))
-
     def set_up(self, address: Address) -> None:
-        """Apply the schema, and add users."""
+        """Apply the schema and add the users."""
         apply_schema(address, self._users)
 
     def start(self, address: Address, workers: int) -> ReferenceSystem:
-        """Start server and workers."""
-        # Whether an execution without an end goes on is told by the exits of workers.
+        """Start the server and so many workers on a database."""
+        # Workers record no end when they are killed; the history knows it by their exits.
         ledger = Ledger(self.logs / f"ledger-{next(self._numbers)}.jsonl", None)
         return ReferenceSystem(
             spawn=self.spawn,
@@ -77,35 +82,17 @@ class ProcessLane(PostgresLane[ReferenceSystem]):
         )
 
     def spawn(self, component: str, settings: str) -> Child:
-        """Fork a component."""
+        """Fork a component from the keeper; its settings are JSON."""
         return self.keeper.fork(entry_of(component), settings, self.logs / f"{component}.log")
 
 
 class ColdProcessLane(ProcessLane):
-    """For one schedule: initdb, no template, and ordinary interpreters.
-
-    The keeper belongs to the harness and stays from one lane to the next.
-    """
+    """A lane for one schedule: initdb, no template, and a new interpreter for each component."""
 
     database_type = SingleUseDatabase
 
-    def __init__(
-        self,
-        index: int,
-        directory: Path,
-        tuning: Tuning,
-        make_wire: MakeWire | None,
-        keeper: Keeper,
-    ) -> None:
-        self._given = keeper
-        super().__init__(index, directory, tuning, make_wire)
-
-    def make_keeper(self, undo: ExitStack) -> Keeper:
-        """Return the keeper that was given."""
-        return self._given
-
     def spawn(self, component: str, settings: str) -> Child:
-        """Run `python -m chaosfuzz.reference` with the settings in a file."""
+        """Run `python -m chaosfuzz.reference`, with the settings written to a file."""
         path = self.logs / f"{component}.json"
         path.write_text(settings, encoding="utf-8")
         command = "server" if component == SERVER else "worker"

@@ -1,27 +1,26 @@
-"""How the reference system is set for fuzzing: hundreds of milliseconds instead of minutes."""
+"""The reference system's settings for fuzzing: times in hundreds of milliseconds."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaosfuzz.domain.contract import BreakerBounds, Contract, Guarantee
 
-WORKER_ENTRY = "chaosfuzz.reference.prepared:worker"
-SERVER_ENTRY = "chaosfuzz.reference.prepared:server"
-_SERVER_MODULE, _WORKER_MODULE = "chaosfuzz.reference.server", "chaosfuzz.reference.worker"
-PREPARED = ("chaosfuzz.reference.prepared", _SERVER_MODULE, _WORKER_MODULE)
+_PREPARED = "chaosfuzz.reference.prepared"
+PREPARED = (_PREPARED, "chaosfuzz.reference.server", "chaosfuzz.reference.worker")
 
 
 def entry_of(component: str) -> str:
-    """Return what a process that has imported PREPARED calls to be a component."""
-    return SERVER_ENTRY if component.startswith("server") else WORKER_ENTRY
+    """Return the `module:function` that runs a component in a process with PREPARED imported."""
+    return f"{_PREPARED}:{component.partition('-')[0]}"
 
 
 def modules_of(component: str) -> tuple[str, ...]:
-    """Return what a process imports ahead that will be this component alone."""
-    role = _SERVER_MODULE if component.startswith("server") else _WORKER_MODULE
-    return ("chaosfuzz.reference.prepared", role)
+    """Return the modules to import ahead in a process that will be this component alone."""
+    return _PREPARED, f"chaosfuzz.reference.{component.partition('-')[0]}"
 
 
+# Chosen by hand, as all times here: short, and five heartbeats long. A worker that is late for a
+# heartbeat on a busy machine keeps its lease.
 LEASE_MS = 600
 SETTINGS: dict[str, int] = {
     "lease_ms": LEASE_MS,
@@ -30,7 +29,7 @@ SETTINGS: dict[str, int] = {
     "recovery_ms": 100,
     "concurrency": 2,
     "max_connections": 8,
-    # Harmless, as nothing of the correct system goes by the server's own clock.
+    # The server's clock is wrong on purpose: the correct system never uses it.
     "clock_skew_ms": 700,
     "backoff_ms": 50,
 }
@@ -51,10 +50,10 @@ CONTRACT = Contract(
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """Defects and mode of a run.
+    """Defects and guarantee (`mode`) of a run.
 
-    With `port` the server listens there, else on a free one; `handler_scale` multiplies the time
-    that handlers take which are not told how long to work.
+    The server listens on `port`, by default on a free one. `handler_scale` multiplies how long a
+    handler works if its task's payload has no duration.
     """
 
     defects: tuple[str, ...] = ()
@@ -65,13 +64,13 @@ class Tuning:
 
     @property
     def contract(self) -> Contract:
-        """What the reference system promises in this mode."""
+        """The reference system's contract in this mode."""
         return replace(CONTRACT, guarantee=Guarantee(self.mode), breaker=self.breaker)
 
     def settings(
         self, *, dsn: str, component: str, port: int, ledger_path: Path
     ) -> dict[str, object]:
-        """Return the settings of one component as its JSON argument has them."""
+        """Return one component's settings, which it reads as JSON."""
         return {
             **SETTINGS,
             "breaker_failures": self.breaker.failures,

@@ -1,10 +1,9 @@
-"""Who the harness is to the target: users whose sessions come with the template database."""
+"""The users as whom the harness calls the API; the template database has their sessions."""
 
 from dataclasses import dataclass, field
 
 from chaosfuzz.reference.roles import Role
-from chaosfuzz.reference.seeding import user_script
-from chaosfuzz.reference.sessions import new_token
+from chaosfuzz.reference.sessions import new_token, user_script
 
 NAMES = ("first", "second")
 _MODERATOR = "moderator"
@@ -12,15 +11,13 @@ _MODERATOR = "moderator"
 
 @dataclass(frozen=True, kw_only=True)
 class Users:
-    """Tokens of the users that create tasks, in their order, and of one who sees all tasks."""
+    """Session tokens of the users who create tasks, and of a moderator, who sees all tasks."""
 
     tokens: tuple[str, ...] = field(default_factory=lambda: tuple(new_token() for _ in NAMES))
     moderator: str = field(default_factory=new_token)
 
     def script(self) -> str:
-        """Return the SQL that adds them, for a database with the schema."""
-        of_users = (
-            user_script(name, Role.USER, token)
-            for name, token in zip(NAMES, self.tokens, strict=True)
-        )
-        return "".join((*of_users, user_script(_MODERATOR, Role.MODERATOR, self.moderator)))
+        """Return the SQL that adds the users and their sessions to a database with the schema."""
+        users = zip(NAMES, self.tokens, strict=True)
+        scripts = [user_script(name, Role.USER, token) for name, token in users]
+        return "".join((*scripts, user_script(_MODERATOR, Role.MODERATOR, self.moderator)))

@@ -1,4 +1,4 @@
-"""Systems that others wrote, described by profiles."""
+"""Targets that a profile describes: job systems that do not come with chaosfuzz."""
 
 from chaosfuzz.targets.profiles.model import Profile
 from chaosfuzz.targets.profiles.reading import load_profile

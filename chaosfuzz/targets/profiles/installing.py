@@ -1,4 +1,4 @@
-"""What a profile needs installed: looked for, and from npm installed into the user's cache."""
+"""Checks the packages that a profile requires; those from npm are installed into a cache."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from chaosfuzz.targets.profiles.node_packages import NodePackages, version_of
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """Where a profile's programs are: `python` and `node` to run, `cache` that npm filled."""
+    """The interpreters for a profile's programs, and the directory into which npm installs."""
 
     python: str
     node: str
@@ -22,23 +22,20 @@ class Installed:
 
     @property
     def modules(self) -> str:
-        """Where Node is to look for packages, empty if npm installed none."""
+        """The path of npm's packages for NODE_PATH, empty if npm installed none."""
         found = self.cache / "node_modules"
         return str(found) if found.is_dir() else ""
 
 
 def check_python(profile: Profile) -> None:
-    """See that the distributions are there in the versions that the profile wants.
+    """Check that the Python distributions of the profile are installed in its versions.
 
-    Raises:
-        UsageError: one is missing or another version, or the requirement is malformed.
-
+    Raises UsageError if one is missing or has another version.
     """
-    requirements = profile
-    remedy = f"pip install {' '.join(repr(word) for word in requirements.python)}"
-    if requirements.extra:
-        remedy = f"pip install 'chaosfuzz[{requirements.extra}]'"
-    for wanted in requirements.python:
+    remedy = f"pip install {' '.join(repr(word) for word in profile.python)}"
+    if profile.extra:
+        remedy = f"pip install 'chaosfuzz[{profile.extra}]'"
+    for wanted in profile.python:
         name, _, version = wanted.partition("==")
         try:
             found = metadata.version(name.partition("[")[0].strip())
@@ -53,23 +50,23 @@ def check_python(profile: Profile) -> None:
 
 
 def install(profile: Profile) -> Installed:
-    """See to what a profile needs; npm packages are installed on first use.
+    """Check the Python distributions of a profile, and install its npm packages if missing.
 
-    Raises:
-        UsageError: something is missing that the user can install.
-        InfrastructureError: npm failed.
+    Progress of npm is printed to standard error.
 
+    Raises UsageError if a Python distribution is missing or has another version, and
+    InfrastructureError if npm is missing, failed or took too long.
     """
     check_python(profile)
     packages = packages_of(profile)
     if packages.packages:
-        packages.ensure(_say)
+        packages.ensure(_print_progress)
     node = packages.node or shutil.which("node") or "node"
     return Installed(python=sys.executable, node=node, cache=packages.directory)
 
 
 def check_requirements(profile: Profile) -> CheckResult:
-    """Say whether what a profile needs is installed; nothing is installed."""
+    """Return OK if all that a profile requires is installed, else MISSING. Install nothing."""
     name = profile.name
     try:
         check_python(profile)
@@ -77,25 +74,25 @@ def check_requirements(profile: Profile) -> CheckResult:
         remedy = f"optional: {error.remedy}"
         return CheckResult(name=name, state=MISSING, detail=error.cause, remedy=remedy)
     packages = packages_of(profile)
-    if not packages.packages or packages.is_there():
-        found = [*profile.python, packages.named]
-        detail = f"{', '.join(filter(None, found)) or 'nothing that is not there'}: installed"
+    if not packages.packages or packages.are_installed():
+        found = [*profile.python, packages.names]
+        detail = f"installed: {', '.join(filter(None, found)) or 'no package is required'}"
         return CheckResult(name=name, state=OK, detail=detail)
-    said = {program: _version(program) for program in ("node", "npm")}
-    # An npm that is too new for its Node says so in place of its version.
-    lacking = [f"{each} {text}" for each, text in said.items() if not text[:1].isdigit()]
-    remedy = f"optional: done at first use, as by chaosfuzz fuzz {name}"
+    versions = {program: _version(program) for program in ("node", "npm")}
+    # An npm that is too new for its Node prints that in place of its version.
+    lacking = [f"{each} {text}" for each, text in versions.items() if not text[:1].isdigit()]
+    remedy = f"optional: chaosfuzz installs them at first use, as by chaosfuzz fuzz {name}"
     if lacking:
         remedy = (
             f"optional: {'; '.join(lacking)}: install Node.js with npm (Debian: apt-get install "
-            "npm), once; the packages bring the Node that they want"
+            "npm); npm then installs the version of Node that the profile requires"
         )
-    detail = f"not installed yet: {packages.named}"
+    detail = f"not installed yet: {packages.names}"
     return CheckResult(name=name, state=MISSING, detail=detail, remedy=remedy)
 
 
 def packages_of(requirements: Requirements) -> NodePackages:
-    """Return what npm has to install, Node itself if the one on the path is too old."""
+    """Return the npm packages, with Node itself if the one on PATH is missing or too old."""
     packages = list(requirements.npm)
     least = requirements.node
     if least is not None and not _is_recent(shutil.which("node"), least):
@@ -113,5 +110,5 @@ def _version(program: str) -> str:
     return "is not on PATH" if path is None else version_of(path)
 
 
-def _say(message: str) -> None:
+def _print_progress(message: str) -> None:
     print(f"chaosfuzz: {message}", file=sys.stderr, flush=True)

@@ -1,8 +1,9 @@
-"""Starts what a profile names: commands with placeholders filled in, below the lane's keeper."""
+"""Runs the commands of a profile, with their placeholders filled in, below the lane's keeper."""
 
 import os
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaosfuzz.domain.errors import InfrastructureError
@@ -17,27 +18,23 @@ from chaosfuzz.targets.profiles.placeholders import fill
 SETUP = "setup"
 
 
+@dataclass(frozen=True)
 class Launcher:
-    """Runs commands of one profile for one lane; each as a tree in a session of its own."""
+    """Runs the commands of a profile for a lane. Each is a process tree in its own session.
 
-    def __init__(
-        self,
-        profile: Profile,
-        installed: Installed,
-        keeper: Keeper,
-        logs: Path,
-        ledger_url: str,
-    ) -> None:
-        self.profile = profile
-        self.logs = logs
-        self._installed = installed
-        self._keeper = keeper
-        self._ledger_url = ledger_url
+    Output goes to a file in `logs` for each component.
+    """
+
+    profile: Profile
+    installed: Installed
+    keeper: Keeper
+    logs: Path
+    ledger_url: str
 
     def values(
         self, component: str, address: Address, *, ledger: Path, port: int | None
     ) -> dict[str, str]:
-        """Return what the placeholders stand for."""
+        """Return the values of the placeholders for a component. `address` is its database."""
         return {
             "dsn": address.url(component),
             "host": address.host,
@@ -47,12 +44,12 @@ class Launcher:
             "password": address.password,
             "port": "" if port is None else str(port),
             "ledger": str(ledger),
-            "ledger_url": self._ledger_url,
+            "ledger_url": self.ledger_url,
             "component": component,
-            "python": self._installed.python,
-            "node": self._installed.node,
+            "python": self.installed.python,
+            "node": self.installed.node,
             "profile_dir": str(self.profile.directory),
-            "cache": str(self._installed.cache),
+            "cache": str(self.installed.cache),
         }
 
     def start(
@@ -62,16 +59,21 @@ class Launcher:
         values: Mapping[str, str],
         pipes: tuple[int, int] | None = None,
     ) -> ProcessTree:
-        """Start a component's command."""
+        """Start a component's command; `pipes` become its standard input and output."""
         extra = {name: fill(text, values) for name, text in spec.env.items()}
         directory = self.profile.directory / fill(spec.cwd, values)
         command = [fill(word, values) for word in spec.command]
-        return self._execute(component, command, {**_usual(values), **extra}, directory, pipes)
+        return self._execute(
+            component, command, {**_environment(values), **extra}, directory, pipes
+        )
 
     def run(self, name: str, words: tuple[str, ...], values: Mapping[str, str]) -> None:
-        """Run a command to its end; raises InfrastructureError if it fails or takes too long."""
+        """Run a command of the set-up, and kill what it leaves running.
+
+        Raises InfrastructureError if it fails, or takes longer than database.setup_timeout_s.
+        """
         command = [fill(word, values) for word in words]
-        tree = self._execute(name, command, _usual(values), self.profile.directory, None)
+        tree = self._execute(name, command, _environment(values), self.profile.directory, None)
         timeout_s = self.profile.database.timeout_s
         try:
             exit_code = tree.wait(timeout_s)
@@ -79,20 +81,24 @@ class Launcher:
             tree.kill_tree()
             tree.close()
         if exit_code != 0:
-            ending = f"no end within {timeout_s:g} s" if exit_code is None else f"exit {exit_code}"
+            ending = f"ended with exit code {exit_code}"
+            if exit_code is None:
+                ending = f"did not end within {timeout_s:g} s"
             raise InfrastructureError(
                 cause=(
-                    f"{' '.join(command)}: {ending}. Its log {tree.log_path} ends: "
+                    f"{' '.join(command)} {ending}. Its log {tree.log_path} ends: "
                     f"{log_tail(tree.log_path)}"
                 ),
-                remedy="run the command by hand, and correct it in the profile",
+                remedy="run the command by hand, and correct it in database.setup of the profile",
             )
 
     def set_up(self, address: Address, unused_ledger: Path) -> None:
-        """Run what the profile sets a database up by: scripts of SQL, then commands.
+        """Fill a database by the profile's SQL scripts, then by its set-up commands.
+
+        `unused_ledger` is the path that {ledger} stands for; no schedule reads it.
 
         Raises:
-            InfrastructureError: one of them fails; the message names it.
+            InfrastructureError: a script or command fails; the message names it.
 
         """
         database = self.profile.database
@@ -102,7 +108,7 @@ class Launcher:
             except OSError as error:
                 raise InfrastructureError(
                     cause=f"cannot read {script}: {error.strerror}",
-                    remedy="correct database.setup_sql",
+                    remedy="correct database.setup_sql in the profile",
                 ) from error
             run_sql(address, content, str(script))
         values = self.values(SETUP, address, ledger=unused_ledger, port=None)
@@ -110,7 +116,7 @@ class Launcher:
             self.run(SETUP, command, values)
 
     def log_path(self, component: str) -> Path:
-        """Return where a component's output goes."""
+        """Return the file for a component's output."""
         return self.logs / f"{component}.log"
 
     def _execute(
@@ -121,24 +127,21 @@ class Launcher:
         directory: Path,
         pipes: tuple[int, int] | None,
     ) -> ProcessTree:
+        modules = self.installed.modules
+        node_path = {"NODE_PATH": modules} if modules else {}
         mark = uuid.uuid4().hex
-        child = self._keeper.execute(
+        child = self.keeper.execute(
             command,
-            environment={**os.environ, **self._node_path(), **environment, MARK: mark},
+            environment={**os.environ, **node_path, **environment, MARK: mark},
             log_path=self.log_path(component),
             working_directory=directory,
             pipes=pipes,
         )
-        return ProcessTree(child, self._keeper.pid, mark)
-
-    def _node_path(self) -> dict[str, str]:
-        """Return where programs that lie elsewhere find what npm installed."""
-        modules = self._installed.modules
-        return {"NODE_PATH": modules} if modules else {}
+        return ProcessTree(child, self.keeper.pid, mark)
 
 
-def _usual(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that every component gets; those of libpq lead to its database."""
+def _environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of every component. libpq's variables name its database."""
     return {
         "CHAOSFUZZ_DSN": values["dsn"],
         "CHAOSFUZZ_LEDGER": values["ledger"],

@@ -1,7 +1,7 @@
-"""A profile: how somebody's own system is started, given work and observed, and what it promises.
+"""The format of profiles: how a system is started, given tasks and observed, and its contract.
 
-These models are the one description of the file. The JSON Schema and what an error says about a key
-are made from them; a test compares the reference in docs/profiles.md with them.
+These models are the only description of the format. The JSON Schema and the messages of errors are
+made from them; a test compares the reference in docs/profiles.md with them.
 """
 
 import json
@@ -21,7 +21,12 @@ from chaosfuzz.domain.abilities import Restart
 from chaosfuzz.domain.contract import Contract
 from chaosfuzz.domain.errors import WrongValueError
 from chaosfuzz.domain.task import TaskStatus
-from chaosfuzz.targets.profiles.placeholders import PLACES, REQUEST, only, words_of
+from chaosfuzz.targets.profiles.placeholders import (
+    COMPONENT_VALUES,
+    REQUEST_VALUES,
+    only,
+    placeholders_in,
+)
 from chaosfuzz.targets.profiles.promises import ContractProfile
 
 VERSION = 1
@@ -32,24 +37,24 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise WrongValueError(f"{value!r:.80} is no text", "write text in quotes")
+        raise WrongValueError(f"{value!r:.80} is no text", "write it in quotes")
     return value
 
 
 def _file(name: str, info: ValidationInfo) -> Path:
     path: Path = (info.context or {}).get("directory", Path()) / name
     if not path.is_file():
-        raise WrongValueError(f"{path} is no file", "correct the name")
+        raise WrongValueError(f"{path} is no file", "write a path relative to the profile")
     return path
 
 
 def _pattern(text: str) -> re.Pattern[str]:
     try:
-        # The log is searched as a whole: ^ and $ are those of any of its lines.
+        # The log is searched as a whole, so ^ and $ have to match at each of its lines.
         return re.compile(text, re.MULTILINE)
     except re.error as error:
         raise WrongValueError(
-            f"{text!r:.80} is no regular expression: {error}", "correct it"
+            f"{text!r:.80} is no regular expression: {error}", "use the syntax of Python's re"
         ) from error
 
 
@@ -70,7 +75,7 @@ def _dsn(dsn: str) -> str:
 def _name(name: str) -> str:
     if name in {"reference", "simulated"}:
         raise WrongValueError(
-            f"{name!r} is taken by a target that comes with chaosfuzz", "choose another"
+            f"{name!r} is the name of a target of chaosfuzz", "choose another name"
         )
     return name
 
@@ -79,13 +84,10 @@ def _summary(text: str, info: ValidationInfo) -> str:
     return text or f"the system of {(info.context or {}).get('origin', 'a profile')}"
 
 
-Filled = Annotated[str, AfterValidator(only(*PLACES))]
-Requested = Annotated[str, AfterValidator(only(*REQUEST))]
+Filled = Annotated[str, AfterValidator(only(*COMPONENT_VALUES))]
+Requested = Annotated[str, AfterValidator(only(*REQUEST_VALUES))]
 Command = Annotated[tuple[Filled, ...], FromToml, Field(min_length=1)]
 OptionalCommand = Annotated[tuple[Filled, ...], FromToml]
-TaskCommand = Annotated[
-    tuple[Annotated[str, AfterValidator(only(*PLACES, *REQUEST))], ...], FromToml
-]
 Texts = Annotated[tuple[str, ...], FromToml]
 File = Annotated[Path, BeforeValidator(_file), BeforeValidator(_text)]
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern), BeforeValidator(_text)]
@@ -107,7 +109,7 @@ class Readiness(Table):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Refuse none of the ways, and several."""
+        """Refuse a table that names no way, or several."""
         ways = [way for way in ("line", "http", "tcp", "query") if given.get(way)]
         if len(ways) != 1:
             named = " and ".join(ways) or "nothing"
@@ -129,7 +131,7 @@ class ComponentProfile(Table):
 
     @property
     def stop_signal(self) -> int:
-        """The number of the stop signal."""
+        """Number of the stop signal."""
         return Signals[f"SIG{self.stop_name}"]
 
 
@@ -167,16 +169,16 @@ class DatabaseProfile(Table):
 
     @property
     def stoppable(self) -> bool:
-        """Say whether chaosfuzz can stop it: its own, or one with commands to do so."""
+        """Whether chaosfuzz can stop the server: its own, or one with `stop` and `start`."""
         return self.dsn is None or bool(self.stop and self.start)
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Refuse a foreign server that may not be broken, and what needs one without it."""
+        """Refuse a dsn without may_be_broken, keys that need a dsn, and half of stop and start."""
         useless = [k for k in ("stop", "start", "reset_sql", "may_be_broken") if given.get(k)]
         if "dsn" in given and not given.get("may_be_broken"):
-            message = "chaosfuzz cuts connections of this server, makes and drops databases there"
-            yield "dsn", f"{message}", "write may_be_broken = true if it may, or leave out dsn"
+            cause = "chaosfuzz cuts connections of this server, creates and drops databases there"
+            yield "dsn", cause, "write may_be_broken = true if it may, or leave out dsn"
         if "dsn" not in given and useless:
             yield "", f"without dsn there is no use for {', '.join(useless)}", "remove them"
         if bool(given.get("stop")) != bool(given.get("start")):
@@ -202,7 +204,7 @@ class HttpCreation(Table):
 
     method: Literal["POST", "PUT"] = key("method of the request", "POST")
     path: Requested = key("path of the request, with placeholders", pattern="^/")
-    body: Annotated[dict[str, Any], AfterValidator(only(*REQUEST))] = key(
+    body: Annotated[dict[str, Any], AfterValidator(only(*REQUEST_VALUES))] = key(
         "JSON body; a text that is one placeholder keeps the type of its value", {}
     )
     headers: dict[str, Requested] = key("more headers, with placeholders", {})
@@ -218,7 +220,7 @@ class CreationProfile(Table):
     )
     http: HttpCreation | None = key("a request to the server", None)
     sql: str | None = key("statement with %(token)s and so on that returns the id", None)
-    command: TaskCommand = key("program that is run once for each task", ())
+    command: OptionalCommand = key("program that is run once for each task", ())
     given: Annotated[tuple[Argument, ...], FromToml] | None = key(
         "arguments that the creation heeds; by default those that sql or body names",
         None,
@@ -228,20 +230,20 @@ class CreationProfile(Table):
 
     @cached_property
     def takes(self) -> tuple[Argument, ...]:
-        """The arguments that the creation heeds, each once."""
+        """The arguments of create_tasks that the creation heeds, each once."""
         if self.given is not None:
             return tuple(dict.fromkeys(self.given))
         if self.sql is not None:
             return tuple(name for name in ARGUMENTS if f"%({name})s" in (self.sql or ""))
         if self.http is not None:
-            found = set(words_of(self.http.body))
+            found = set(placeholders_in(self.http.body))
             return tuple(name for name in ARGUMENTS if name in found)
-        # What a program heeds cannot be seen; these two are the usual ones.
+        # The profile does not show what a program heeds; these two are the usual ones.
         return ("duration_ms", "failures")
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Refuse none of the ways, several, and one that `by` does not name."""
+        """Refuse a table that names no way, several ways, or another way than `by`."""
         by = given.get("by")
         ways = [way for way in ("http", "sql", "command") if given.get(way) not in (None, [])]
         ways += ["producer"] if by == "producer" else []
@@ -262,7 +264,7 @@ class StatesProfile(Table):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Refuse a word with two meanings, and no words at all."""
+        """Refuse a word that means two states, and a table without words."""
         meaning: dict[str, str] = {}
         for state in (state.value for state in TaskStatus if isinstance(given.get(state), list)):
             for word in map(str, given[state]):
@@ -282,12 +284,12 @@ class ListingProfile(Table):
 
     @cached_property
     def states(self) -> Mapping[str, TaskStatus]:
-        """What each word of the queue means."""
+        """The status that each word of the queue means."""
         return {word: state for state in TaskStatus for word in getattr(self.words, state)}
 
 
 class Requirements(Table):
-    """What has to be installed before anything is started."""
+    """The packages that have to be installed before the system can start."""
 
     extra: str | None = key("extra of chaosfuzz that brings what is required", None)
     python: Texts = key("Python distributions, as name==version", (), alias="requires")
@@ -296,9 +298,10 @@ class Requirements(Table):
 
 
 class Profile(Requirements):
-    """A system that chaosfuzz did not bring along."""
+    """A target that is described by a file."""
 
     chaosfuzz_profile: Literal[1] = key("version of the format")
+    extends: str | None = key("another profile's file, whose keys this one adds to", None)
     name: Annotated[str, AfterValidator(_name)] = key(
         "the target's name: a-z, 0-9 and -, at most 40", pattern="^[a-z0-9][a-z0-9-]{0,39}$"
     )
@@ -316,7 +319,7 @@ class Profile(Requirements):
     _path: Path = Path("profile.toml")
 
     def model_post_init(self, context: object, /) -> None:
-        """Keep the path of the file."""
+        """Set the path of the file, which the validation's context holds as `origin`."""
         if isinstance(context, dict):
             self._path = context["origin"].resolve()
 
@@ -332,7 +335,7 @@ class Profile(Requirements):
 
     @cached_property
     def worker(self) -> ComponentProfile:
-        """How a worker runs. As a service of a compose file it has no command."""
+        """The worker's command and signals. A service of a compose file has no command."""
         if self.own_worker is not None:
             return self.own_worker
         assert self.compose is not None, "conflicts refuses a profile without either"
@@ -340,7 +343,7 @@ class Profile(Requirements):
 
     @cached_property
     def server(self) -> ServerProfile | None:
-        """How the HTTP server runs, if there is one. As a service it has no command."""
+        """The HTTP server, None without one. A service of a compose file has no command."""
         compose = self.compose
         if compose is None or compose.server is None:
             return self.own_server
@@ -350,7 +353,7 @@ class Profile(Requirements):
 
     @cached_property
     def contract(self) -> Contract:
-        """What the target promises, in the form that invariants use."""
+        """The contract in the form that invariants use."""
         creation = self.creation
         return self.promises.as_contract(
             priorities=creation is not None and "priority" in creation.takes,
@@ -359,7 +362,7 @@ class Profile(Requirements):
 
     @classmethod
     def conflicts(cls, given: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Refuse tables that need or exclude each other."""
+        """Refuse tables that exclude each other, and tables that need a missing one."""
         tables = {name: value for name, value in given.items() if isinstance(value, dict)}
         compose, create = tables.get("compose"), tables.get("create", {})
         database = tables.get("database", {})
@@ -367,17 +370,19 @@ class Profile(Requirements):
             yield (
                 "",
                 "worker is missing (which command runs one?)",
-                "add it, or name a compose file",
+                "add [worker], or name a compose file in [compose]",
             )
         if compose is not None and ("worker" in given or "server" in given):
-            yield "compose", "it runs server and workers", "remove [server] and [worker]"
+            cause = "the compose file runs server and workers"
+            yield "compose", cause, "remove [server] and [worker]"
         if compose is not None and not (database.get("dsn") and database.get("reset_sql")):
-            needs = "dsn (user, password and name of the service's database) and reset_sql"
-            yield "database", f"compose needs {needs}, which empties it", "add them"
+            cause = "compose needs dsn and reset_sql, the SQL that empties the database"
+            remedy = "add them; the dsn names user, password and database of the service"
+            yield "database", cause, remedy
         if create and (create.get("by") == "producer") != ("producer" in given):
             yield "create", "by = 'producer' and [producer] go together", "give both or none"
         if "http" in create and "server" not in given and not (compose or {}).get("server"):
-            yield "create", "http needs a [server]", "describe it"
+            yield "create", "http needs a [server]", "add [server], or create tasks another way"
 
 
 def json_schema() -> str:

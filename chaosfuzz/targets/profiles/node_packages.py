@@ -1,4 +1,4 @@
-"""Installs npm packages into the user's cache, once for each set of them."""
+"""Installs sets of npm packages into the user's cache, each set once."""
 
 import fcntl
 import hashlib
@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper import Keeper
 
+# Chosen by hand; an install takes about half a minute.
 TIMEOUT_S = 600.0
 _STAMP = "stamp.json"
 _LOG = "npm.log"
@@ -23,10 +23,10 @@ _REASON_CHARACTERS = 600
 
 
 class NodePackages:
-    """Packages as npm takes them (`name@version`) in the cache; others are another copy.
+    """A set of npm packages (`name@version`) and its directory in the cache.
 
-    Installed beside and renamed when complete, so what is there is whole. One of them may be
-    `node` itself.
+    Each set has a directory of its own, which appears only when the install is complete. The
+    package `node` is Node itself. `timeout_s` bounds the run of npm.
     """
 
     def __init__(
@@ -40,68 +40,64 @@ class NodePackages:
 
     @property
     def node(self) -> str | None:
-        """The Node among them, None if there is none."""
-        own = any(name == "node" for name, _ in map(_parts, self.packages))
+        """The path of Node if it is one of the packages, else None."""
+        own = any(name == "node" for name, _ in map(_name_and_version, self.packages))
         return str(self.directory / "node_modules" / ".bin" / "node") if own else None
 
     @property
-    def named(self) -> str:
-        """Their names and versions, to be read."""
-        return ", ".join(" ".join(_parts(package)).rstrip() for package in self.packages)
+    def names(self) -> str:
+        """The packages for a message: "name version, name version"."""
+        return ", ".join(" ".join(_name_and_version(package)).rstrip() for package in self.packages)
 
-    def is_there(self) -> bool:
-        """Say whether all of them are installed."""
-        try:
-            stamp: Any = json.loads((self.directory / _STAMP).read_text())
-        except (OSError, ValueError):
-            return False
-        return bool(stamp == {"packages": list(self.packages)})
+    def are_installed(self) -> bool:
+        """Tell whether all packages are installed."""
+        return (self.directory / _STAMP).is_file()
 
-    def ensure(self, say: Callable[[str], None]) -> None:
-        """Install what is missing; `say` hears what goes on.
+    def ensure(self, report: Callable[[str], None]) -> None:
+        """Install the packages unless they are installed; `report` is called with progress.
 
-        Raises:
-            InfrastructureError: npm is missing, fails or takes too long, or the cache is not
-                writable.
+        Waits while another process installs.
 
+        Raises InfrastructureError if npm is missing, fails or takes too long, or the cache is not
+        writable.
         """
-        if self.is_there():
+        if self.are_installed():
             return
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with self._alone():
-                if not self.is_there():
-                    self._install(say)
+            with self._locked():
+                if not self.are_installed():
+                    self._install(report)
         except OSError as error:
             raise InfrastructureError(
-                cause=f"cannot install {self.named} into {self._root}: {error}",
+                cause=f"cannot install {self.names} into {self._root}: {error}",
                 remedy="make room there or set CHAOSFUZZ_CACHE to a directory that can be written",
             ) from error
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Let one process install; the lock ends with its holder, however that ends."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the cache's lock; remove what killed installs left. A lock ends with its process."""
         with (self._root / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in self._root.glob(f"{_PARTIAL}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             yield
 
-    def _install(self, say: Callable[[str], None]) -> None:
+    def _install(self, report: Callable[[str], None]) -> None:
         npm = shutil.which("npm")
         if npm is None:
             raise InfrastructureError(
-                cause=f"npm is not on PATH, and {self.named} are not installed yet",
+                cause=f"npm is not on PATH, and {self.names} are not installed yet",
                 remedy="install Node.js with npm (Debian: apt-get install npm), or put it on PATH",
             )
-        say(
-            f"installing {self.named} into {self.directory} with npm; once, about half a "
+        report(
+            f"installing {self.names} into {self.directory} with npm; once, about half a "
             f"minute, {self._timeout_s:.0f} s at most"
         )
         partial = self._root / f"{_PARTIAL}{os.getpid()}"
         partial.mkdir()
         try:
-            # The package of Node fetches its program by a script.
+            # The package `node` downloads its program in an install script.
             manifest = {"private": True, "allowScripts": {"node": True}}
             (partial / "package.json").write_text(json.dumps(manifest))
             self._run_npm(npm, partial)
@@ -111,7 +107,7 @@ class NodePackages:
             partial.rename(self.directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        say(f"installed {self.named}")
+        report(f"installed {self.names}")
 
     def _run_npm(self, npm: str, partial: Path) -> None:
         options = ("--no-audit", "--no-fund", "--no-package-lock", "--omit=dev")
@@ -125,20 +121,18 @@ class NodePackages:
             code = child.wait(self._timeout_s)
         if code == 0:
             return
-        said = (partial / _LOG).read_text(errors="replace").strip()[-_REASON_CHARACTERS:]
-        what = (
-            f"took longer than {self._timeout_s:.0f} s"
-            if code is None
-            else f"failed with exit code {code}"
-        )
+        output = (partial / _LOG).read_text(errors="replace").strip()[-_REASON_CHARACTERS:]
+        ending = f"failed with exit code {code}"
+        if code is None:
+            ending = f"took longer than {self._timeout_s:.0f} s"
         raise InfrastructureError(
-            cause=f"npm install of {self.named} {what}: {said or 'it said nothing'}",
+            cause=f"npm install of {self.names} {ending}: {output or 'it printed nothing'}",
             remedy="check that npm reaches its registry (npm ping), then try again",
         )
 
     def _check(self, partial: Path) -> None:
-        """Ask what is there for its version: npm may have been told not to run set-up scripts."""
-        for name, wanted in map(_parts, self.packages):
+        """Compare the installed versions; npm may be configured not to run install scripts."""
+        for name, wanted in map(_name_and_version, self.packages):
             if name == "node":
                 found = version_of(partial / "node_modules" / ".bin" / "node")
             else:
@@ -146,28 +140,28 @@ class NodePackages:
                 found = json.loads(manifest.read_text())["version"] if manifest.exists() else "none"
             if _is_version(wanted) and not f"{found}.".startswith(f"{wanted}."):
                 raise InfrastructureError(
-                    cause=f"npm installed {name} {found} where {wanted} is wanted",
+                    cause=f"npm installed {name} {found} where {wanted} is required",
                     remedy=(
-                        "see that npm may run install scripts (npm config get ignore-scripts says "
+                        "let npm run install scripts (npm config get ignore-scripts must print "
                         "false), then try again"
                     ),
                 )
 
 
 def cache_root() -> Path:
-    """Return where caches of profiles are: CHAOSFUZZ_CACHE, or the user's cache directory."""
+    """Return the cache's directory: CHAOSFUZZ_CACHE, or else chaosfuzz in the user's cache."""
     given = os.environ.get("CHAOSFUZZ_CACHE")
     if given:
         return Path(given)
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification says that a relative path is to be ignored.
+    # The XDG base directory specification has a relative path ignored.
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "chaosfuzz"
 
 
 def version_of(program: Path | str) -> str:
-    """Return what a Node or npm says that its version is, or why it does not."""
+    """Return the version that Node or npm prints, or as text why it prints none."""
     try:
-        said = subprocess.run(
+        completed = subprocess.run(
             [program, "--version"],
             capture_output=True,
             text=True,
@@ -176,12 +170,12 @@ def version_of(program: Path | str) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        return f"that does not run ({error})"
-    return said.stdout.strip().removeprefix("v")
+        return f"does not run ({error})"
+    return completed.stdout.strip().removeprefix("v")
 
 
-def _parts(package: str) -> tuple[str, str]:
-    """Return name and version of what npm takes; a scope begins with an @, too."""
+def _name_and_version(package: str) -> tuple[str, str]:
+    """Split `name@version`, in which an @ also begins a scope; the version may be empty."""
     name, at, version = package.rpartition("@")
     return (name, version) if at and name else (package, "")
 

@@ -1,4 +1,4 @@
-"""What the rows of a profile's query say of tasks."""
+"""Turns the rows of a profile's tasks.query into tasks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,68 +6,79 @@ from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.task import Execution, TaskState, TaskStatus
 from chaosfuzz.targets.profiles.model import ListingProfile
 
+# Begins the token of a listed task whose token is unknown.
 UNNAMED = "unnamed:"
 Row = Mapping[str, object]
 
 
 class Listing:
-    """Maps rows to tasks: words to states, ids to tokens, and what is no longer there."""
+    """The tasks of one run: maps rows to them, and remembers those whose rows were deleted.
+
+    `origin` names the profile in errors.
+    """
 
     def __init__(self, profile: ListingProfile, origin: str) -> None:
         self._profile = profile
         self._origin = origin
-        # What creation or the ledger told, by either name.
-        self._token_of: dict[str, str] = {}
+        self._token_by_id: dict[str, str] = {}
         self._seen: dict[str, TaskState] = {}
         self._accepted: dict[str, str] = {}
 
     def accepted(self, token: str, task_id: str | None) -> None:
-        """Take note that the queue has taken a task, under this id if it told one."""
+        """Note that the queue accepted a task, and its id if the answer held one."""
         self._accepted[token] = task_id or ""
         if task_id:
-            self._token_of[task_id] = token
+            self._token_by_id[task_id] = token
 
     def ids(self) -> dict[str, str]:
-        """Return the queue's ids of tokens, as far as they are known."""
-        return {token: task_id for task_id, token in self._token_of.items()}
+        """Return the queue's id of each token whose id is known."""
+        return {token: task_id for task_id, token in self._token_by_id.items()}
 
     def states(self, rows: Sequence[Row], executions: Sequence[Execution]) -> tuple[TaskState, ...]:
-        """Return the tasks that the rows show, and those that are done and gone."""
+        """Return a task for each row, and for each deleted row that deleted_means explains.
+
+        `executions` supply ids that neither creation nor a row told.
+
+        Raises UsageError if a row lacks a column, or has a status that tasks.states does not map.
+        """
         for execution in executions:
             if execution.task_id and execution.task_id != execution.token:
-                self._token_of.setdefault(execution.task_id, execution.token)
+                self._token_by_id.setdefault(execution.task_id, execution.token)
         states = [self._state(row) for row in rows]
         for state in states:
             if not state.token.startswith(UNNAMED):
                 self._seen[state.token] = state
         if self._profile.deleted_means is not None:
-            there = {state.token for state in states}
-            for token in [t for t in {**self._accepted, **self._seen} if t not in there]:
-                gone = self._gone(token, executions)
-                states += [gone] if gone is not None else []
+            listed = {state.token for state in states}
+            for token in [t for t in {**self._accepted, **self._seen} if t not in listed]:
+                deleted = self._deleted(token, executions)
+                states += [deleted] if deleted is not None else []
         return tuple(states)
 
     def _state(self, row: Row) -> TaskState:
         if "status" not in row or not ("id" in row or "token" in row):
-            there = ", ".join(row)
-            message = (
-                f"{self._origin}: tasks.query gives {there}, but not status and one of token and id"
+            raise UsageError(
+                cause=(
+                    f"{self._origin}: tasks.query returns the columns {', '.join(row)}, but not "
+                    "status and one of token and id"
+                ),
+                remedy="name these columns in the query",
             )
-            raise UsageError(cause=message, remedy="name these columns in the query")
         word = str(row["status"])
         status = self._profile.states.get(word)
         if status is None:
-            known = ", ".join(self._profile.states)
-            message = (
-                f"{self._origin}: the queue says {word!r}, which tasks.states does not map "
-                f"(it has {known})"
+            raise UsageError(
+                cause=(
+                    f"{self._origin}: a task has the status {word!r}, which tasks.states does not "
+                    f"map (it has {', '.join(self._profile.states)})"
+                ),
+                remedy=f"add {word!r} to a state in tasks.states",
             )
-            raise UsageError(cause=message, remedy="add it to a state")
         task_id = str(row["id"]) if row.get("id") is not None else ""
         token = str(row["token"]) if row.get("token") is not None else ""
         if task_id and token:
-            self._token_of[task_id] = token
-        token = token or self._token_of.get(task_id, f"{UNNAMED}{task_id}")
+            self._token_by_id[task_id] = token
+        token = token or self._token_by_id.get(task_id, f"{UNNAMED}{task_id}")
         return TaskState(
             task_id=task_id or token,
             token=token,
@@ -77,10 +88,11 @@ class Listing:
             last_error=str(row.get("error") or ""),
         )
 
-    def _gone(self, token: str, executions: Sequence[Execution]) -> TaskState | None:
-        """Return the end of a task whose row is gone; None if nothing says that it had one.
+    def _deleted(self, token: str, executions: Sequence[Execution]) -> TaskState | None:
+        """Return a task without a row as completed or failed, by its executions.
 
-        A row that is deleted before any run ended is a task that is lost.
+        A finished execution means completed. With deleted_means = "done" an execution that ended
+        otherwise means failed. Return None in all other cases: the task is lost.
         """
         runs = [e for e in executions if e.token == token]
         status = None

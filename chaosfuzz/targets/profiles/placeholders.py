@@ -1,4 +1,4 @@
-"""Words in braces that stand for what a lane gives a component."""
+"""Placeholders: words in braces in a profile, which chaosfuzz replaces by values."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,8 @@ from pydantic import ValidationInfo
 
 from chaosfuzz.domain.errors import WrongValueError
 
-PLACES = (
+# Values that a lane gives a component.
+COMPONENT_VALUES = (
     "dsn",
     "host",
     "port_db",
@@ -24,40 +25,40 @@ PLACES = (
     "profile_dir",
     "cache",
 )
-REQUEST = ("token", "duration_ms", "failures", "priority", "delay_ms")
+# Values of a task that is to be created.
+REQUEST_VALUES = ("token", "duration_ms", "failures", "priority", "delay_ms")
 T = TypeVar("T")
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
-def names_in(text: str) -> Iterator[str]:
-    """Yield the placeholders of a text. A doubled brace stands for itself."""
-    for match in _WORD.finditer(text.replace("{{", "").replace("}}", "")):
-        yield match[1]
-
-
-def words_of(body: object) -> Iterator[str]:
-    """Yield the placeholders of a text, or of all texts in a JSON value."""
+def placeholders_in(body: object) -> Iterator[str]:
+    """Yield the names in a text, or in all texts of a JSON value. {{ and }} are plain braces."""
     if isinstance(body, str):
-        yield from names_in(body)
+        for match in _WORD.finditer(body.replace("{{", "").replace("}}", "")):
+            yield match[1]
     elif isinstance(body, dict | list):
         for value in body.values() if isinstance(body, dict) else body:
-            yield from words_of(value)
+            yield from placeholders_in(value)
 
 
 def only(*known: str) -> Callable[[T, ValidationInfo], T]:
-    """Return a validator that refuses other placeholders, and {port} if there is no server."""
+    """Return a validator of pydantic that refuses every placeholder that is not named here.
+
+    It also refuses {port} if the validation's context says has_server = False.
+    """
 
     def check(value: T, info: ValidationInfo) -> T:
-        words = tuple(words_of(value))
-        unknown = ", ".join(f"{{{word}}}" for word in words if word not in known)
+        names = tuple(placeholders_in(value))
+        unknown = ", ".join(f"{{{name}}}" for name in names if name not in known)
         if unknown:
-            there = ", ".join(f"{{{word}}}" for word in known)
+            allowed = ", ".join(f"{{{name}}}" for name in known)
             raise WrongValueError(
-                f"unknown placeholder {unknown}", f"there are: {there} ({{{{ is a brace)"
+                f"unknown placeholder {unknown}", f"use one of: {allowed} ({{{{ is a brace)"
             )
-        if "port" in words and not (info.context or {}).get("has_server", True):
+        if "port" in names and not (info.context or {}).get("has_server", True):
             raise WrongValueError(
-                "{port} is the port of a [server], and there is none", "describe it"
+                "{port} is the port of a [server], and there is none",
+                "describe the [server], or remove {port}",
             )
         return value
 
@@ -65,8 +66,11 @@ def only(*known: str) -> Callable[[T, ValidationInfo], T]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return the text with its placeholders replaced; all of them have to be known."""
+    """Return the text with placeholders replaced, and {{ and }} as plain braces.
+
+    Raises KeyError if `values` lacks a placeholder.
+    """
     opened, closed = "\x00", "\x01"
-    kept = text.replace("{{", opened).replace("}}", closed)
-    filled = _WORD.sub(lambda match: values[match[1]], kept)
+    marked = text.replace("{{", opened).replace("}}", closed)
+    filled = _WORD.sub(lambda match: values[match[1]], marked)
     return filled.replace(opened, "{").replace(closed, "}")

@@ -1,41 +1,45 @@
-"""Programs that create tasks: one that stays and is asked by lines, or one for each task."""
+"""Runs programs that create tasks: a resident producer, or a new process for each task."""
 
 import contextlib
 import os
 import select
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from chaosfuzz.domain.errors import InfrastructureError
 from chaosfuzz.targets.keeper import ProcessTree
 from chaosfuzz.targets.keeper.child import log_tail
-from chaosfuzz.targets.profiles.creating import LineCreator
 
-MAX_ANSWER_BYTES = 64 * 1024
-# Starts a program with these as its standard input and output.
+# Chosen by hand: bytes of one read.
+READ_BYTES = 64 * 1024
+# Starts a program with these file descriptors as its standard input and output.
 Start = Callable[[tuple[int, int]], ProcessTree]
 
 
 class _Conversation:
-    """One process and the pipes to it."""
+    """A process and the pipes to its standard input and output."""
 
     def __init__(self, start: Start) -> None:
-        theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
-        self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
-        self._rest = b""
+        child_input, self._to = os.pipe2(os.O_CLOEXEC)
+        self._from, child_output = os.pipe2(os.O_CLOEXEC)
+        self._unread = b""
         self.answers = 0
         try:
-            self.process = start((theirs_in, theirs_out))
+            self.process = start((child_input, child_output))
         except BaseException:
             os.close(self._to)
             os.close(self._from)
             raise
         finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
+            os.close(child_input)
+            os.close(child_output)
 
     def ask(self, line: bytes, timeout_s: float, *, last: bool = False) -> bytes | str:
-        """Send a line and return the answer, or say why there is none."""
+        """Send a line; return the answer without its newline, or as text why there is none.
+
+        With `last` the process's standard input is closed after the line.
+        """
         deadline = time.monotonic() + timeout_s
         try:
             os.write(self._to, line)
@@ -44,23 +48,23 @@ class _Conversation:
                 self._to = -1
         except OSError as error:
             return f"it took no request: {error.strerror}"
-        while b"\n" not in self._rest:
+        while b"\n" not in self._unread:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return f"no answer within {timeout_s:g} s"
             if not select.select([self._from], [], [], left_s)[0]:
                 continue
-            fresh = os.read(self._from, MAX_ANSWER_BYTES)
+            fresh = os.read(self._from, READ_BYTES)
             if not fresh:
                 code = self.process.wait(1.0)
                 return f"it ended with exit code {code} and gave no answer"
-            self._rest += fresh
-        answer, _, self._rest = self._rest.partition(b"\n")
+            self._unread += fresh
+        answer, _, self._unread = self._unread.partition(b"\n")
         self.answers += 1
         return answer
 
     def end(self) -> None:
-        """Kill the process and close the pipes."""
+        """Kill the process with all that it started, and close the pipes."""
         with contextlib.suppress(OSError):
             if self._to >= 0:
                 os.close(self._to)
@@ -70,49 +74,48 @@ class _Conversation:
         self.process.close()
 
 
+@dataclass(kw_only=True)
 class Producer:
-    """A resident program; one that ends, or answers late, is started again for the next task.
+    """A resident program that creates tasks, started at once.
 
-    Raises:
-        InfrastructureError: it ended before it ever answered, with nothing broken.
-
+    `start` starts the program, and `ready` waits until it is ready. An answer may take `timeout_s`
+    seconds, the first of each process `first_s`; but once the producer has ever answered, a process
+    that starts while something is broken (`is_calm` is False) gets no longer either. A producer
+    that ends or gives no answer in time is killed, and the next task starts another.
     """
 
-    def __init__(
-        self,
-        start: Start,
-        ready: Callable[[ProcessTree], None],
-        *,
-        timeout_s: float,
-        first_s: float,
-        is_calm: Callable[[], bool],
-    ) -> None:
-        self._start = start
-        self._ready = ready
-        self._timeout_s = timeout_s
-        self._first_s = first_s
-        self._is_calm = is_calm
-        self._conversation: _Conversation | None = None
-        self._has_answered = False
-        self.open()
+    start: Start
+    ready: Callable[[ProcessTree], None]
+    timeout_s: float
+    first_s: float
+    is_calm: Callable[[], bool]
 
-    def open(self) -> None:
-        """Start it and wait until it is ready."""
+    def __post_init__(self) -> None:
+        self._has_answered = False
+        self._conversation: _Conversation | None = None
+        self._open()
+
+    def _open(self) -> _Conversation:
         if self._conversation is None:
-            self._conversation = _Conversation(self._start)
-            self._ready(self._conversation.process)
+            self._conversation = _Conversation(self.start)
+            self.ready(self._conversation.process)
+        return self._conversation
 
     def ask(self, line: bytes) -> bytes | str:
-        """Return the answer to a line, or say why there is none."""
-        self.open()
-        talk = self._conversation
-        assert talk is not None
-        answer = talk.ask(line, self._patience_s(talk))
+        """Return the answer to a line, or as text the reason why there is none.
+
+        Starts the program if it does not run.
+
+        Raises InfrastructureError if the program ended before any answer while nothing was broken.
+        """
+        conversation = self._open()
+        is_first = not conversation.answers and (self.is_calm() or not self._has_answered)
+        answer = conversation.ask(line, self.first_s if is_first else self.timeout_s)
         if isinstance(answer, str):
-            ended = talk.process.exit_code is not None
-            log = talk.process.log_path
+            ended = conversation.process.exit_code is not None
+            log = conversation.process.log_path
             self.close()
-            if ended and not self._has_answered and self._is_calm():
+            if ended and not self._has_answered and self.is_calm():
                 raise InfrastructureError(
                     cause=f"the producer {answer}. Its log {log} ends: {log_tail(log)}",
                     remedy="correct the producer so that it answers the first request",
@@ -121,38 +124,21 @@ class Producer:
         self._has_answered = True
         return answer
 
-    def _patience_s(self, talk: _Conversation) -> float:
-        """Return how long an answer may take: longer of a program that starts undisturbed."""
-        if talk.answers or (self._has_answered and not self._is_calm()):
-            return self._timeout_s
-        return self._first_s
-
     def close(self) -> None:
-        """End it."""
-        talk, self._conversation = self._conversation, None
-        if talk is not None:
-            talk.end()
+        """Kill the program, if it runs."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.end()
 
 
-def ask_once(start: Start, timeout_s: float) -> Callable[[bytes], bytes | str]:
-    """Return what runs a program for one task: a line in, a line out."""
+def ask_once(start: Start, timeout_s: float, line: bytes) -> bytes | str:
+    """Run a program for one task: send the line, return its answer, kill the program.
 
-    def ask(line: bytes) -> bytes | str:
-        talk = _Conversation(start)
-        try:
-            answer = talk.ask(line, timeout_s, last=True)
-        finally:
-            talk.end()
-        return f"the command: {answer}" if isinstance(answer, str) else answer
-
-    return ask
-
-
-def command_creator(start: Start, timeout_s: float) -> LineCreator:
-    """Return a creator that runs a program for each task."""
-    return LineCreator(ask_once(start, timeout_s), lambda: None)
-
-
-def producer_creator(producer: Producer) -> LineCreator:
-    """Return a creator that asks a resident program."""
-    return LineCreator(producer.ask, producer.close)
+    Return as text why there is no answer within `timeout_s` seconds.
+    """
+    conversation = _Conversation(start)
+    try:
+        answer = conversation.ask(line, timeout_s, last=True)
+    finally:
+        conversation.end()
+    return f"the command: {answer}" if isinstance(answer, str) else answer

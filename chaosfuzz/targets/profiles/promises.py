@@ -1,4 +1,4 @@
-"""The part of a profile that says what its system promises."""
+"""The table [contract] of a profile: the promises of its system."""
 
 from typing import Annotated, Literal
 
@@ -16,21 +16,21 @@ Excused = Literal["allowed", "broken"]
 Fault = Literal["killed", "stopped", "paused", "cut-off", "database-down", "server-down"]
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
-        raise WrongValueError("it is empty", "write what is documented, and where")
+        raise WrongValueError("it is empty", "quote the documentation, and name its page")
     return text
 
 
-Said = Annotated[str, AfterValidator(_said)]
+DocumentedText = Annotated[str, AfterValidator(_not_blank)]
 
 
 class LimitProfile(Table):
-    """A behaviour that the target's own documentation admits."""
+    """A documented limit: a finding that the target's own documentation admits."""
 
     kind: Annotated[Kind, FromToml] = key("kind of the finding")
-    says: Said = key("what is documented")
-    source: Said = key("where it is documented")
+    says: DocumentedText = key("what is documented")
+    source: DocumentedText = key("where it is documented")
     after: Annotated[tuple[Fault, ...], FromToml] = key("faults that cause it; [] if none has to")
     status: Annotated[
         TaskStatus | None, FromToml, BeforeValidator(lambda s: None if s == "" else s)
@@ -40,7 +40,7 @@ class LimitProfile(Table):
     )
 
     def as_limit(self) -> Limit:
-        """Return it in the form that invariants use."""
+        """Return the limit in the form that invariants use."""
         status = self.status.value if self.status is not None else ""
         rest = self.model_dump(exclude={"kind", "status", "scope"})
         of_run = self.scope == "run"
@@ -48,34 +48,46 @@ class LimitProfile(Table):
 
 
 class ContractProfile(Table):
-    """What the target promises. Times are bounds that a loaded machine can keep."""
+    """The promises of a target. Times are bounds that hold on a loaded machine too."""
 
     guarantee: Literal["at-most-once", "at-least-once"] = key(
         "how often the effect of a task happens"
     )
     source: str = key("where the guarantee is written", "")
-    lease_ms: Milliseconds = key("a worker that is silent for so long has lost its task", 3000)
-    recovery_ms: int = key("each task ends so soon after healing", 8000, gt=0, le=3_600_000)
-    acknowledgement_grace_ms: int = key(
-        "a fault so long after a handler's end may hide it from the queue", 1000, ge=0, le=600_000
+    lease_ms: Milliseconds = key(
+        "milliseconds without a heartbeat after which a worker loses its task", 3000
     )
-    request_timeout_ms: Milliseconds = key("a request is answered within that", 5000)
-    health_ms: Milliseconds = key("the server is well so soon after healing", 8000)
-    max_attempts: Count | None = key("a task is tried so often before it fails for good", None)
-    pickup_ms: Milliseconds = key("a ready task starts within that", 2000)
-    slots_per_worker: Count | None = key("a worker with fewer executions takes ready tasks", None)
-    overlap_after_pause: Excused = key("executions overlap after a pause or cut", "allowed")
-    failed_after_finish: Excused = key("a fault hid the end, and the task failed", "allowed")
-    late_start: Excused = key("a worker starts a task after its lease", "allowed")
+    recovery_ms: int = key(
+        "milliseconds after healing within which each task ends", 8000, gt=0, le=3_600_000
+    )
+    acknowledgement_grace_ms: int = key(
+        "milliseconds after a handler's end in which a fault may hide it from the queue",
+        1000,
+        ge=0,
+        le=600_000,
+    )
+    request_timeout_ms: Milliseconds = key("milliseconds within which a request is answered", 5000)
+    health_ms: Milliseconds = key("milliseconds after healing until the server is well", 8000)
+    max_attempts: Count | None = key("attempts of a task before it fails for good", None)
+    pickup_ms: Milliseconds = key("milliseconds within which a ready task starts", 2000)
+    slots_per_worker: Count | None = key(
+        "executions that a worker runs at once; with fewer it takes ready tasks", None
+    )
+    overlap_after_pause: Excused = key("executions that overlap after a pause or cut", "allowed")
+    failed_after_finish: Excused = key(
+        "a finished task that failed because a fault hid its end", "allowed"
+    )
+    late_start: Excused = key("a worker that starts a task after its lease", "allowed")
     worker_exit: Annotated[WorkerExit, FromToml] = key(
         "how to judge a worker that ends by itself", WorkerExit.BROKEN
     )
     limits: Annotated[tuple[LimitProfile, ...], FromToml] = key("what its documentation admits", ())
 
     def as_contract(self, *, priorities: bool, serves_requests: bool) -> Contract:
-        """Return it in the form that invariants use.
+        """Return the contract in the form that invariants use.
 
-        `priorities` says whether tasks are created with one, `serves_requests` whether by HTTP.
+        `priorities`: tasks are created with a priority; `serves_requests`: by HTTP. A late start
+        is declared under at-least-once only.
         """
         excused = {"overlap_after_pause", "failed_after_finish", "late_start"}
         same = self.model_dump(exclude={*excused, "guarantee", "max_attempts", "limits"})

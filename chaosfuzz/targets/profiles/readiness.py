@@ -1,4 +1,4 @@
-"""Waits until a component says, in the way its profile names, that it is ready."""
+"""Waits until a component is ready, as its profile's `ready` defines it."""
 
 import http.client
 import socket
@@ -11,6 +11,7 @@ import psycopg
 from chaosfuzz.targets.components import Process
 from chaosfuzz.targets.profiles.model import Readiness
 
+# Both chosen by hand.
 _POLL_S = 0.005
 _ASK_TIMEOUT_S = 2.0
 
@@ -23,23 +24,25 @@ def not_ready(
     port: int | None,
     dsn: str,
 ) -> str:
-    """Wait; return an empty string once it is ready, or else why it is not."""
-    deadline = time.monotonic() + readiness.timeout_s
+    """Wait until a component is ready; return "", or why it did not become ready in time.
+
+    The end of its process ends the wait too. `log` reads its output; `dsn` is for a query.
+    """
     began = time.monotonic()
+    deadline = began + readiness.timeout_s
     while not is_ready(readiness, log, port, dsn):
-        # The wait ends at once if the process does.
         exit_code = process.wait(_POLL_S)
         if exit_code is not None:
-            # Its last words may be the ones that were waited for, and it is gone all the same.
+            # The line that means ready may have come just before the end, and does not count.
             waited_s = time.monotonic() - began
             return f"ended with exit code {exit_code} after {waited_s:.1f} s, before it was ready"
         if time.monotonic() > deadline:
-            return f"was not ready within {readiness.timeout_s:g} s ({_told(readiness)})"
+            return f"was not ready within {readiness.timeout_s:g} s ({_problem(readiness)})"
     return ""
 
 
 def log_since(path: Path, from_byte: int) -> bytes:
-    """Return what a log holds after a byte; nothing if there is none."""
+    """Return a log's content after `from_byte`, empty if the log cannot be read."""
     try:
         with path.open("rb") as stream:
             stream.seek(from_byte)
@@ -48,23 +51,25 @@ def log_since(path: Path, from_byte: int) -> bytes:
         return b""
 
 
-def _told(readiness: Readiness) -> str:
+def _problem(readiness: Readiness) -> str:
     if readiness.line is not None:
         return f"no line of its output matches {readiness.line.pattern!r}"
     if readiness.query is not None:
         return f"ready.query did not become true: {readiness.query}"
-    return f"no answer to {readiness.http}" if readiness.http else "its port does not accept"
+    if readiness.http is not None:
+        return f"GET {readiness.http} did not answer 2xx"
+    return "its port accepts no connection"
 
 
 def is_ready(readiness: Readiness, log: Callable[[], bytes], port: int | None, dsn: str) -> bool:
-    """Ask once whether a component is ready."""
+    """Tell whether a component is ready at present; asks once, for at most 2 s."""
     if readiness.line is not None:
         return readiness.line.search(log().decode(errors="replace")) is not None
     if readiness.query is not None:
-        return _says_true(readiness.query, dsn)
+        return _is_true(readiness.query, dsn)
     assert port is not None, readiness
     if readiness.http is not None:
-        return _answers(port, readiness.http)
+        return _answers_2xx(port, readiness.http)
     try:
         socket.create_connection(("127.0.0.1", port), timeout=_ASK_TIMEOUT_S).close()
     except OSError:
@@ -72,7 +77,7 @@ def is_ready(readiness: Readiness, log: Callable[[], bytes], port: int | None, d
     return True
 
 
-def _answers(port: int, path: str) -> bool:
+def _answers_2xx(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ASK_TIMEOUT_S)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
@@ -83,7 +88,7 @@ def _answers(port: int, path: str) -> bool:
         connection.close()
 
 
-def _says_true(query: str, dsn: str) -> bool:
+def _is_true(query: str, dsn: str) -> bool:
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=2) as connection:
             row = connection.execute(query.encode()).fetchone()

@@ -1,69 +1,65 @@
-"""Takes ledger lines over HTTP on loopback, for handlers that would rather post than write."""
+"""Takes ledger lines over HTTP on loopback, for handlers that post instead of writing a file."""
 
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-MAX_LINE_BYTES = 64 * 1024
+# Chosen by hand: the most bytes of one post.
+MAX_POST_BYTES = 64 * 1024
 
 
-class LedgerReceiver:
-    """An HTTP server of one lane; what is posted is appended to the ledger of the schedule."""
+class _Handler(BaseHTTPRequestHandler):
+    server: "LedgerReceiver"
+
+    def do_POST(self) -> None:
+        """Append the posted lines; answer 204, or 409 while the receiver has no ledger.
+
+        Answer 411 to a post without a length, 413 to one of over MAX_POST_BYTES.
+        """
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length <= MAX_POST_BYTES:
+            self.send_error(413 if length else 411)
+            return
+        self.send_response(204 if self.server.append(self.rfile.read(length)) else 409)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Log nothing."""
+
+
+class LedgerReceiver(ThreadingHTTPServer):
+    """The HTTP server of a lane, listening at `url`. It appends posted lines to a ledger's file."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
         self._lock = threading.Lock()
         self._path: Path | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="ledger-receiver", daemon=True
+            target=self.serve_forever, name="ledger-receiver", daemon=True
         )
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self.url = f"http://127.0.0.1:{self.server_port}/"
 
-    def write_to(self, path: Path | None) -> None:
-        """Append to this file from now on; to none, posts are refused."""
+    def write_to(self, path: Path) -> None:
+        """Append to this file from now on. Until the first call every post is refused."""
         with self._lock:
             self._path = path
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        """Stop listening, and wait up to 5 s for the server's thread."""
+        self.shutdown()
+        self.server_close()
         self._thread.join(timeout=5)
 
-    def _append(self, content: bytes) -> bool:
+    def append(self, content: bytes) -> bool:
+        """Append the lines that are not blank in one write; return False if there is no ledger."""
         lines = b"".join(line + b"\n" for line in content.splitlines() if line.strip())
         with self._lock:
             if self._path is None:
                 return False
-            descriptor = os.open(
-                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666
-            )
-            try:
-                os.write(descriptor, lines)
-            finally:
-                os.close(descriptor)
+            # The ledger's file is removed with its system, so that no descriptor is kept.
+            with self._path.open("ab", buffering=0) as ledger:
+                ledger.write(lines)
         return True
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            """Answers 204 once a line is in the ledger."""
-
-            def do_POST(self) -> None:
-                """Take one line."""
-                length = int(self.headers.get("Content-Length") or 0)
-                if not 0 < length <= MAX_LINE_BYTES:
-                    self.send_error(413 if length else 411)
-                    return
-                taken = receiver._append(self.rfile.read(length))
-                self.send_response(204 if taken else 409)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base's
-                """Say nothing."""
-
-        return Handler

@@ -1,4 +1,4 @@
-"""A profile as a target: lanes with a warm database and a keeper for the profile's commands."""
+"""The target that a profile describes, and its lanes."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -28,8 +28,8 @@ from chaosfuzz.targets.profiles.system import ProfileSystem
 
 
 def abilities_of(profile: Profile) -> frozenset[Ability]:
-    """Return what a profile's system can do and suffer."""
-    # Only the API of the reference system takes these.
+    """Return the abilities of a profile's system, which decide the actions it offers."""
+    # Only the API of the reference system has these.
     lacking = {Ability.TASK_OPERATIONS, Ability.INQUIRIES}
     if profile.server is None:
         lacking.add(Ability.SERVER)
@@ -41,7 +41,7 @@ def abilities_of(profile: Profile) -> frozenset[Ability]:
 
 
 def describe(profile: Profile, *, released: bool = False) -> TargetDescription:
-    """Return what a profile's system is and offers."""
+    """Return the description of a profile's target. `released`: it comes with chaosfuzz."""
     takes: tuple[str, ...] = ()
     if profile.creation is not None:
         takes = profile.creation.takes
@@ -59,62 +59,56 @@ def describe(profile: Profile, *, released: bool = False) -> TargetDescription:
     )
 
 
-def say_nothing(_stage: str) -> None:
-    """Say nothing of a stage."""
-
-
 @dataclass(frozen=True)
 class ProfileTarget:
-    """A system that a profile describes, as processes (implements LaneTarget).
+    """A profile's system with processes as components (implements LaneTarget).
 
-    Without `make_wire` there is no proxy, and no moment comes. `tell` is told the name of each
-    stage of a lane's making as it begins. `released`: the profile comes with chaosfuzz.
+    Without `make_wire` there is no proxy, and no moment comes. `on_stage` is called with the name
+    of each stage of a lane's start: requirements, database, set-up.
     """
 
     profile: Profile
     make_wire: MakeWire | None = None
-    tell: Callable[[str], None] = say_nothing
+    on_stage: Callable[[str], None] = lambda _stage: None
     released: bool = False
 
     @property
     def description(self) -> TargetDescription:
-        """What it is and offers."""
+        """The target's name, actions and contract."""
         return describe(self.profile, released=self.released)
 
     def with_wire(self, make_wire: MakeWire) -> "ProfileTarget":
-        """Return the target with a proxy in each lane."""
+        """Return the target with a proxy in each of its lanes."""
         return replace(self, make_wire=make_wire)
 
     def lane(self, index: int, directory: Path) -> "ProfileLane":
-        """Start a lane.
+        """Start a lane; missing npm packages are installed first.
 
-        Raises:
-            UsageError: something that the profile needs is not installed.
-            InfrastructureError: the database, the set-up or npm failed.
-
+        Raises UsageError if a Python distribution that the profile requires is not installed, and
+        InfrastructureError if the database, the set-up or npm failed.
         """
         return ProfileLane(index, directory, self)
 
     def check_machine(self) -> Iterator[CheckResult]:
-        """Look for the packages that the profile requires; nothing is installed."""
+        """Yield whether the packages of the profile are installed. Install nothing."""
         yield look(self.profile.name, lambda: check_requirements(self.profile))
 
 
 class ProfileLane(PostgresLane[ProfileSystem]):
-    """A keeper for the profile's commands, and a database that they have set up."""
+    """A keeper for the profile's commands, a database, and a receiver of ledger lines."""
 
     def __init__(self, index: int, directory: Path, target: ProfileTarget) -> None:
         self._numbers = itertools.count(1)
         self._index = index
         self._profile = target.profile
-        self._tell = target.tell
+        self._on_stage = target.on_stage
         super().__init__(f"lane-{index}", directory, target.make_wire)
 
     def build(self, undo: ExitStack) -> Database:
-        """Look for what the profile requires; start a keeper and the database."""
-        self._tell("requirements")
+        """Install npm packages; start the keeper, the receiver and the database; return this."""
+        self._on_stage("requirements")
         installed = install(self._profile)
-        self._tell("database")
+        self._on_stage("database")
         self._keeper = undo.enter_context(Keeper())
         self._runtime = self.runtime_directory(undo, f"lane {self._index} of {self._profile.name}")
         self._receiver = LedgerReceiver()
@@ -122,27 +116,6 @@ class ProfileLane(PostgresLane[ProfileSystem]):
         self._launcher = Launcher(
             self._profile, installed, self._keeper, self.logs, self._receiver.url
         )
-        return self._open_database(undo)
-
-    def set_up(self, address: Address) -> None:
-        """Run the profile's scripts and commands."""
-        self._tell("set-up")
-        self._launcher.set_up(address, self._runtime / "ledger-of-setup.jsonl")
-
-    def start(self, address: Address, workers: int) -> ProfileSystem:
-        """Start server, workers and what creates tasks."""
-        ledger = Ledger(self._runtime / f"ledger-{next(self._numbers)}.jsonl")
-        self._receiver.write_to(ledger.path)
-        return ProfileSystem(
-            launcher=self._launcher,
-            database=self.database,
-            address=address,
-            ledger=ledger,
-            workers=workers,
-            wire=self.wire,
-        )
-
-    def _open_database(self, undo: ExitStack) -> Database:
         given = self._profile.database
         if given.dsn is None:
             cluster = self.start_cluster(undo, self._keeper, self._runtime)
@@ -154,4 +127,22 @@ class ProfileLane(PostgresLane[ProfileSystem]):
             start=given.start,
             timeout_s=given.timeout_s,
             reset_sql=given.reset_sql,
+        )
+
+    def set_up(self, address: Address) -> None:
+        """Run the set-up of the profile on a database."""
+        self._on_stage("set-up")
+        self._launcher.set_up(address, self._runtime / "ledger-of-setup.jsonl")
+
+    def start(self, address: Address, workers: int) -> ProfileSystem:
+        """Start a system with a ledger of its own."""
+        ledger = Ledger(self._runtime / f"ledger-{next(self._numbers)}.jsonl")
+        self._receiver.write_to(ledger.path)
+        return ProfileSystem(
+            launcher=self._launcher,
+            database=self.database,
+            address=address,
+            ledger=ledger,
+            workers=workers,
+            wire=self.wire,
         )

@@ -1,1 +1,1 @@
-"""Ready targets: job queues that people use, each with a profile and what it runs."""
+"""Ready targets: job queues in use, each with its profile, worker and producer."""

@@ -1,4 +1,4 @@
-"""The mistakes the simulated queue can make, and the failures they show as."""
+"""The defects that can be planted in the simulated queue, and the signature of each."""
 
 from chaosfuzz.domain.target import Defect
 from chaosfuzz.domain.verdict import Kind, Signature

@@ -10,11 +10,12 @@ MAX_ATTEMPTS = 3
 
 @dataclass(kw_only=True)
 class SimTask:
-    """One acknowledged task. `fence` grows with every claim; lost rows have `present` false.
+    """One acknowledged task. `fence` is its fencing token and grows with every claim and cancel.
 
-    A `buffered` task is only in the memory of the server; `orphaned` counts the runs whose worker
-    died, and a task that is `aside` is offered to no worker any more. `run` is where the ledger
-    has its latest run.
+    `present`: the queue has a row of it. `durable`: the row survives a kill of the database.
+    `buffered`: it is in the memory of the server alone. `orphaned` counts the runs whose worker
+    died. `aside`: no worker claims it any more. `lease_until_ms` is when its lease runs out; None
+    while its worker renews it. `run` is the index of its current run in the ledger, None if none.
     """
 
     number: int
@@ -37,9 +38,9 @@ class SimTask:
     _row: TaskState | None = None
 
     def row(self) -> TaskState:
-        """Return the row in the queue."""
+        """Return the row in the queue. The same object is returned until the row changes."""
         row = self._row
-        # Rows are read after every event; most have not changed.
+        # The loop reads every row after every event, and most have not changed.
         if row is None or (row.status, row.attempts, row.fence) != (
             self.status,
             self.attempts,
@@ -58,7 +59,10 @@ class SimTask:
 
 @dataclass(kw_only=True)
 class SimWorker:
-    """One worker; the handler is a timer, which also runs out while the worker is frozen."""
+    """One worker. Its run is due at `ends_ms` of logical time, which passes while it is paused.
+
+    `fence` is the fencing token under which it runs `task`.
+    """
 
     slot: int
     pid: int = field(default_factory=count(1).__next__)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chaosfuzz.domain.contract import Contract, Guarantee
+from chaosfuzz.domain.counted import counted
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.domain.fault import Judgement
 from chaosfuzz.domain.history import Health, Observation, ProcessExit
@@ -26,10 +27,11 @@ from chaosfuzz.targets.simulated.defects import (
 from chaosfuzz.targets.simulated.entities import MAX_ATTEMPTS, SimTask, SimWorker
 from chaosfuzz.targets.simulated.world import LEASE_MS, World
 
+# Chosen by hand, in logical milliseconds, as all figures here.
 SETTLE_MS = 30_000
-# How long each request or fault takes.
+# Each request or fault takes this time.
 STEP_MS = 10
-# What a server that commits without waiting for the disk has written after this time is safe.
+# A row that was committed without waiting for the disk is on the disk after this time.
 FLUSH_MS = 100
 CONTRACT = Contract(
     guarantee=Guarantee.AT_LEAST_ONCE,
@@ -46,17 +48,20 @@ _NOT_SENT = Reply(reception=Reception.NEVER_SENT)
 
 
 class SimulatedClock:
-    """The time of a simulated system (implements Clock); waiting takes no real time."""
+    """The logical time of a simulated system (implements Clock). Waiting takes no real time."""
 
     def __init__(self, system: "SimulatedSystem") -> None:
         self._system = system
 
     def now_ns(self) -> int:
-        """Return the logical time."""
+        """Return the logical time in nanoseconds."""
         return self._system.world.now_ns
 
     def pause(self, at_most_ns: int) -> None:
-        """Go on to the next event of the world."""
+        """Advance by the time that steps not yet accounted for took, else to the next event.
+
+        An advance to the next event is `at_most_ns` at most, rounded up to a millisecond.
+        """
         if not self._system.take_effect():
             world = self._system.world
             world.step(world.now_ms + -(-at_most_ns // 10**6))
@@ -83,7 +88,11 @@ class SimulatedSystem:
             self.world.workers[slot] = SimWorker(slot=slot)
 
     def observe(self, *, ask_health: bool, count_sessions: bool = False) -> Observation:
-        """Read the queue, after the time that the requests and faults before took."""
+        """Let the latest requests and faults take effect, then read the queue.
+
+        `tasks` is None while the database is down. Health is always well if asked for, and
+        sessions are never counted.
+        """
         self.take_effect()
         world = self.world
         return Observation(
@@ -94,7 +103,7 @@ class SimulatedSystem:
         )
 
     def take_effect(self) -> bool:
-        """Let the time pass that the requests and faults since the last call take, if any."""
+        """Advance STEP_MS if requests or faults came since the last call; say whether any did."""
         if not self._has_acted:
             return False
         self._has_acted = False
@@ -102,28 +111,31 @@ class SimulatedSystem:
         return True
 
     def executions(self) -> Sequence[Execution]:
-        """Return every run of a task so far."""
+        """Return the ledger: every execution so far, oldest first."""
         return self.world.ledger
 
     def exits(self) -> Sequence[ProcessExit]:
-        """Return the components that ended since the last call."""
+        """Return the exits of workers since the last call."""
         exits, self._exits = self._exits, []
         return exits
 
     def worker_names(self) -> Sequence[str]:
-        """Return the workers that run, frozen ones too."""
+        """Return the workers that run, paused ones too, in the order of their slots."""
         return [f"worker-{slot}" for slot in sorted(self.world.workers)]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the system holds no resources."""
 
     def announce(self, step: Step | None) -> None:
-        """Take note of the step that comes, or that every fault is healed."""
+        """Note the step that comes next; None says that the loop heals every fault now."""
         self._step = step
-        self.world.tell("healing" if step is None else step)
+        self.world.record("healing" if step is None else step)
 
     def judge_itself(self, step: int | None, *, final: bool) -> Judgement:
-        """Return the first promise that the world saw broken."""
+        """Return the first broken promise as a violation at `step`, else that every promise holds.
+
+        In the `final` check a task in no terminal state is a broken promise too.
+        """
         stuck = self.world.open_tasks() if final else []
         if stuck:
             defect = POISON_PILL if stuck[0].aside else NO_RECOVERY
@@ -134,11 +146,14 @@ class SimulatedSystem:
         return Judgement(verdict=Verdict.VIOLATED, failures=(replace(self._failure, step=step),))
 
     def story(self) -> Sequence[str]:
-        """Return what happened, one line an event."""
+        """Return one line for each event of the world, then the message of the failure, if any."""
         return (*self.world.story(), *([self._failure.message] if self._failure else []))
 
     def create(self, request: TaskRequest, due_ns: int) -> Reply:
-        """Store a task; the same token again is the same request again."""
+        """Store a task and answer 200 with its id; a known token gets the id of its task again.
+
+        Answers 503 while the database is down. While the server is down nothing is sent.
+        """
         self._has_acted = True
         world = self.world
         if not world.server_up:
@@ -165,11 +180,11 @@ class SimulatedSystem:
             durable=not world.server_restarted,
         )
         world.add(task)
-        world.tell(f"task {task.number} is created")
+        world.record(f"task {task.number} is created")
         return _answer(200, task)
 
     def cancel(self, task_id: str, user: int) -> Reply:
-        """Cancel a task that is not done."""
+        """Cancel a task: 200, or 409 if its state is terminal, else as `create` answers."""
         task, refusal = self._find(task_id)
         if task is None or task.status.terminal:
             return refusal
@@ -178,7 +193,7 @@ class SimulatedSystem:
         return _answer(200, task)
 
     def retry(self, task_id: str, user: int) -> Reply:
-        """Offer a task again that failed for good."""
+        """Queue a dead letter again with its attempts set to 0: 200, or 409 for another state."""
         task, refusal = self._find(task_id)
         if task is None or task.status is not TaskStatus.FAILED:
             return refusal
@@ -191,7 +206,11 @@ class SimulatedSystem:
         return _answer(200, task)
 
     def kill(self, component: str, *, graceful: bool) -> bool:
-        """End a component; a worker that ends in order gives its task back."""
+        """End a component; return False if it did not run.
+
+        A worker that ends gracefully returns its task to the queue. The exit of a worker is
+        recorded as ordered. A server loses the tasks in its memory.
+        """
         self._has_acted = True
         if component == _SERVER:
             was_up, self.world.server_up = self.world.server_up, False
@@ -201,7 +220,7 @@ class SimulatedSystem:
         if worker is None:
             return False
         self.world.abandon(worker, graceful=graceful)
-        self.world.tell(f"{component} is gone")
+        self.world.record(f"{component} is gone")
         code = 0 if graceful else -9
         self._exits.append(
             ProcessExit(component=component, pid=worker.pid, exit_code=code, ordered=True)
@@ -209,7 +228,7 @@ class SimulatedSystem:
         return True
 
     def start(self, component: str) -> bool:
-        """Start a component."""
+        """Start a component; return False if it ran already."""
         self._has_acted = True
         world = self.world
         if component == _SERVER:
@@ -230,7 +249,7 @@ class SimulatedSystem:
         return True
 
     def pause(self, component: str) -> bool:
-        """Freeze a worker: it no longer renews its lease."""
+        """Pause a worker: it stops renewing its lease. Return False if it is not running."""
         self._has_acted = True
         worker = self.world.workers.get(_slot(component))
         if worker is None or worker.paused:
@@ -241,7 +260,10 @@ class SimulatedSystem:
         return True
 
     def resume(self, component: str) -> bool:
-        """Let a frozen worker go on."""
+        """Let a paused worker go on; return False if it was not paused.
+
+        The worker renews its lease again if no other run has replaced its own.
+        """
         self._has_acted = True
         world = self.world
         worker = world.workers.get(_slot(component))
@@ -255,7 +277,7 @@ class SimulatedSystem:
             task.lease_until_ms = None
             return True
         if self._step is None:
-            # A worker that healing finds frozen ends without completing its run.
+            # During healing a resumed worker discards its old run without completing it.
             return True
         is_replaced = task.present and world.database_up and world.holder(task) is not None
         if is_replaced and worker.ends_ms <= world.now_ms and world.shows(STALE_RESULT):
@@ -264,12 +286,15 @@ class SimulatedSystem:
         return True
 
     def terminate_backend(self, component: str, session: int) -> bool:
-        """End sessions; workers connect again before they need the database."""
+        """Return whether the worker runs. Ending its sessions has no effect on it."""
         self._has_acted = True
         return _slot(component) in self.world.workers
 
     def stop_database(self, mode: str) -> bool:
-        """Stop the database; a kill loses what is not on disk."""
+        """Stop the database; return False if it was down.
+
+        With the mode `kill` and the defect lost-on-outage, rows not yet on the disk are lost.
+        """
         self._has_acted = True
         world = self.world
         was_up, world.database_up = world.database_up, False
@@ -283,11 +308,14 @@ class SimulatedSystem:
         if fresh and world.shows(LOST_ON_OUTAGE):
             for task in fresh:
                 task.present = False
-            world.tell(f"{len(fresh)} task(s) were not on disk yet")
+            world.record(f"{counted(len(fresh), 'row')} not yet on the disk: lost")
         return True
 
     def start_database(self) -> bool:
-        """Start the database; then it shows which acknowledged tasks are gone."""
+        """Start the database; return False if it was up. Record acknowledged tasks without a row.
+
+        Buffered tasks are written first.
+        """
         self._has_acted = True
         world = self.world
         was_down, world.database_up = not world.database_up, True
@@ -300,7 +328,7 @@ class SimulatedSystem:
         return was_down
 
     def _find(self, task_id: str) -> tuple[SimTask | None, Reply]:
-        """Return the task if a client can reach it, and the answer if its state forbids more."""
+        """Return the task, None if it cannot be found, and the answer for a refused operation."""
         self._has_acted = True
         world = self.world
         if not world.server_up:
@@ -311,7 +339,7 @@ class SimulatedSystem:
         return found, _answer(404 if found is None else 409)
 
     def _note(self, defect: str, message: str, *tasks: int) -> None:
-        """Keep the first broken promise."""
+        """Record a broken promise; only the first of a run is kept."""
         if self._failure is None:
             self._failure = Failure(
                 signature=SIGNATURES[defect], message=message, tasks=tasks, step=None
@@ -336,11 +364,11 @@ class SimulatedLane:
         self._shows = shows or frozenset(defects).__contains__
 
     def open(self, workers: int) -> SimulatedSystem:
-        """Return a fresh system."""
+        """Return a fresh system with `workers` workers."""
         return SimulatedSystem(workers, self._shows)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the lane holds no resources."""
 
 
 def _slot(component: str) -> int:

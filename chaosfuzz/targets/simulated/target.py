@@ -1,4 +1,4 @@
-"""The simulated target as others see it."""
+"""The simulated target: its description, and the lanes that it opens."""
 
 from pathlib import Path
 
@@ -26,14 +26,14 @@ class SimulatedTarget:
         self._defects = defects
 
     def with_defects(self, names: tuple[str, ...]) -> "SimulatedTarget":
-        """Return the simulation with these defects."""
+        """Return a target with these defects planted, and no others."""
         return SimulatedTarget(names)
 
     @property
     def description(self) -> TargetDescription:
-        """What it is and offers."""
+        """The name, actions, contract and defects of the simulated target."""
         return DESCRIPTION
 
     def lane(self, index: int, directory: Path) -> SimulatedLane:
-        """Return a lane with the defects switched on; raises UsageError for unknown ones."""
+        """Return a lane with the defects planted; raises UsageError for an unknown defect."""
         return SimulatedLane(self._defects)

@@ -1,4 +1,4 @@
-"""A queue, its workers and its database in logical time: state and how it moves on by itself."""
+"""The state of the simulated queue, workers, server and database, and their steps in time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,10 +7,12 @@ from chaosfuzz.domain.task import Execution, TaskState, TaskStatus
 from chaosfuzz.targets.simulated.defects import NO_RECOVERY, POISON_PILL
 from chaosfuzz.targets.simulated.entities import MAX_ATTEMPTS, SimTask, SimWorker
 
+# Chosen by hand, as all figures here.
 LEASE_MS = 1000
-# What a task takes beside its own duration: long enough for the next steps to hit it.
+# A task runs for this time plus its own duration: the next steps (10 ms each) can hit it.
 BASE_RUN_MS = 40
-PATIENCE = 2
+# With the defect poison-pill, a task is put aside when the workers of this many runs have died.
+MAX_ORPHANED_RUNS = 2
 READY = (TaskStatus.PENDING, TaskStatus.RETRYING)
 
 
@@ -18,7 +20,7 @@ READY = (TaskStatus.PENDING, TaskStatus.RETRYING)
 class World:
     """The whole system. `shows(defect)` says whether a defect takes effect in this run.
 
-    `began_ns` is the monotonic time at which `now_ms` was 0. `ledger` has every run of a task.
+    `began_ns` is the monotonic time at which `now_ms` was 0. `ledger` holds every execution.
     """
 
     shows: Callable[[str], bool]
@@ -29,43 +31,46 @@ class World:
     server_up: bool = True
     server_restarted: bool = False
     tasks: list[SimTask] = field(default_factory=list)
-    _told: list[tuple[int, object]] = field(default_factory=list)
+    _events: list[tuple[int, object]] = field(default_factory=list)
     by_token: dict[str, SimTask] = field(default_factory=dict)
     ledger: list[Execution] = field(default_factory=list)
     _unfinished: list[SimTask] = field(default_factory=list)
 
-    def tell(self, what: object) -> None:
-        """Take down what happened; it is made a line of the story only if somebody reads it."""
-        self._told.append((self.now_ms, what))
+    def record(self, event: object) -> None:
+        """Record an event with the current time. `story` formats it, so recording stays cheap."""
+        self._events.append((self.now_ms, event))
 
     def story(self) -> tuple[str, ...]:
-        """Return what happened, one line an event."""
-        return tuple(f"{at_ms} ms: {what}" for at_ms, what in self._told)
+        """Return one line for each recorded event, with its time in logical milliseconds."""
+        return tuple(f"{at_ms} ms: {event}" for at_ms, event in self._events)
 
     @property
     def now_ns(self) -> int:
-        """The logical time, as if it were the machine's."""
+        """The logical time on the scale of the machine's monotonic clock."""
         return self.began_ns + self.now_ms * 10**6
 
     def rows(self) -> tuple[TaskState, ...]:
-        """Return the rows of the queue."""
+        """Return the rows of the queue; lost and buffered tasks have none."""
         return tuple([task.row() for task in self.tasks if task.present])
 
     def advance(self, until_ms: int) -> None:
-        """Let time pass, event by event, up to an instant."""
+        """Advance the time to `until_ms`, and do everything that is due on the way."""
         self.move()
         while self.now_ms < until_ms:
             self.step(until_ms)
 
     def step(self, until_ms: int) -> None:
-        """Let time pass up to the next event, but not beyond an instant."""
+        """Advance the time to the next event, to `until_ms` at most, and do what is due then."""
         self.now_ms = min(
             (t for t in self._event_times() if self.now_ms < t <= until_ms), default=until_ms
         )
         self.move()
 
     def move(self) -> None:
-        """Do everything that is due now: finish, reclaim, claim."""
+        """Finish runs, return expired leases and let idle workers claim, as due at this instant.
+
+        Nothing happens while the database is down. Paused workers neither finish nor claim.
+        """
         if not self.database_up:
             return
         for worker in list(self.workers.values()):
@@ -86,7 +91,7 @@ class World:
         return None
 
     def at_work(self) -> list[SimTask]:
-        """Return the tasks that workers which are not frozen run with the newest fence."""
+        """Return the tasks that workers run under the newest fence; paused workers do not count."""
         return [
             worker.task
             for worker in self.workers.values()
@@ -94,36 +99,41 @@ class World:
         ]
 
     def open_tasks(self) -> list[SimTask]:
-        """Tasks the queue is not done with."""
-        # Looked at after every event: what is done is left out of later looks.
+        """Return the tasks with a row whose state is not terminal, by number."""
+        # This runs after every event, so finished tasks are dropped from the list for good.
         self._unfinished = [t for t in self._unfinished if not t.status.terminal]
         return [t for t in self._unfinished if t.present]
 
     def add(self, task: SimTask) -> None:
-        """Take a new task."""
+        """Store a new task."""
         self.tasks.append(task)
         self.by_token[task.token] = task
         self._unfinished.append(task)
 
     def reopen(self, task: SimTask) -> None:
-        """Offer a task again that was done with."""
+        """Set a task in a terminal state back to pending. Its attempts stay as they are."""
         task.status = TaskStatus.PENDING
         self._unfinished.append(task)
         self._unfinished.sort(key=lambda t: t.number)
 
     def flush_buffer(self) -> None:
-        """Store what the server kept in memory while the database was down."""
+        """Write the tasks in the server's memory to the queue."""
         for task in self.tasks:
             if task.buffered:
                 task.present, task.buffered = True, False
 
     def drop_buffer(self) -> None:
-        """Forget what the server kept in memory."""
+        """Lose the tasks in the server's memory: their rows never appear."""
         for task in self.tasks:
             task.buffered = False
 
     def abandon(self, worker: SimWorker, *, graceful: bool) -> None:
-        """Take a worker's task from it: given back at once, or held until the lease is over."""
+        """Take the task away from a worker that ends.
+
+        If the worker ends gracefully, is not paused and the database is up, the task is pending
+        again at once and the attempt does not count. Else the lease runs out LEASE_MS from now.
+        Nothing changes if the worker has no task, or another run has replaced its own.
+        """
         task, worker.task = worker.task, None
         if task is None or worker.fence != task.fence or task.status is not TaskStatus.RUNNING:
             return
@@ -135,7 +145,7 @@ class World:
             task.lease_until_ms = self.now_ms + LEASE_MS
 
     def start_run(self, worker: SimWorker, task: SimTask) -> None:
-        """Let a worker run a task under a new fence."""
+        """Let a worker run a task: count an attempt, raise the fence, and write to the ledger."""
         self._end_run(task, None)
         task.run = len(self.ledger)
         task.status = TaskStatus.RUNNING
@@ -154,10 +164,10 @@ class World:
                 start_ns=self.now_ns,
             )
         )
-        self.tell(f"worker-{worker.slot} runs task {task.number}, attempt {task.attempts}")
+        self.record(f"worker-{worker.slot} runs task {task.number}, attempt {task.attempts}")
 
     def _end_run(self, task: SimTask, result: str | None) -> None:
-        """Write the end of a task's latest run into the ledger, if it has none."""
+        """Write the end of a task's latest run into the ledger, unless it is there already."""
         if task.run is not None:
             end_ns = self.now_ns
             self.ledger[task.run] = replace(self.ledger[task.run], end_ns=end_ns, result=result)
@@ -186,7 +196,7 @@ class World:
             task.status = TaskStatus.FAILED
         else:
             task.status = TaskStatus.RETRYING
-        self.tell(f"task {task.number} is {task.status.value}")
+        self.record(f"task {task.number} is {task.status.value}")
 
     def _reclaim(self, waiting: list[SimTask]) -> None:
         for task in waiting:
@@ -198,9 +208,9 @@ class World:
             task.orphaned += orphaned
             task.status = TaskStatus.PENDING
             task.lease_until_ms = None
-            if task.orphaned >= PATIENCE and self.shows(POISON_PILL):
+            if task.orphaned >= MAX_ORPHANED_RUNS and self.shows(POISON_PILL):
                 task.aside = True
-            # A lease that ran out is the queue's trouble, not a failed attempt of the task.
+            # An attempt whose lease ran out does not count as an attempt of the task.
             task.attempts -= 1
 
     def _claim(self, worker: SimWorker, waiting: list[SimTask]) -> None:

@@ -1,4 +1,7 @@
-"""Run by `start_supervisor`: `python -m chaosfuzz.targets.standing FD`."""
+"""The supervisor's process, as `start_supervisor` runs it; FD is the ready descriptor.
+
+Usage: `python -m chaosfuzz.targets.standing FD`, with the plan as JSON on standard input.
+"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A directory that keeps the database of a system from one `up` to the next."""
+"""The directory of `up --data`, which keeps a database from one `up` to the next."""
 
 import contextlib
 import fcntl
@@ -13,19 +13,21 @@ from pydantic import TypeAdapter, ValidationError
 
 from chaosfuzz.domain.errors import InfrastructureError, UsageError
 from chaosfuzz.targets.postgres import processes_in
+from chaosfuzz.targets.standing.state import write_private
 
 _MARK = "chaosfuzz-data.json"
 _LOCK = "lock"
 _CLUSTER = "postgres"
+# Chosen by hand.
 _END_TIMEOUT_S = 10.0
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeptData:
-    """What is known of a directory of kept data. Holds the admin's password: for its user alone.
+    """The content of chaosfuzz-data.json. The file has the admin's password and mode 0600.
 
-    `postgres_major` is the version whose files they are; no other can read them.
+    `postgres_major` is the version that made the data; other versions cannot read them.
     """
 
     postgres_major: int
@@ -36,23 +38,22 @@ _FORM = TypeAdapter(KeptData)
 
 
 def new_password() -> str:
-    """Return a password that the API takes."""
+    """Return a random password that meets the API's rules."""
     return f"Aa1-{secrets.token_urlsafe(18)}"
 
 
 def cluster_directory(data: Path) -> Path:
-    """Return where the database cluster is in a directory of kept data."""
+    """Return the directory of the database cluster in a directory of kept data."""
     return data / _CLUSTER
 
 
 @contextlib.contextmanager
 def kept_data(data: Path, postgres_major: int) -> Iterator[KeptData]:
-    """Make or open the directory, and keep it from others until the end.
+    """Make or open the directory, and lock it until the end of the block.
 
-    Raises:
-        UsageError: it cannot be written, holds something else, or another system is up on it.
-        InfrastructureError: a process of a killed system does not leave it.
-
+    Raises UsageError if it cannot be written, if it has other files in it, if another system is up
+    on it, or if another version of PostgreSQL made it. Raises InfrastructureError if a process of
+    a killed system still works in it after 10 s.
     """
     _make(data)
     descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -61,15 +62,18 @@ def kept_data(data: Path, postgres_major: int) -> Iterator[KeptData]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             message = f"--data {data}: another system is up on it"
-            raise UsageError(cause=message, remedy="end that with: chaosfuzz down") from error
+            raise UsageError(cause=message, remedy="end it with: chaosfuzz down") from error
         found = _read(data) or _write(data, postgres_major)
         if found.postgres_major != postgres_major:
             raise UsageError(
                 cause=(
-                    f"--data {data}: made by PostgreSQL {found.postgres_major}, which "
-                    f"{postgres_major} cannot read"
+                    f"--data {data}: PostgreSQL {found.postgres_major} made it, and PostgreSQL "
+                    f"{postgres_major} cannot read it"
                 ),
-                remedy="choose another directory or set CHAOSFUZZ_POSTGRES_BIN",
+                remedy=(
+                    "choose another directory, or name the programs of version "
+                    f"{found.postgres_major} by CHAOSFUZZ_POSTGRES_BIN"
+                ),
             )
         _await_empty(data)
         yield found
@@ -86,7 +90,7 @@ def _make(data: Path) -> None:
             cause=f"--data {data}: {error.strerror}", remedy="choose another directory"
         ) from error
     if names - {_LOCK} and _MARK not in names:
-        message = f"--data {data}: there is something else in it"
+        message = f"--data {data}: it has files in it that `chaosfuzz up` did not make"
         raise UsageError(cause=message, remedy="choose an empty directory")
     if not os.access(data, os.W_OK | os.X_OK):
         raise UsageError(
@@ -108,20 +112,15 @@ def _read(data: Path) -> KeptData | None:
 
 def _write(data: Path, postgres_major: int) -> KeptData:
     made = KeptData(postgres_major=postgres_major, admin_password=new_password())
-    unfinished = data / f"{_LOCK}.new"
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(_FORM.dump_json(made, indent=2))
-    unfinished.replace(data / _MARK)
+    write_private(data / _MARK, _FORM.dump_json(made, indent=2))
     return made
 
 
 def _await_empty(data: Path) -> None:
-    """Wait for what a killed system leaves behind: it ends by itself, if not at once."""
+    """Wait up to 10 s for the processes of a killed system, which end by themselves."""
     deadline = time.monotonic() + _END_TIMEOUT_S
     while pids := processes_in(cluster_directory(data)):
         if time.monotonic() > deadline:
             message = f"--data {data}: processes {list(pids)} still work in it"
-            raise InfrastructureError(cause=message, remedy="end them first")
+            raise InfrastructureError(cause=message, remedy="end them and try again")
         time.sleep(_POLL_S)

@@ -1,24 +1,32 @@
-"""Server, workers and database as services: started, stopped, killed, and looked at."""
+"""Starts, stops, kills and reports the services: server, workers and database."""
 
 import json
 import signal
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
-from chaosfuzz.domain.errors import InfrastructureError, UsageError
+from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.reference.schema import SCHEMA
 from chaosfuzz.targets.keeper import Child, Keeper
+from chaosfuzz.targets.keeper.process_tree import stuck
 from chaosfuzz.targets.postgres import Cluster, ReservedPort, StopMode, locate_postgres
-from chaosfuzz.targets.process.tuning import PREPARED, SERVER_ENTRY, WORKER_ENTRY
-from chaosfuzz.targets.standing.pace import Pace
-from chaosfuzz.targets.standing.status import DATABASE, SERVER, Condition, ServiceState, Status
+from chaosfuzz.targets.process.tuning import PREPARED, entry_of
+from chaosfuzz.targets.standing.control import (
+    DATABASE,
+    SERVER,
+    Condition,
+    ServiceState,
+    Status,
+)
 
+# Chosen by hand.
 MAX_WORKERS = 16
 _DATABASE_NAME = "reference"
+# 17 components with at most 16 connections each, and 28 more. Chosen by hand, as the times below.
 _MAX_CONNECTIONS = 300
 _READY_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
@@ -26,24 +34,48 @@ _KILL_TIMEOUT_S = 10.0
 
 
 @dataclass(kw_only=True)
-class _Process:
-    """A component's process, or the end of its last one."""
+class _Record:
+    """The starts of a service, and how its last run ended if it has ended."""
+
+    starts: int = 1
+    since_s: float = field(default_factory=time.monotonic)
+    ending: Condition = "exited"
+
+    def state(self, name: str, pid: int | None, exit_code: int | None = None) -> ServiceState:
+        """Return the state of the service; it runs if it has a pid."""
+        return ServiceState(
+            name=name,
+            condition="running" if pid is not None else self.ending,
+            pid=pid,
+            exit_code=exit_code,
+            up_s=round(time.monotonic() - self.since_s, 3) if pid is not None else None,
+            starts=self.starts,
+        )
+
+
+@dataclass(kw_only=True)
+class _Process(_Record):
+    """The last process of a component."""
 
     child: Child
-    since_s: float
-    starts: int
-    ending: Condition = "exited"
     exit_code: int | None = None
+
+    def is_running(self) -> bool:
+        """Say whether the process lives; if it has ended, keep its exit code."""
+        if self.exit_code is None:
+            self.exit_code = self.child.exit_code
+            if self.exit_code is not None:
+                self.child.close()
+        return self.exit_code is None
 
 
 class Services:
-    """Owns the processes; used by one thread. The cluster is in `directory`.
+    """Owns the cluster in `directory` and all processes; for one thread.
 
-    Nothing that ended is started again unless somebody says so: a crash stays to be seen.
-
-    Raises:
-        InfrastructureError: PostgreSQL or a process cannot be started, or the port is taken.
-
+    All components share the settings `pace`. A service that ends by itself stays down, so that its
+    crash can be seen. With `keeps`, `close` leaves the database in the directory. The constructor
+    starts the database; it raises InfrastructureError if PostgreSQL cannot be started or the port
+    is taken.
     """
 
     def __init__(
@@ -52,7 +84,7 @@ class Services:
         directory: Path,
         logs: Path,
         port: int | None,
-        pace: Pace,
+        pace: Mapping[str, float],
         admin_password: str,
         defects: Sequence[str] = (),
         keeps: bool = False,
@@ -62,11 +94,11 @@ class Services:
         self._admin_password = admin_password
         self._defects = tuple(defects)
         self._keeps = keeps
+        self.ledger_path = logs / "ledger.jsonl"
         self._reserved = ReservedPort(port)
+        self.port = self._reserved.number
         self._processes: dict[str, _Process] = {}
-        self._database_ending: Condition = "exited"
-        self._database_starts = 1
-        self._database_since_s = time.monotonic()
+        self._database = _Record()
         self._keeper = Keeper(PREPARED)
         try:
             self._cluster = Cluster(self._keeper, locate_postgres(), directory)
@@ -75,54 +107,36 @@ class Services:
             self._keeper.close()
             raise
 
-    @property
-    def port(self) -> int:
-        """The server's port."""
-        return self._reserved.number
-
-    @property
-    def dsn(self) -> str:
-        """The connection string of the system's database."""
-        return self._cluster.dsn(_DATABASE_NAME)
-
-    @property
-    def ledger_path(self) -> Path:
-        """Where workers record what they run."""
-        return self._logs / "ledger.jsonl"
-
     def start(self, name: str) -> None:
-        """Start a service that does not run, and wait until it is ready.
+        """Start the server or a worker, and wait until it is ready.
 
-        Raises:
-            UsageError: it runs already.
-            InfrastructureError: it does not become ready.
-
+        Raises UsageError if it runs already, InfrastructureError if it is not ready within 20 s.
         """
         last = self._processes.get(name)
-        if last is not None and self._is_running(last):
+        if last is not None and last.is_running():
             message = f"{name} is running already"
             raise UsageError(cause=message, remedy="see what runs with: chaosfuzz workers status")
         child = self._keeper.fork(
-            SERVER_ENTRY if name == SERVER else WORKER_ENTRY,
-            json.dumps(self._settings(name)),
-            self._logs / f"{name}.log",
+            entry_of(name), json.dumps(self._settings(name)), self._logs / f"{name}.log"
         )
         starts = last.starts + 1 if last is not None else 1
-        process = _Process(child=child, since_s=time.monotonic(), starts=starts)
-        self._processes[name] = process
+        self._processes[name] = _Process(child=child, starts=starts)
         child.wait_ready(_READY_TIMEOUT_S)
 
     def end(self, name: str, *, graceful: bool) -> None:
-        """End a service by SIGTERM, which leaves it 10 s, or by SIGKILL; wait until it is gone.
+        """End the server or a worker and wait until it is gone.
 
-        Raises:
-            UsageError: it does not run.
-            InfrastructureError: it survives SIGKILL.
-
+        `graceful` sends SIGTERM, and SIGKILL 10 s later; otherwise it is SIGKILL at once. Raises
+        UsageError if the service does not run, InfrastructureError if it survives SIGKILL.
         """
         process = self._processes.get(name)
-        if process is None or not self._is_running(process):
-            raise self._not_running(name)
+        if process is None or not process.is_running():
+            running = ", ".join(self.status().running())
+            choice = f", or choose among what runs: {running}" if running else ""
+            raise UsageError(
+                cause=f"{name} is not running, so it cannot be stopped or killed",
+                remedy=f"nothing to do{choice or '; no server or worker runs'}",
+            )
         child = process.child
         process.ending = "stopped" if graceful else "killed"
         if graceful:
@@ -131,51 +145,35 @@ class Services:
             process.ending = "killed"
             child.kill_tree()
         if child.wait(_KILL_TIMEOUT_S) is None:
-            raise InfrastructureError(
-                cause=f"{name} (pid {child.pid}) survives SIGKILL",
-                remedy=(
-                    f"look at its state (ps -o stat,wchan {child.pid}); state D waits for a "
-                    "device, which only a reboot ends"
-                ),
-            )
-        self._is_running(process)
+            raise stuck(name, child.pid, "survives SIGKILL", _KILL_TIMEOUT_S)
+        process.is_running()
 
     def stop_database(self, mode: StopMode) -> None:
-        """Stop PostgreSQL; `kill` is SIGKILL for all its processes.
+        """Stop PostgreSQL and wait until all its processes have ended; `kill` is SIGKILL.
 
-        Raises:
-            UsageError: it does not run.
-            InfrastructureError: it does not stop.
-
+        Raises UsageError if it does not run, InfrastructureError if it does not stop.
         """
         if not self._cluster.is_running:
             message = "the database is not running"
             raise UsageError(cause=message, remedy="start it with: chaosfuzz service db-start")
         self._cluster.stop(mode)
-        self._database_ending = "killed" if mode == "kill" else "stopped"
+        self._database.ending = "killed" if mode == "kill" else "stopped"
 
     def start_database(self) -> None:
-        """Start PostgreSQL and wait until it takes connections.
+        """Start PostgreSQL and wait until it accepts connections.
 
-        Raises:
-            UsageError: it runs already.
-            InfrastructureError: it does not start.
-
+        Raises UsageError if it runs already, InfrastructureError if it does not start.
         """
         if self._cluster.is_running:
             message = "the database is running already"
             raise UsageError(cause=message, remedy="stop it first with: chaosfuzz service db-stop")
         self._cluster.start(_READY_TIMEOUT_S)
-        self._database_starts += 1
-        self._database_ending = "exited"
-        self._database_since_s = time.monotonic()
+        self._database = _Record(starts=self._database.starts + 1)
 
     def add_workers(self, count: int) -> None:
-        """Start so many more workers, in the lowest numbers that are free.
+        """Start so many more workers; they take the lowest free numbers.
 
-        Raises:
-            UsageError: there would be too many.
-
+        Raises UsageError if there would be more than 16.
         """
         running = set(self.status().running_workers())
         if len(running) + count > MAX_WORKERS:
@@ -186,11 +184,9 @@ class Services:
             self.start(name)
 
     def scale(self, count: int) -> None:
-        """Start workers, or stop those of the highest numbers, until so many run.
+        """Start workers, or shut down those with the highest numbers, until so many run.
 
-        Raises:
-            UsageError: that is too many.
-
+        Raises UsageError if there would be more than 16.
         """
         running = _by_number(self.status().running_workers())
         if count >= len(running):
@@ -199,41 +195,42 @@ class Services:
             self.end(name, graceful=True)
 
     def status(self) -> Status:
-        """Look at every service."""
+        """Return the state of every service that was ever started."""
         workers = _by_number(name for name in self._processes if name != SERVER)
-        names = [name for name in (SERVER, *workers) if name in self._processes]
-        return Status(services=(self._database_state(), *(self._state(name) for name in names)))
+        states = [self._database.state(DATABASE, self._cluster.pid)]
+        for name in (SERVER, *workers):
+            if (process := self._processes.get(name)) is not None:
+                pid = process.child.pid if process.is_running() else None
+                states.append(process.state(name, pid, process.exit_code))
+        return Status(services=tuple(states))
 
     def close(self) -> None:
-        """End everything; remove the database unless it is to be kept."""
+        """Kill all processes, stop the database, and remove it unless it is to be kept."""
         try:
-            for name in [s.name for s in self.status().services if s.condition == "running"]:
-                if name != DATABASE:
-                    self._processes[name].child.kill_tree()
-            if self._keeps:
-                self._cluster.retire()
-            else:
-                self._cluster.dispose()
+            for name in self.status().running():
+                self._processes[name].child.kill_tree()
+            self._cluster.dispose(keep_data=self._keeps)
         finally:
             self._keeper.close()
             self._reserved.close()
 
     def _prepare_database(self) -> None:
         self._cluster.start(_READY_TIMEOUT_S)
-        if self._cluster.has_database(_DATABASE_NAME):
-            self._cluster.apply(_DATABASE_NAME, SCHEMA)
-        else:
-            self._cluster.prepare_template(_DATABASE_NAME, SCHEMA)
-        # Enough for the most workers, at the price of a restart once.
+        administrator = self._cluster.administrator
+        if not administrator.has_database(_DATABASE_NAME):
+            administrator.create_database(_DATABASE_NAME)
+        administrator.apply(_DATABASE_NAME, SCHEMA)
+        # Enough for 16 workers and a server. The setting takes effect at the next start.
         with psycopg.connect(self._cluster.dsn(over="unix"), autocommit=True) as connection:
             connection.execute(f"ALTER SYSTEM SET max_connections = {_MAX_CONNECTIONS}")
         self._cluster.stop("fast")
         self._cluster.start(_READY_TIMEOUT_S)
-        self._database_since_s = time.monotonic()
+        self._database = _Record()
+        self.dsn = self._cluster.dsn(_DATABASE_NAME)
 
     def _settings(self, name: str) -> dict[str, object]:
         settings: dict[str, object] = {
-            **self._pace.settings(),
+            **self._pace,
             "dsn": f"{self.dsn} application_name={name}",
             "component": name,
             "port": self.port,
@@ -243,43 +240,6 @@ class Services:
         if name == SERVER:
             settings["initial_admin_password"] = self._admin_password
         return settings
-
-    def _is_running(self, process: _Process) -> bool:
-        if process.exit_code is None:
-            process.exit_code = process.child.exit_code
-            if process.exit_code is not None:
-                process.child.close()
-        return process.exit_code is None
-
-    def _state(self, name: str) -> ServiceState:
-        process = self._processes[name]
-        running = self._is_running(process)
-        return ServiceState(
-            name=name,
-            condition="running" if running else process.ending,
-            pid=process.child.pid if running else None,
-            exit_code=process.exit_code,
-            up_s=round(time.monotonic() - process.since_s, 3) if running else None,
-            starts=process.starts,
-        )
-
-    def _database_state(self) -> ServiceState:
-        running = self._cluster.is_running
-        up_s = round(time.monotonic() - self._database_since_s, 3) if running else None
-        return ServiceState(
-            name=DATABASE,
-            condition="running" if running else self._database_ending,
-            pid=self._cluster.pid,
-            up_s=up_s,
-            starts=self._database_starts,
-        )
-
-    def _not_running(self, name: str) -> UsageError:
-        names = [s.name for s in self.status().services if s.condition == "running"]
-        running = ", ".join(each for each in names if each != DATABASE) or "none"
-        return UsageError(
-            cause=f"{name} is not running", remedy=f"choose among what runs: {running}"
-        )
 
 
 def _by_number(names: Iterable[str]) -> list[str]:

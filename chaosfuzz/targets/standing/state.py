@@ -1,4 +1,4 @@
-"""The file by which other commands find the system that was left running."""
+"""The file by which commands find the system that `chaosfuzz up` started."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _NAME = "state.json"
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What was started, and who supervises it. Holds the admin's password: for its user alone."""
+    """A running system and its supervisor. Its file has the admin's password and mode 0600."""
 
     pid: int
     start_time_ticks: int
@@ -36,7 +36,7 @@ class State:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the supervisor lives."""
+        """Whether the supervisor lives, and not another process with its pid."""
         return start_time_ticks(self.pid) == self.start_time_ticks and is_alive(self.pid)
 
 
@@ -44,27 +44,29 @@ _FORM = TypeAdapter(State)
 
 
 def state_path(out: Path) -> Path:
-    """Return where the state of the system is kept that belongs to a directory of results."""
+    """Return the path of the state file that belongs to a directory of results."""
     return out.resolve() / _DIRECTORY / _NAME
 
 
 def write_state(state: State, out: Path) -> None:
-    """Write the file, readable by its owner alone, at once as a whole."""
-    path = state_path(out)
+    """Write the state file that belongs to a directory of results."""
+    write_private(state_path(out), _FORM.dump_json(state, indent=2))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, in one step: readers never see a part of it."""
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(_FORM.dump_json(state, indent=2))
+        file.write(content)
     unfinished.replace(path)
 
 
 def find_state(out: Path) -> State | None:
-    """Return what the file says, None without one; its supervisor may be dead.
+    """Return the content of the state file, None without one; the supervisor may be dead.
 
-    Raises:
-        UsageError: the file is none that `chaosfuzz up` wrote.
-
+    Raises UsageError if `chaosfuzz up` did not write the file.
     """
     path = state_path(out)
     try:
@@ -73,12 +75,12 @@ def find_state(out: Path) -> State | None:
         return None
     except (OSError, ValidationError) as error:
         raise UsageError(
-            cause=f"{path} is no state of `chaosfuzz up`: {error}",
-            remedy="remove the file, and what is left of the system with: chaosfuzz clean",
+            cause=f"{path} is not a state file of `chaosfuzz up`: {error}",
+            remedy="remove the file, then run: chaosfuzz clean",
         ) from error
 
 
 def forget_state(out: Path) -> None:
-    """Remove the file with all that lies beside it: the logs of the system."""
+    """Remove the state file and the system's logs, which are in the same directory."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(state_path(out).parent)

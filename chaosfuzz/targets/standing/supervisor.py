@@ -1,9 +1,8 @@
-"""The process that owns a system left running: carries out one order after the other."""
+"""The process that owns the system of `chaosfuzz up`, and carries out orders in turn."""
 
 import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -11,50 +10,61 @@ from pathlib import Path
 
 from chaosfuzz.domain.errors import ChaosfuzzError, InfrastructureError, UsageError
 from chaosfuzz.targets.keeper.process_tree import start_time_ticks
-from chaosfuzz.targets.postgres import create_runtime_directory, locate_postgres
-from chaosfuzz.targets.standing.control import Order, Response, read_order, respond
+from chaosfuzz.targets.postgres import locate_postgres
+from chaosfuzz.targets.postgres.runtime_directory import scratch_directory
+from chaosfuzz.targets.standing.control import (
+    ALL_WORKERS,
+    RESPONSES,
+    SERVER,
+    Order,
+    Refusal,
+    Response,
+    Status,
+    read_order,
+    respond,
+)
 from chaosfuzz.targets.standing.kept_data import cluster_directory, kept_data, new_password
-from chaosfuzz.targets.standing.pace import Pace
-from chaosfuzz.targets.standing.plan import PLANS, STARTED, Plan, Refusal, Started
+from chaosfuzz.targets.standing.pace import pace_settings
 from chaosfuzz.targets.standing.services import Services
+from chaosfuzz.targets.standing.starting import PLANS, Plan
 from chaosfuzz.targets.standing.state import State, forget_state, state_path, write_state
-from chaosfuzz.targets.standing.status import ALL_WORKERS, SERVER, Status
 
+# Chosen by hand.
 _ORDER_TIMEOUT_S = 5.0
 _LOOK_EVERY_S = 2.0
 
 
 def supervise(ready: int) -> int:
-    """Read a plan from standard input, carry it out, and take orders until told to end.
+    """Read a plan from standard input, start the system, and serve until it is taken down.
 
-    A line to the descriptor `ready` says whether it serves.
+    Writes a Response to the descriptor `ready` once the system is ready or has failed to start.
+    Returns the exit code: 3 if it failed to start, else 0.
     """
     plan = PLANS.validate_json(sys.stdin.buffer.read())
     wake = _catch_signals()
-    with contextlib.ExitStack() as undo, os.fdopen(ready, "wb") as telling:
+    with contextlib.ExitStack() as undo, os.fdopen(ready, "wb") as announcement:
         try:
             supervisor = _Supervisor(plan, undo)
         except (ChaosfuzzError, OSError) as error:
             if isinstance(error, OSError):
                 remedy = f"see the supervisor's log in {state_path(plan.out).parent}"
                 error = InfrastructureError(cause=str(error), remedy=remedy)
-            telling.write(STARTED.dump_json(Started(refusal=Refusal.of(error))))
+            announcement.write(RESPONSES.dump_json(Response(refusal=Refusal.of(error))))
             forget_state(plan.out)
             return 3
-        telling.write(STARTED.dump_json(Started()))
-        telling.close()
+        announcement.write(RESPONSES.dump_json(Response()))
+        announcement.close()
         supervisor.serve(wake)
     return 0
 
 
 class _Supervisor:
-    """Carries out one order at a time."""
+    """Starts the system and carries out one order at a time; `undo` ends and removes it."""
 
     def __init__(self, plan: Plan, undo: contextlib.ExitStack) -> None:
         self._plan = plan
         self._undo = undo
-        runtime = create_runtime_directory("up")
-        undo.callback(shutil.rmtree, runtime, ignore_errors=True)
+        runtime = undo.enter_context(scratch_directory("up"))
         directory, password = runtime / "postgres", new_password()
         if plan.data is not None:
             major = locate_postgres().major
@@ -66,7 +76,7 @@ class _Supervisor:
             directory=directory,
             logs=logs,
             port=plan.port,
-            pace=Pace(speed=plan.speed),
+            pace=pace_settings(plan.speed),
             admin_password=password,
             defects=plan.defects,
             keeps=plan.data is not None,
@@ -96,7 +106,7 @@ class _Supervisor:
         )
 
     def serve(self, wake: int) -> None:
-        """Take orders until one says down, a signal does, or nobody can find this any more."""
+        """Take orders until `down`, until `wake` is readable, or until the state file is gone."""
         path = state_path(self._plan.out)
         while path.exists():
             listening = self._listening.fileno()
@@ -112,7 +122,7 @@ class _Supervisor:
                     return
 
     def _answer(self, connection: socket.socket) -> bool:
-        """Carry out an order; return False if it was the last."""
+        """Carry out the order of a connection; return False after `down`."""
         try:
             order = read_order(connection)
         except (OSError, ValueError):
@@ -125,7 +135,7 @@ class _Supervisor:
                 response = Response(status=self._carry_out(order))
         except ChaosfuzzError as error:
             response = Response(refusal=Refusal.of(error))
-        # Whoever gave the order may have been interrupted.
+        # The command may have been interrupted meanwhile.
         with contextlib.suppress(OSError):
             respond(connection, response)
         return order.verb != "down"
@@ -149,6 +159,7 @@ class _Supervisor:
         return services.status()
 
     def _named(self, service: str, *, running: bool) -> tuple[str, ...]:
+        """Return the services of a name; `all-workers` are those that run, or do not run."""
         states = self._services.status().services
         known = [state.name for state in states[1:]]
         if service == ALL_WORKERS:
@@ -180,7 +191,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _catch_signals() -> int:
-    """Return a descriptor that becomes readable when the process is asked to end."""
+    """Return a descriptor that is readable after SIGTERM, SIGINT or SIGHUP."""
     wake, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(write)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

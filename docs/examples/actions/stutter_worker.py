@@ -1,4 +1,4 @@
-"""A fault of one's own: a worker that stutters, as one does on a host that is short of memory."""
+"""A user's own fault: a worker that stutters, as on a host that is short of memory."""
 
 from chaosfuzz.actions import (
     WORKER,
@@ -6,7 +6,6 @@ from chaosfuzz.actions import (
     ActionContext,
     Parameter,
     Performed,
-    Role,
     Step,
     WorkerFault,
     register,
@@ -17,11 +16,9 @@ from chaosfuzz.domain.target import Pausable
 
 
 class StutterWorker(WorkerFault):
-    """Freeze a worker and let it go on, several times."""
+    """Freeze a worker for a moment, again and again."""
 
     name = "stutter_worker"
-    summary = "freeze a worker for a moment, again and again"
-    role = Role.FAULT
     weight = 2
     abilities = frozenset({Ability.PAUSES})
     parameters = (

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from chaosfuzz.reference.roles import Role
 from chaosfuzz.reference.schema import SCHEMA
-from chaosfuzz.reference.seeding import user_script
+from chaosfuzz.reference.sessions import user_script
 from chaosfuzz.targets.keeper import Child, Keeper
 from chaosfuzz.targets.postgres import Cluster, create_runtime_directory, locate_postgres
 
@@ -44,7 +44,9 @@ def cluster(keeper: Keeper):
     directory = create_runtime_directory("reference tests")
     made = Cluster(keeper, locate_postgres(), directory)
     made.start(60)
-    made.prepare_template("reference_tests", SEEDED)
+    made.administrator.create_database("reference_tests")
+    made.administrator.apply("reference_tests", SEEDED)
+    made.administrator.await_no_session("reference_tests")
     yield made
     made.dispose()
     shutil.rmtree(directory, ignore_errors=True)
@@ -53,10 +55,10 @@ def cluster(keeper: Keeper):
 @pytest.fixture
 def dsn(cluster: Cluster) -> Iterator[str]:
     name = f"test_{time.monotonic_ns()}"
-    cluster.create_database(name, "reference_tests")
+    cluster.administrator.create_database(name, "reference_tests")
     yield cluster.dsn(name, over="tcp")
     cluster.start(30)
-    cluster.drop_database(name)
+    cluster.administrator.drop_database(name)
 
 
 @pytest.fixture

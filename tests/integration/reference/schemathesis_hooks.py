@@ -12,8 +12,7 @@ import psycopg
 import schemathesis
 
 from chaosfuzz.reference.roles import Role
-from chaosfuzz.reference.seeding import user_script
-from chaosfuzz.reference.sessions import new_token
+from chaosfuzz.reference.sessions import new_token, user_script
 
 TYPE_NAME = r"[A-Za-z0-9_-]{1,128}"
 NUMBERS = itertools.count(1)

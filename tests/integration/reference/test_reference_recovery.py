@@ -199,7 +199,7 @@ def test_sessions_that_are_ended_are_replaced_and_not_leaked(
     tasks = []
     for _ in range(4):
         tasks.append(create(duration_ms=30))
-        cluster.terminate_backends("worker-1")
+        cluster.administrator.terminate_backends("worker-1")
     wait_until(lambda: all(row(task)["status"] == "completed" for task in tasks))
     mine = "SELECT pid FROM pg_stat_activity WHERE application_name = 'worker-1'"
     assert len(query(mine)) <= 7

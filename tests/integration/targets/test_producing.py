@@ -36,7 +36,7 @@ def test_a_producer_that_starts_while_something_is_broken_has_no_longer_than_oth
         return ProcessTree(child, keeper.pid, "CHAOSFUZZ_NOBODY=0")
 
     producer = Producer(
-        start, lambda _process: None, timeout_s=0.3, first_s=60.0, is_calm=lambda: False
+        start=start, ready=lambda _process: None, timeout_s=0.3, first_s=60.0, is_calm=lambda: False
     )
     with closing(producer):
         assert producer.ask(b"{}\n") == b'{"ok": true}'

@@ -104,9 +104,8 @@ def test_a_worker_that_ends_by_itself_is_brought_back_by_policy(tmp_path: Path):
         driver = Driver(system)
         driver.works()
         assert system.cut(WORKER)
-        seen = []
-        driver.wait(lambda: bool(seen.extend(system.exits()) or seen), "the worker has ended")
-        assert [(gone.component, gone.ordered) for gone in seen] == [(WORKER, False)]
+        driver.wait(lambda: bool(driver.exits), "the worker has ended")
+        assert [(gone.component, gone.ordered) for gone in driver.exits] == [(WORKER, False)]
         driver.works()
 
 
@@ -134,8 +133,8 @@ def test_an_end_that_means_a_broken_set_up_is_no_verdict(tmp_path: Path):
         ("worker.py", "none.py", InfrastructureError, "ended with exit code 2"),
         ('line = "^ready"', 'line = "never", timeout_s = 2', InfrastructureError, "not ready"),
         ('"schema.sql"]', '"schema.sql", "schema.sql"]', InfrastructureError, "already exists"),
-        ("select id, token", "select no, token", UsageError, "tasks.query failed"),
-        ('"done"', '"finished"', UsageError, "the queue says 'done'"),
+        ("select id, token", "select no, token", UsageError, "PostgreSQL refuses tasks.query"),
+        ('"done"', '"finished"', UsageError, "has the status 'done'"),
     ],
 )
 def test_what_does_not_work_is_told_with_its_cause(

@@ -30,10 +30,10 @@ def cluster(keeper: Keeper):
 def wire(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Wire]:
     cluster.start(30)
     database = f"wire_{abs(hash(request.node.nodeid)) % 10**9}_{os.getpid()}"
-    cluster.create_database(database)
+    cluster.administrator.create_database(database)
     with closing(LaneWire()) as proxy:
         made = Wire(proxy, cluster=cluster, database=database)
         made.directly("create table tasks (id serial primary key, status text, payload text)")
         yield made
         proxy.check()
-    cluster.drop_database(database)
+    cluster.administrator.drop_database(database)

@@ -71,14 +71,16 @@ def test_an_unknown_argument_is_told_with_those_there_are():
         find_action("wait_idle").parameter("x")
 
 
-def test_an_action_without_a_weight_is_refused_instead_of_never_drawn():
-    class Nameless(Action):
-        name = "nameless"
-        summary = "do nothing"
-        role = Role.FAULT
+def test_an_action_without_what_every_action_needs_is_refused():
+    class Purposeless(Action):
+        name = "purposeless"
 
-    with pytest.raises(UsageError, match="Nameless is an action without weight"):
-        register(Nameless())
+    with pytest.raises(UsageError, match="Purposeless is an action without role and summary"):
+        register(Purposeless())
+
+
+def test_the_summary_is_the_first_line_of_the_docstring():
+    assert find_action("stop_database").summary == "stop PostgreSQL"
 
 
 def test_two_actions_of_one_name_are_refused():

@@ -18,8 +18,8 @@ def watch(looks: Sequence[TaskCounts | None], **limits: float) -> Watch:
     """Watch what is seen look by look, the last for ever."""
     left = list(looks)
     watching = Watch(
-        lambda: left.pop(0) if len(left) > 1 else left[0],
-        threading.Event(),
+        count=lambda: left.pop(0) if len(left) > 1 else left[0],
+        stop=threading.Event(),
         interval_s=0.005,
         **limits,  # type: ignore[arg-type]
     )
@@ -55,7 +55,7 @@ def test_it_ends_at_its_deadline():
 def test_it_ends_when_told_to():
     stop = threading.Event()
     stop.set()
-    watching = Watch(lambda: ONE_OF_TWO, stop)
+    watching = Watch(count=lambda: ONE_OF_TWO, stop=stop)
     assert list(watching.run()) == [ONE_OF_TWO]
     assert watching.ending is Ending.INTERRUPTED
 

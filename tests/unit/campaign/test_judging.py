@@ -127,7 +127,7 @@ def test_what_limits_a_judgement_is_noted(tmp_path: Path, monkeypatch: pytest.Mo
     )
     rare = case("holds", violations=1, attempts=100)
     replay, _ = judged(rare, "h", tmp_path, monkeypatch)
-    assert "so few runs would show the saved rate of 1 of 100 with" in replay.judgement("x").note
+    assert "at the saved rate of 1 of 100, " in replay.judgement("x").note
 
 
 def test_another_failure_that_hides_the_case_is_told(

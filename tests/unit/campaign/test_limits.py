@@ -5,8 +5,8 @@ from pathlib import Path
 
 from unit.campaign.test_campaign import FakeJournal, FakeRunner, FakeSetup
 
-from chaosfuzz.campaign.events import CaseSaved, FailureFound, LimitKnown
-from chaosfuzz.campaign.failures import LimitAsFailure, as_failure
+from chaosfuzz.campaign.events import CaseSaved, DocumentedLimitKnown, FailureFound
+from chaosfuzz.campaign.failures import DocumentedLimitAsFailure, as_failure
 from chaosfuzz.campaign.fuzz import FuzzCampaign, FuzzPlan
 from chaosfuzz.campaign.reduction import Reduction
 from chaosfuzz.campaign.tally import Tally
@@ -66,7 +66,7 @@ def test_a_limit_is_shrunk_saved_once_and_breaks_nothing(tmp_path: Path):
     assert [limit.signature for limit in first.summary(1.0).limits] == [STUCK]
 
     again = tally()
-    (known,) = (e for e in campaign(tmp_path, again) if isinstance(e, LimitKnown))
+    (known,) = (e for e in campaign(tmp_path, again) if isinstance(e, DocumentedLimitKnown))
     assert (known.path, known.case) == (saved.path, saved.case)
     assert again.verdict == "holds"
     assert [limit.case for limit in again.summary(1.0).limits] == [str(saved.path)]
@@ -100,7 +100,7 @@ def test_a_promise_broken_in_the_way_of_a_limit_does_not_show_the_limit():
     def breaks(schedule: Schedule) -> RunResult:
         return RunResult(schedule=schedule, verdict=Verdict.VIOLATED, failure=broken)
 
-    result = LimitAsFailure(FakeRunner(breaks), STUCK).run(Schedule(workers=1, steps=()))
+    result = DocumentedLimitAsFailure(FakeRunner(breaks), STUCK).run(Schedule(workers=1, steps=()))
     assert (result.failure, result.verdict) == (None, Verdict.UNKNOWN)
 
 
@@ -112,9 +112,9 @@ def test_what_is_admitted_in_other_words_is_another_limit():
 
     nothing = Schedule(workers=1, steps=())
     runner = FakeRunner(shows)
-    assert LimitAsFailure(runner, STUCK, "docs").run(nothing).failure is None
-    assert LimitAsFailure(runner, STUCK, "another page").run(nothing).failure == other
-    assert LimitAsFailure(runner, STUCK).run(nothing).failure == other
+    assert DocumentedLimitAsFailure(runner, STUCK, "docs").run(nothing).failure is None
+    assert DocumentedLimitAsFailure(runner, STUCK, "another page").run(nothing).failure == other
+    assert DocumentedLimitAsFailure(runner, STUCK).run(nothing).failure == other
 
 
 def test_a_broken_promise_goes_before_a_limit():

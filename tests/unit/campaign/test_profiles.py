@@ -53,7 +53,7 @@ def test_a_profile_of_another_name_does_not_do(profile: Path):
 
 @pytest.mark.parametrize("name", ["/etc/evil.toml", "evil.toml", "../evil"])
 def test_a_case_never_names_a_file_to_be_run(name: str):
-    with pytest.raises(UsageError, match="path of a file; a case never names a file"):
+    with pytest.raises(UsageError, match="a path; a case may not name a file"):
         setup_for(case(name))
 
 

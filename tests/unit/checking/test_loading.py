@@ -77,7 +77,7 @@ def test_refuses_two_of_one_name(tmp_path: Path):
         ("def f():\n    1 / 0\nf()\n", ":2: cannot be imported: ZeroDivisionError: "),
         (
             "import sys\nsys.exit('bye')\n",
-            ":2: cannot be imported: SystemExit: bye\ncorrect the file",
+            ":2: cannot be imported: SystemExit: bye\ncorrect that line",
         ),
         ("x = 1\n", ": defines no invariant\ndecorate a function with @invariant(kind=...)"),
         ("", ": defines no invariant\ndecorate"),
@@ -85,7 +85,7 @@ def test_refuses_two_of_one_name(tmp_path: Path):
         ("# coding: klingon\n", ": cannot be imported: "),
         (
             "from chaosfuzz.domain import invariant\n@invariant(kind='SAD')\ndef f(v): ...\n",
-            ":2: cannot be imported: ValueError: 'SAD' is not a valid Kind\ncorrect the file",
+            ":2: cannot be imported: ValueError: 'SAD' is not a valid Kind\ncorrect that line",
         ),
     ],
 )

@@ -241,7 +241,7 @@ def test_an_exit_excuses_where_the_contract_allows_it():
             "worker-2",
             1050,
             1060,
-            "worker-2 paused for 10 ms, does not excuse it: it did not touch worker-1",
+            "worker-2 paused for 10 ms, does not excuse it: it did not hit worker-1",
         ),
     ],
 )

@@ -67,14 +67,30 @@ class TestSteps:
     @pytest.mark.parametrize(
         ("action", "moment", "problem"),
         [
-            ("lose_reply", None, "lose_reply: it strikes in a request only\nsay which with `at`"),
-            ("lose_reply", BEFORE, "lose_reply: it strikes after a request\nwrite `after:`"),
-            ("delay_reply", BEFORE, "delay_reply: it strikes after a request\nwrite `after:`"),
-            ("reset_request", AFTER, "reset_request: it strikes before a request\nwrite `before:`"),
+            (
+                "lose_reply",
+                None,
+                "lose_reply strikes only in a request\nname the request with `at`",
+            ),
+            (
+                "lose_reply",
+                BEFORE,
+                "lose_reply strikes after a request, not before it\nwrite `after:`",
+            ),
+            (
+                "delay_reply",
+                BEFORE,
+                "delay_reply strikes after a request, not before it\nwrite `after:`",
+            ),
+            (
+                "reset_request",
+                AFTER,
+                "reset_request strikes before a request, not after it\nwrite `before:`",
+            ),
             (
                 "lose_reply",
                 replace(AFTER, component="worker-1"),
-                "lose_reply: it strikes client-1, not worker-1\nremove `on`",
+                "lose_reply strikes client-1, not worker-1\nremove `on`",
             ),
         ],
     )

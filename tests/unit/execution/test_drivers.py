@@ -23,8 +23,8 @@ from chaosfuzz.scenarios import (
     Pace,
     Program,
     Scenario,
+    ScenarioParts,
     ScenarioRunner,
-    Seams,
     Stage,
 )
 
@@ -95,7 +95,7 @@ def run_schedule(judge: KeepingJudge) -> None:
 
 def run_scenario(judge: KeepingJudge) -> ScenarioResult:
     system = DyingSystem()
-    seams = Seams(
+    parts = ScenarioParts(
         lane=FakeLane(system, system.log),
         judge=judge,
         journal=FakeJournal([]),
@@ -113,7 +113,7 @@ def run_scenario(judge: KeepingJudge) -> ScenarioResult:
 
     program = Program(workers=1, phases=(Call(function=kill),), deadline_s=1.0)
     scenario = Scenario(name="mine", summary="", plan=lambda _level: program)
-    return ScenarioRunner(seams, Pace(speed=100), 1).run(scenario, LEVELS[1])
+    return ScenarioRunner(parts, Pace(speed=100), 1).run(scenario, LEVELS[1])
 
 
 def recorded(history: History | None) -> dict[str, object]:

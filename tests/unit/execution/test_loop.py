@@ -130,7 +130,7 @@ class TestVerdicts:
 
     def test_an_action_that_the_target_lacks_is_told(self, stage: "Stage"):
         stage.take_no_tasks()
-        with pytest.raises(UsageError, match="takes no tasks"):
+        with pytest.raises(UsageError, match="cannot do create_tasks"):
             stage.run(CREATE)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaosfuzz.execution import stalls
-from chaosfuzz.execution.stalls import Crowd, StallMonitor
+from chaosfuzz.execution.stalls import ProcessorShortage, StallMonitor
 
 
 def wait_for(figures: int, monitor: StallMonitor, began_ns: int) -> None:
@@ -44,7 +44,7 @@ def test_ticks_that_come_late_do_where_the_kernel_counts_nothing(monkeypatch: py
 
 def test_time_counts_by_half_while_too_many_want_the_processors(tmp_path: Path):
     load = tmp_path / "loadavg"
-    crowd = Crowd(load, processors=2)
+    crowd = ProcessorShortage(load, processors=2)
     sums = []
     for running in (12, 13, 40, 1):
         load.write_text(f"9.00 8.00 7.00 {running}/300 4711\n")

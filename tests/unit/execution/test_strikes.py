@@ -65,13 +65,13 @@ class Trappable:
         self,
         component: str,
         moment: Moment,
-        grip: Intervention,
+        intervention: Intervention,
         sprung: Callable[[], None],
         *,
         hold_ms: int,
         about: Callable[[], frozenset[str]] | None = None,
     ) -> FakeTrap:
-        self.stage.log.append(f"arm {component} {moment} {grip}")
+        self.stage.log.append(f"arm {component} {moment} {intervention}")
         self.about = about
         self.traps.append(self.trap_type(self.stage.log, sprung))
         return self.traps[-1]

@@ -249,7 +249,7 @@ class TestNoStateRegression:
         (finding,) = (
             past.created().observed(1, past.row(1, RUNNING, 4)).check("no_state_regression")
         )
-        assert finding.message == "task 1 was tried 4 times, its limit is 3"
+        assert finding.message == "task 1 was tried 4 times, its maximum is 3"
 
     def test_finds_executions_above_the_limit(self, past: "HistoryBuilder"):
         past.created().observed(1, past.row(1, RUNNING, 3))

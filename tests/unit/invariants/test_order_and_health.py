@@ -193,7 +193,10 @@ class TestNoLeak:
     def test_finds_sessions_that_pile_up(self, past: "HistoryBuilder"):
         past.observed(9, components_up=("server-1", "worker-1"), database_sessions=33)
         (finding,) = past.check("no_leak")
-        assert finding.message == "33 database sessions for 2 components; the bound is 32"
+        assert finding.message == (
+            "after healing 33 database sessions are open; 32 is the most for 2 components "
+            "(16 each, and at least for one)"
+        )
         assert finding.role == "database"
 
     def test_finds_a_transaction_left_open(self, past: "HistoryBuilder"):

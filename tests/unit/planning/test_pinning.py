@@ -12,6 +12,7 @@ from chaosfuzz.actions import (
     stop_database,
 )
 from chaosfuzz.actions.plan import WorkStyle
+from chaosfuzz.domain.component import worker
 from chaosfuzz.domain.moment import Alphabet, EventClass, Side
 from chaosfuzz.domain.schedule import Schedule
 from chaosfuzz.planning import Moments, Pinning, schedules
@@ -37,7 +38,7 @@ def faults(planned: list[Schedule]) -> list[bool]:
     for schedule in planned:
         model = PlanModel.of(schedule.workers)
         for step in schedule.steps:
-            asks = model.database_up and model.workers_up - model.workers_paused
+            asks = model.database_up and model.slots_without("pause_worker")
             if step.kind.pinnable and asks:
                 pinned.append(step.at is not None)
             apply(step, model)
@@ -100,7 +101,7 @@ def test_a_fault_strikes_at_requests_of_its_own_role():
 
 
 def test_a_fault_of_all_names_the_component_whose_request_it_is():
-    model = PlanModel(workers_up={2, 3}, workers_paused={3})
+    model = PlanModel(workers_up={2, 3}, in_force={("pause_worker", worker(3))})
     drawn_pins = pins(stop_database, model)
     assert {pin.moment.component for pin in drawn_pins if pin is not None} == {"worker-2"}
     assert None not in drawn_pins

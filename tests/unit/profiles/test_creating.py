@@ -2,8 +2,8 @@ import pytest
 
 from chaosfuzz.domain.outcome import Outcome, classify
 from chaosfuzz.domain.task import TaskRequest
-from chaosfuzz.targets.profiles.creating import LineCreator, filled, pointed, read_answer
-from chaosfuzz.targets.profiles.placeholders import fill, names_in
+from chaosfuzz.targets.profiles.creating import create_by_line, fill_json, read_answer, value_at
+from chaosfuzz.targets.profiles.placeholders import fill, placeholders_in
 
 REQUEST = TaskRequest(number=1, token="abc", duration_ms=5)
 
@@ -28,7 +28,7 @@ def test_answers_of_a_producer_have_one_outcome(answer: str, outcome: Outcome, t
 
 
 def test_no_answer_is_unknown_and_says_why():
-    reply = LineCreator(lambda _: "it ended", lambda: None).create(REQUEST, 0)
+    reply = create_by_line(lambda _: "it ended", REQUEST, 0)
     assert classify(reply) is Outcome.UNKNOWN
     assert reply.detail == "it ended"
 
@@ -40,7 +40,7 @@ def test_a_line_names_what_is_asked_for():
         asked.append(line)
         return b'{"ok": true}'
 
-    LineCreator(ask, lambda: None).create(REQUEST, 30)
+    create_by_line(ask, REQUEST, 30)
     assert asked == [
         b'{"token": "abc", "duration_ms": 5, "failures": 0, "priority": 1, "delay_ms": 30}\n'
     ]
@@ -49,11 +49,11 @@ def test_a_line_names_what_is_asked_for():
 def test_a_placeholder_alone_keeps_its_type():
     body = {"t": "{token}", "n": ["{duration_ms}"], "text": "{duration_ms} ms", "same": 1}
     values = {"token": "abc", "duration_ms": 5}
-    assert filled(body, values) == {"t": "abc", "n": [5], "text": "5 ms", "same": 1}
+    assert fill_json(body, values) == {"t": "abc", "n": [5], "text": "5 ms", "same": 1}
 
 
 def test_doubled_braces_are_braces():
-    assert list(names_in("{{a}} {b}")) == ["b"]
+    assert list(placeholders_in("{{a}} {b}")) == ["b"]
     assert fill("{{a}} {b}", {"b": "1"}) == "{a} 1"
 
 
@@ -63,5 +63,5 @@ def test_doubled_braces_are_braces():
 )
 def test_pointers_find_ids(pointer: str | None, found: str | None):
     content = b'{"data": {"id": 7}, "list": ["x", "y"], "a/b": "z"}'
-    assert pointed(content, pointer) == found
-    assert pointed(b"<html>", pointer) is None
+    assert value_at(content, pointer) == found
+    assert value_at(b"<html>", pointer) is None

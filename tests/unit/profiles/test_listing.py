@@ -36,7 +36,7 @@ def test_words_of_the_queue_become_states():
 
 
 def test_a_word_that_is_not_mapped_is_told_with_those_that_are():
-    with pytest.raises(UsageError, match=r"p.toml.*'lost'.*todo, ok.*\nadd it"):
+    with pytest.raises(UsageError, match=r"p.toml.*'lost'.*todo, ok.*\nadd 'lost' to"):
         listing().states([{"id": 1, "status": "lost"}], [])
 
 

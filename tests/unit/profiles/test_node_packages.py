@@ -84,9 +84,9 @@ def test_what_a_killed_installer_left_is_removed_and_made_anew(tmp_path: Path):
     leftover = tmp_path / "cache" / "npm" / ".partial-1"
     leftover.mkdir(parents=True)
     wanted.directory.mkdir()
-    assert not wanted.is_there()
+    assert not wanted.are_installed()
     wanted.ensure(lambda _: None)
-    assert wanted.is_there()
+    assert wanted.are_installed()
     assert not leftover.exists()
 
 
@@ -96,7 +96,7 @@ def test_what_a_killed_installer_left_is_removed_and_made_anew(tmp_path: Path):
     [
         ("fail", "exit code 7: E404 no such package\ncheck that npm reaches its registry"),
         ("hang", "took longer than 0 s"),
-        ("wrong", "@some/queue 0.0.1 where 1.2.3 is wanted"),
+        ("wrong", "@some/queue 0.0.1 where 1.2.3 is required"),
     ],
 )
 def test_an_npm_that_fails_is_quoted_and_leaves_nothing(
@@ -147,4 +147,4 @@ def test_a_node_among_the_packages_is_the_one_to_run(
     monkeypatch.setenv("PATH", str(tmp_path))
     found = packages_of(Requirements(npm=("node@22.23.3",)))
     assert found.node == str(found.directory / "node_modules" / ".bin" / "node")
-    assert found.named == "node 22.23.3"
+    assert found.names == "node 22.23.3"

@@ -82,10 +82,10 @@ def test_what_a_statement_names_is_what_creation_heeds(files: Files):
         ("chaosfuzz_profile = 1", "chaosfuzz_profile = 2", "chaosfuzz_profile", "newer"),
         ("chaosfuzz_profile = 1", "chaosfuzz_profile = 'x'", "chaosfuzz_profile", "no version"),
         ('name = "mine"', 'name = "Mine!"', "name =", "name='Mine!'"),
-        ('name = "mine"', 'name = "reference"', "name =", "taken"),
+        ('name = "mine"', 'name = "reference"', "name =", "is the name of a target"),
         ('name = "mine"', 'name = "mine"\ncolour = 1', "colour", "unknown key colour"),
-        ("{dsn}", "{dns}", "command", "unknown placeholder {dns}\nthere are: {dsn}"),
-        ("{dsn}", "{port}", "command", "describe it"),
+        ("{dsn}", "{dns}", "command", "unknown placeholder {dns}\nuse one of: {dsn}"),
+        ("{dsn}", "{port}", "command", "describe the [server]"),
         (
             'ready = {line = "up"}',
             "",
@@ -169,6 +169,30 @@ def test_no_toml_no_file_and_no_text_are_told_as_such(files: Files, tmp_path: Pa
     (tmp_path / "bytes.toml").write_bytes(b"a = 1\n\xff")
     with pytest.raises(UsageError, match=":2: not a profile"):
         load_profile(tmp_path / "bytes.toml")
+
+
+VARIANT = """chaosfuzz_profile = 1
+extends = "profile.toml"
+name = "variant"
+[worker]
+grace_s = 7
+"""
+
+
+def test_a_profile_adds_to_the_one_that_it_extends(files: Files, tmp_path: Path):
+    files().load()
+    variant = tmp_path / "variant.toml"
+    variant.write_text(VARIANT, encoding="utf-8")
+    profile = load_profile(variant)
+    assert (profile.name, profile.worker.grace_s) == ("variant", 7)
+    assert profile.worker.command == ("worker", "{dsn}")
+    variant.write_text(VARIANT.replace("profile.toml", "variant.toml"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"variant.toml:2: .* extends another"):
+        load_profile(variant)
+    files().path.write_text("", encoding="utf-8")
+    variant.write_text(VARIANT, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"profile.toml:1: .*no version"):
+        load_profile(variant)
 
 
 def test_the_published_schema_is_that_of_the_format():

@@ -137,7 +137,7 @@ def test_a_python_plan_that_fails_is_told_with_its_file(tmp_path: Path, body: st
 
 @pytest.mark.parametrize("name", ["Mine.toml", "my scenario.toml", "-x.toml"])
 def test_a_file_whose_name_is_no_scenario_name_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(UsageError, match="is no name\nuse lower case"):
+    with pytest.raises(UsageError, match="is no name of a scenario\nuse lower case"):
         load_file(toml(tmp_path, MINIMAL, name))
 
 
@@ -168,7 +168,7 @@ def test_a_broken_file_stops_no_other_scenario(tmp_path: Path):
         "baseline",
     ]
     assert [*known.broken] == ["broken"]
-    with pytest.raises(UsageError, match=r"broken.toml:1: not TOML: .*\ncorrect the line"):
+    with pytest.raises(UsageError, match=r"broken.toml:1: not TOML: .*\ncorrect this line"):
         choose(["broken"], known)
 
 

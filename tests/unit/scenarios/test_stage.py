@@ -24,7 +24,7 @@ from chaosfuzz.scenarios import (
     KillWorker,
     Pace,
     Program,
-    Seams,
+    ScenarioParts,
 )
 from chaosfuzz.scenarios.killing import kill_workers
 from chaosfuzz.scenarios.levels import NO_PROGRESS_S
@@ -173,7 +173,7 @@ def stage_over(
     judge: Judging | None = None,
     counted: TaskCounts = TaskCounts(),  # noqa: B008 - frozen
 ) -> Stage:
-    seams = Seams(
+    parts = ScenarioParts(
         lane=Lane(),
         judge=judge or Judging(),
         journal=Quiet(),
@@ -185,15 +185,15 @@ def stage_over(
         say=lambda _line: None,
     )
     program = Program(workers=2, phases=(AwaitTasks(),), deadline_s=1.0)
-    return Stage(system, program, seams, Pace(speed=100), "mine", "1")
+    return Stage(system, program, parts, Pace(speed=100), "mine", "1")
 
 
 def test_a_kill_counts_with_the_tasks_that_were_at_work():
     system = ScriptedSystem(late=0)
     stage = stage_over(system)
     stage.create(Create(count=4))
-    kill_workers(stage, KillWorker(times=1, down_s=0.0))
-    (strike,) = stage.strikes
+    kill_workers(KillWorker(times=1, down_s=0.0), stage)
+    (strike,) = stage.kills
     expected = {"worker-1": (1, 3), "worker-2": (2, 4)}
     assert strike.tasks == expected[strike.component]
     assert system.done == [f"kill {strike.component}", f"start {strike.component}"]
@@ -206,20 +206,20 @@ def test_a_kill_that_struck_nobody_at_work_is_said_and_repeated_on_one_who_is():
     system = ScriptedSystem(late=1)
     stage = stage_over(system)
     stage.create(Create(count=4))
-    kill_workers(stage, KillWorker(times=1, down_s=0.0))
+    kill_workers(KillWorker(times=1, down_s=0.0), stage)
     first, again, second, _ = system.done
     assert (first[:4], again[:5], second[:4]) == ("kill", "start", "kill")
     assert first != second
-    assert any("had nothing in its hands; again" in note for note in stage.notes)
-    assert len(stage.strikes) == 1
+    assert any("ran no task; another kill follows" in note for note in stage.notes)
+    assert len(stage.kills) == 1
     assert stage.undecided == {}
 
 
 def test_kills_that_never_strike_work_leave_the_scenario_undecided():
     stage = stage_over(ScriptedSystem(late=9))
     stage.create(Create(count=2))
-    kill_workers(stage, KillWorker(times=1, down_s=0.0))
-    assert stage.strikes == []
+    kill_workers(KillWorker(times=1, down_s=0.0), stage)
+    assert stage.kills == []
     assert list(stage.undecided) == ["kills of a worker at work: 0, wanted at least 1"]
 
 
@@ -253,7 +253,7 @@ def test_a_broken_promise_ends_the_scenario_at_once():
 
 def test_a_stop_ends_waiting():
     stage = stage_over(ScriptedSystem(late=0))
-    stage.seams.stop.set()
+    stage.parts.stop.set()
     with pytest.raises(Stopped):
         stage.wait(lambda: False, None)
 

@@ -4,11 +4,13 @@ import pytest
 
 from chaosfuzz.actions import make_step, repaired
 from chaosfuzz.domain.schedule import Schedule, Step
-from chaosfuzz.shrinking.arguments import least, quick, simpler
 from chaosfuzz.shrinking.candidates import (
     fewer_workers,
     first_slots_first,
+    least,
     plainer_steps,
+    quick,
+    simpler,
     without,
 )
 

@@ -4,7 +4,7 @@ from chaosfuzz.domain.schedule import Schedule, Step
 from chaosfuzz.domain.target import RunResult
 from chaosfuzz.domain.verdict import Failure, Signature, Verdict
 from chaosfuzz.shrinking import Budget, Reducer
-from chaosfuzz.shrinking.moments import earlier, pinnings, unpinned
+from chaosfuzz.shrinking.candidates import earlier, pinnings, unpinned
 
 AMPLE = Budget(executions=500, time_s=60)
 SIGNATURE = Signature(invariant="eventual_completion", kind="STUCK", role="worker")

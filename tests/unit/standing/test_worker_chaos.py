@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from chaosfuzz.domain.stop import StopSignal
-from chaosfuzz.standing.worker_chaos import ChaosPlan, WorkerChaos
+from chaosfuzz.standing.worker_chaos import ChaosPlan, worker_chaos
 from chaosfuzz.targets.standing import Order, ServiceState, Status
 
 PLAN = ChaosPlan(seed=7, duration_s=0.4, low_s=0.01, high_s=0.03, down_s=0.0)
@@ -29,8 +29,8 @@ class Workers:
 
 
 def torment(give: Callable[[Order], Status], stop: StopSignal | None = None) -> list[str]:
-    chaos = WorkerChaos(PLAN, give, stop or StopSignal())
-    return [f"{event.worker} {event.what}" for event in chaos.run()]
+    events = worker_chaos(PLAN, give, stop or StopSignal())
+    return [f"{event.worker} {event.what}" for event in events]
 
 
 def test_the_same_seed_chooses_the_same_workers():

@@ -14,11 +14,12 @@ import pytest
 
 from chaosfuzz.domain.errors import UsageError
 from chaosfuzz.targets.docker.engine import DEFAULT_URL, chosen_url
-from chaosfuzz.targets.docker.labels import OWNER, labels_of, owner_of
 from chaosfuzz.targets.docker.network import PrivateNetwork
-from chaosfuzz.targets.docker.orders import GateLine, Listener, Program
+from chaosfuzz.targets.docker.orders import GateLine, Program, admit, listen
 from chaosfuzz.targets.docker.starvation import STALL_NS, Starvation
+from chaosfuzz.targets.docker.things import OWNER, labels_of, owner_of
 
+SECOND_NS = 10**9
 GATE = Path(__file__).parents[3] / "chaosfuzz/targets/docker/gate.py"
 
 
@@ -67,27 +68,29 @@ def test_waiting_for_a_processor_is_noticed(tmp_path: Path) -> None:
 
     starvation = Starvation(tmp_path)
     waited(5 * STALL_NS)
-    starvation.look([7], 1000)
-    assert not starvation.spans, "what was before the first look is nobody's concern"
+    starvation.look(lambda: [7], SECOND_NS)
+    assert not starvation.spans, "a wait before the first look does not count"
     waited(5 * STALL_NS + STALL_NS // 2)
-    starvation.look([7, 8], 2000)
+    starvation.look(lambda: [7, 8], 2 * SECOND_NS)
     assert not starvation.spans
     waited(7 * STALL_NS)
-    starvation.look([7], 3000)
-    assert starvation.spans == [(2000, 3000)]
+    starvation.look(lambda: [7], 2 * SECOND_NS + 1)
+    assert not starvation.spans, "another look follows only after a while"
+    starvation.look(lambda: [7], 3 * SECOND_NS)
+    assert starvation.spans == [(2 * SECOND_NS, 3 * SECOND_NS)]
 
 
 class Guarded:
     """A gate as a process of this machine; its socket is elsewhere than in a container."""
 
     def __init__(self, directory: Path) -> None:
-        self.listener = Listener(directory)
+        self.listener = listen(directory)
         script = directory / "gate.py"
         script.write_text(GATE.read_text().replace("/run/chaosfuzz", str(directory)))
         place = {**os.environ, "TMPDIR": str(directory)}
         self.process = subprocess.Popen([sys.executable, str(script)], env=place)
         self.pidfd = os.pidfd_open(self.process.pid)
-        line = self.listener.admit(self.pidfd, 20)
+        line = admit(self.listener, self.pidfd, 20)
         assert line is not None
         self.line: GateLine = line
 

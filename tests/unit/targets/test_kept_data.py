@@ -33,14 +33,14 @@ def test_two_cannot_have_it_at_once(tmp_path: Path):
 def test_what_another_version_made_is_refused(tmp_path: Path):
     with kept_data(tmp_path, 16):
         pass
-    with pytest.raises(UsageError, match="made by PostgreSQL 16"), kept_data(tmp_path, 18):
+    with pytest.raises(UsageError, match="PostgreSQL 16 made it"), kept_data(tmp_path, 18):
         pass
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path):
     mine = tmp_path / "thesis.txt"
     mine.write_text("chapter 1")
-    with pytest.raises(UsageError, match="something else in it"), kept_data(tmp_path, 18):
+    with pytest.raises(UsageError, match="files in it"), kept_data(tmp_path, 18):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

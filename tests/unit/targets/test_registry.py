@@ -215,9 +215,9 @@ def test_doctor_asks_it_and_a_failed_check_of_it_stops_nothing():
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("gone", "cannot be made: AttributeError"),
-        ("idle", "cannot run a schedule\ngive it a method `lane` or `runner`"),
-        ("other", "has no TargetDescription of that name"),
+        ("gone", "cannot be loaded: AttributeError"),
+        ("idle", "has neither `lane` nor `runner`\ngive it a method `lane` or `runner`"),
+        ("other", "has no TargetDescription named 'other'"),
         ("unheard-of", "choose among: reference, simulated"),
     ],
 )
@@ -235,5 +235,5 @@ def test_every_ready_profile_says_what_it_requires():
         assert (result.name, result.state in {OK, MISSING}) == (name, True)
         assert describe(name).released
         assert find_profile(name).name == name
-    with pytest.raises(UsageError, match="described by no profile"):
+    with pytest.raises(UsageError, match="not described by a profile"):
         find_profile(DEFAULT_TARGET)

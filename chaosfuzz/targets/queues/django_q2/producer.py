@@ -1,4 +1,4 @@
-"""Answers creations, one JSON line each, in order; lives on whatever happens to the database."""
+"""Creates a task for each JSON line on standard input, and survives outages of the database."""
 
 import json
 import os
@@ -9,18 +9,19 @@ import django
 from django import db
 
 _TASK = "chaosfuzz.targets.queues.django_q2.tasks.probe"
-# Attempts have no limit here and come 6 s apart: more would only be waited for.
+# Retries come 6 s apart, so more failures would only lengthen a run.
 _MOST_FAILURES = 1
-# With its wait in the cluster a task has to end within `retry`, else it is run twice by design.
+# A task that has not ended within `retry` (6 s), its wait in the cluster included, runs twice by
+# design.
 _LONGEST_MS = 1600
 
 
 def create(request: dict[str, Any]) -> dict[str, object]:
-    """Queue a task; return the answer, certain where nothing can have been stored."""
+    """Queue a task and return the answer; `certain` means that nothing was stored."""
     from django_q.tasks import async_task
 
     if request.get("delay_ms"):
-        error = "django-q2 queues no task for later: a schedule is looked at twice a minute"
+        error = "delays are not supported: django-q2 looks at its schedule only twice a minute"
         return {"ok": False, "error": error, "certain": True}
     try:
         task_id = async_task(
@@ -38,19 +39,19 @@ def create(request: dict[str, Any]) -> dict[str, object]:
 
 
 def _is_certain(error: db.Error) -> bool:
-    """Say whether the database never had the statement or has refused it."""
+    """Tell whether the database surely did not commit: it was not reached, or it refused."""
     if db.connection.connection is None:
         return True
     state = getattr(error.__cause__, "sqlstate", None)
-    # A statement refused is undone; of a session that ended (57P) nobody knows.
+    # PostgreSQL rolls a refused statement back. If the session ended (57P), it may have committed.
     return state is not None and not state.startswith(("57P", "08"))
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Answer each line until standard input ends."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chaosfuzz.targets.queues.django_q2.settings")
     django.setup()
-    # Standard output is for answers alone.
+    # Standard output is reserved for answers.
     print("ready", file=sys.stderr, flush=True)
     for line in sys.stdin:
         request = json.loads(line)

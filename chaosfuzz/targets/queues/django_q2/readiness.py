@@ -1,4 +1,4 @@
-"""Tells by the log of django-q2 that a cluster is ready."""
+"""Reads from the log of django-q2 that a cluster is ready."""
 
 import logging
 
@@ -7,6 +7,6 @@ class ReadyHandler(logging.Handler):
     """Prints `ready` when the pusher begins to pull tasks from the database."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look for the pusher's first words."""
+        """Print `ready` if the record is the first of the pusher."""
         if " pushing tasks at " in record.getMessage():
             print("ready", flush=True)

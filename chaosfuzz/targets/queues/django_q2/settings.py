@@ -1,9 +1,9 @@
-"""Django's settings; the database is the one that CHAOSFUZZ_DSN names, or else DATABASE_URL."""
+"""Django's settings. CHAOSFUZZ_DSN, or else DATABASE_URL, names the database."""
 
 import os
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-# Where chaosfuzz says the database is comes before what the user's own environment may name.
+# The user's own environment may hold a DATABASE_URL of another database.
 _URL = urlsplit(os.environ.get("CHAOSFUZZ_DSN") or os.environ["DATABASE_URL"])
 
 SECRET_KEY = "chaosfuzz-tests-django-q2-with-a-key-that-protects-nothing"

@@ -9,7 +9,7 @@ let utils = null;
 
 async function create({ priority, delay_ms: delayMs, ...payload }) {
   utils ??= await makeWorkerUtils({ connectionString: databaseUrl() });
-  // The lowest number comes first here.
+  // graphile-worker runs the lowest number first, chaosfuzz the highest.
   const spec = { maxAttempts: MAX_ATTEMPTS, priority: -(priority ?? 0) };
   if (delayMs) spec.runAt = new Date(Date.now() + delayMs);
   const job = await utils.addJob(TASK, payload, spec);

@@ -10,7 +10,7 @@ const RETRY_MS = 500;
 
 async function main() {
   const events = new EventEmitter();
-  // It listens for new jobs, and a worker has looked for old ones.
+  // Ready: it listens for new jobs and has looked for waiting ones.
   const listens = new Promise((resolve) => events.once("pool:listen:success", resolve));
   const polls = new Promise((resolve) => events.once("worker:getJob:start", resolve));
   Promise.all([listens, polls]).then(() => console.log("ready"));
@@ -25,7 +25,7 @@ async function main() {
   await runner.promise;
 }
 
-// Started in an outage of the database it waits for its end, as a service manager would have it.
+// Retries while the database is down, as a service manager would.
 async function start(options) {
   for (;;) {
     try {

@@ -1,4 +1,4 @@
-// The work of a task and its record in the ledger, the same for every Node queue.
+// The handler of a task, which writes to the ledger; the same for every Node queue.
 "use strict";
 
 const fs = require("node:fs");
@@ -7,7 +7,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const component = process.env.CHAOSFUZZ_COMPONENT ?? "worker-1";
 let ledger = null;
 
-// One write of one line to a file opened for appending: lines of several processes never mix.
+// One write to a file opened for appending keeps the lines of several processes apart.
 function record(fields) {
   ledger ??= fs.openSync(required("CHAOSFUZZ_LEDGER"), "a");
   const line = JSON.stringify({
@@ -15,12 +15,11 @@ function record(fields) {
     component,
     pid: process.pid,
     at_ns: Number(process.hrtime.bigint()),
-    at_unix_ns: Number(BigInt(Date.now()) * 1000000n),
   });
   fs.writeSync(ledger, `${line}\n`);
 }
 
-// Runs one attempt; throws when the payload asks this attempt to fail.
+// Runs one attempt; throws if the payload asks this attempt to fail.
 async function perform(task, attempt, payload) {
   const run = { task: String(task), token: payload.token, attempt };
   record({ event: "start", ...run });
@@ -39,7 +38,7 @@ function required(name) {
   return value;
 }
 
-// Where chaosfuzz says the database is comes before what the user's own environment may name.
+// The user's own environment may hold a DATABASE_URL of another database.
 function databaseUrl() {
   return process.env.CHAOSFUZZ_DSN || required("DATABASE_URL");
 }

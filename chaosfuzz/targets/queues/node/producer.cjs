@@ -1,15 +1,15 @@
-// Answers creations, one JSON line each, in order; lives on whatever happens to the database.
+// Creates a task for each JSON line on standard input, and survives outages of the database.
 "use strict";
 
 const readline = require("node:readline");
 
 const ANSWER_TIMEOUT_MS = 20_000;
-// What a database answers that refuses a connection, so before any statement could have run.
+// Errors of PostgreSQL that refuse a connection, so that no statement has run.
 const REFUSED_STATES = new Set(["57P03", "53300", "28000", "28P01", "3D000"]);
 const NEVER_CONNECTED = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"]);
 
-// Certain is only what proves that nothing was committed: never connected, or an ERROR by the
-// server. A FATAL one or a lost connection may have come after the commit.
+// An answer is certain if nothing was committed: without a connection, or after an ERROR of the
+// server. A FATAL error or a lost connection may have come after the commit.
 function isCertain(error) {
   const causes = [error, error.cause, ...(error.errors ?? [])].filter(Boolean);
   return causes.some(
@@ -33,7 +33,7 @@ function within(promise) {
 
 // `create` takes the request and returns the queue's id of the new task.
 async function serve(create) {
-  // Standard output is for answers alone.
+  // Standard output is reserved for answers.
   console.error("ready");
   for await (const line of readline.createInterface({ input: process.stdin })) {
     let token = null;

@@ -15,7 +15,7 @@ const boss = new PgBoss({
 boss.on("error", (error) => console.error("pg-boss:", error.message));
 
 async function create({ priority, delay_ms: delayMs, ...payload }) {
-  // No more than a look at what is there once it has started; what fails here was never sent.
+  // Once started, start() has no effect. An error of it means that no job was sent.
   await boss.start().catch((error) => {
     throw Object.assign(new Error(`cannot start: ${error.message}`), { code: "ECONNREFUSED" });
   });

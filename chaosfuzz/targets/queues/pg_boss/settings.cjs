@@ -2,7 +2,7 @@
 
 const QUEUE = "q";
 
-// A short lease and the closest supervision that pg-boss allows, so that recovery fits a run.
+// A short lease and the shortest intervals of pg-boss, so that recovery fits into a run.
 const QUEUE_OPTIONS = { expireInSeconds: 5, retryLimit: 2, retryDelay: 0 };
 const SUPERVISION = {
   superviseIntervalSeconds: 1,
@@ -11,7 +11,7 @@ const SUPERVISION = {
 };
 const WORK_OPTIONS = { pollingIntervalSeconds: 0.5, includeMetadata: true };
 
-// With its way to the queue and back a job has to end before it expires, whatever is asked for.
+// A job has to end before it expires (5 s), its way to the queue and back included.
 const LONGEST_MS = 3000;
 
 module.exports = { LONGEST_MS, QUEUE, QUEUE_OPTIONS, SUPERVISION, WORK_OPTIONS };

@@ -14,7 +14,7 @@ async function main() {
     await boss.stop({ graceful: true });
     process.exit(0);
   });
-  // Started in an outage of the database it waits for its end, as a service manager would have it.
+  // Retries while the database is down, as a service manager would.
   await boss.start({ attempts: START_ATTEMPTS });
   await boss.work(QUEUE, WORK_OPTIONS, async ([job]) => {
     await perform(job.id, job.retryCount + 1, job.data);

@@ -1,1 +1,1 @@
-"""procrastinate with psycopg; its programs run in the component's own process."""
+"""procrastinate with psycopg; worker and producer are programs of this package."""

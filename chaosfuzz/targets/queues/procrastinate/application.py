@@ -1,12 +1,11 @@
 """The application that worker and producer share: one task, and the documented recovery."""
 
 import asyncio
-import json
-import os
-import time
 
 import procrastinate
 from procrastinate import BaseConnector, JobContext, RetryStrategy
+
+from chaosfuzz.targets.queues.ledger_lines import record
 
 TASK = "probe"
 MOST_RETRIES = 2
@@ -14,21 +13,21 @@ STALLED_WORKER_TIMEOUT_S = 3
 
 
 class PlannedFailureError(Exception):
-    """The handler was told to fail."""
+    """The payload asks this attempt to fail."""
 
 
 def make_app(connector: BaseConnector, *, recover: bool = False) -> procrastinate.App:
-    """Return an application; with `recover` it retries stalled jobs, as its documentation says."""
+    """Return an application; with `recover` it retries stalled jobs as documented."""
     app = procrastinate.App(connector=connector)
 
     @app.task(name=TASK, pass_context=True, retry=RetryStrategy(max_attempts=MOST_RETRIES, wait=0))
     async def probe(context: JobContext, token: str, duration_ms: int, failures: int) -> None:
-        """Work for so long, and fail at the first so many attempts."""
-        attempt = context.job.attempts + 1
-        write("start", token, context.job.id, attempt)
+        """Sleep for `duration_ms`; raise PlannedFailureError in the first `failures` attempts."""
+        run = {"task": str(context.job.id), "token": token, "attempt": context.job.attempts + 1}
+        record(event="start", **run)
         await asyncio.sleep(duration_ms / 1000)
-        failing = attempt <= failures
-        write("end", token, context.job.id, attempt, result="failed" if failing else "finished")
+        failing = context.job.attempts < failures
+        record(event="end", **run, result="failed" if failing else "finished")
         if failing:
             raise PlannedFailureError(token)
 
@@ -37,7 +36,7 @@ def make_app(connector: BaseConnector, *, recover: bool = False) -> procrastinat
         @app.periodic(cron="* * * * * */5")
         @app.task(queueing_lock="retry_stalled_jobs", pass_context=True)
         async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-            """Queue again what workers without heartbeat hold."""
+            """Retry the jobs of workers without a heartbeat."""
             manager = context.app.job_manager
             stalled = await manager.get_stalled_jobs(
                 seconds_since_heartbeat=STALLED_WORKER_TIMEOUT_S
@@ -46,24 +45,3 @@ def make_app(connector: BaseConnector, *, recover: bool = False) -> procrastinat
                 await manager.retry_job(job)
 
     return app
-
-
-def write(event: str, token: str, task: int | None, attempt: int, **more: str) -> None:
-    """Append a line to the ledger at once, so that it survives whatever comes."""
-    line = {
-        "event": event,
-        "token": token,
-        "task": str(task),
-        "attempt": attempt,
-        "component": os.environ["CHAOSFUZZ_COMPONENT"],
-        "pid": os.getpid(),
-        "at_ns": time.monotonic_ns(),
-        **more,
-    }
-    descriptor = os.open(
-        os.environ["CHAOSFUZZ_LEDGER"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
-    )
-    try:
-        os.write(descriptor, json.dumps(line).encode() + b"\n")
-    finally:
-        os.close(descriptor)

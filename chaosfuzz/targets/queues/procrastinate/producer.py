@@ -1,4 +1,4 @@
-"""A producer: `producer.py DSN` defers a job for each line that it reads."""
+"""Creates a job for each JSON line on standard input: `producer.py DSN`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from chaosfuzz.targets.queues.procrastinate.application import TASK, make_app
 
 
 def main(dsn: str) -> None:
-    """Answer each line on standard input with one on standard output."""
+    """Answer each line with a line on standard output, until standard input ends."""
     connector = SyncPsycopgConnector(conninfo=dsn, min_size=1, max_size=1, timeout=4)
     with make_app(connector).open() as app:
         print("ready", file=sys.stderr, flush=True)

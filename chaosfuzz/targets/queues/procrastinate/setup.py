@@ -1,4 +1,4 @@
-"""Makes the schema: `setup.py DSN`."""
+"""Creates the schema of procrastinate: `setup.py DSN`."""
 
 import sys
 

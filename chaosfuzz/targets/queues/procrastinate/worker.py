@@ -10,7 +10,7 @@ from chaosfuzz.targets.queues.procrastinate.application import STALLED_WORKER_TI
 
 
 async def work(dsn: str, *, recover: bool) -> None:
-    """Work until told to stop."""
+    """Run a worker until it is asked to stop; with `recover` stalled jobs are retried."""
     connector = PsycopgConnector(conninfo=dsn, min_size=1, max_size=4)
     app = make_app(connector, recover=recover)
     async with app.open_async():

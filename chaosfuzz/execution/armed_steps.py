@@ -1,4 +1,4 @@
-"""Steps that strike at a moment: armed ahead, done on a thread of their own when it comes."""
+"""Performs pinned steps: armed ahead, performed by a thread of their own at their moment."""
 
 import queue
 import threading
@@ -14,14 +14,15 @@ from chaosfuzz.domain.outcome import Outcome
 from chaosfuzz.domain.schedule import Step
 from chaosfuzz.domain.wire import Intervention, Trap, Trappable
 
+# Chosen by hand: a hold without a length of its own, and the wait for steps under way at the end.
 HOLD_MS = 10_000
 JOIN_TIMEOUT_S = 30.0
 NOT_COME = Performed(applied=False, outcome=Outcome.FAILED, detail="the moment has not come")
 
 
 @dataclass(kw_only=True)
-class Armed:
-    """A step that waits for its moment, and what became of it."""
+class ArmedStep:
+    """A step that waits for its moment at a component; `performed` is its outcome after that."""
 
     index: int
     step: Step
@@ -30,11 +31,11 @@ class Armed:
     performed: Performed | None = None
 
 
-class Strikes:
-    """Sets traps and performs their steps when they spring.
+class ArmedSteps:
+    """The armed steps of one run, and the thread that performs each when its trap springs.
 
-    A step may strike while the loop is still busy with one before it, even one that waits for
-    the very component that is struck; hence the thread.
+    A moment may come while the loop still performs an earlier step, even one that waits for the
+    same component. Therefore the steps have a thread of their own.
     """
 
     def __init__(self, context: ActionContext, journal: Journal) -> None:
@@ -42,15 +43,18 @@ class Strikes:
         self._system = context.system
         self._history = context.history
         self._journal = journal
-        self._sprung: queue.SimpleQueue[Armed | None] = queue.SimpleQueue()
+        self._sprung: queue.SimpleQueue[ArmedStep | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        # A trap may spring before its step knows it.
+        # Held until `arm` has stored the trap, because a trap may spring before that.
         self._setting = threading.Lock()
-        self.armed: dict[int, Armed] = {}
+        self.armed: dict[int, ArmedStep] = {}
 
     def arm(self, index: int, step: Step) -> None:
-        """Wait for a step's moment from now on."""
+        """Set the trap of a pinned step: from now on it is performed when its moment comes.
+
+        Raises UsageError if the target has no moments, or the moment names no component.
+        """
         moment = step.at
         assert moment is not None, step
         if not isinstance(self._system, Trappable):
@@ -61,9 +65,9 @@ class Strikes:
             self._thread.start()
         component = whose_moment(step)
         if not component:
-            message = f"{step}: its moment names no component, and the action strikes none"
-            raise UsageError(cause=message, remedy="name it with `on`, as in on: worker-1")
-        armed = Armed(index=index, step=step, component=component)
+            message = f"{step}: its moment names no component, and the action acts on none"
+            raise UsageError(cause=message, remedy="name the component: on: worker-1")
+        armed = ArmedStep(index=index, step=step, component=component)
         self.armed[index] = armed
         self._journal.write("armed", index=index, step=str(step))
         with self._setting:
@@ -78,21 +82,24 @@ class Strikes:
 
     @property
     def latest(self) -> int | None:
-        """Return the last step that has struck."""
+        """The highest index of a step that was performed; None if none was."""
         return max((a.index for a in self.armed.values() if a.performed is not None), default=None)
 
     def missed(self) -> tuple[int, ...]:
-        """Return the steps whose moment has not come."""
+        """Return the indexes of the steps that were not performed, since no moment came."""
         return tuple(a.index for a in self.armed.values() if a.performed is None)
 
     def check(self) -> None:
-        """Raise what went wrong while striking."""
+        """Raise the first error of the thread, once."""
         if self._error is not None:
             error, self._error = self._error, None
             raise error
 
     def disarm(self) -> None:
-        """Wait for no moment any more; strikes under way are finished, those too that came now."""
+        """Release every trap that has not sprung, finish the other steps, and end the thread.
+
+        The thread is waited for 30 s at most. Raises its first error, if any.
+        """
         for armed in self.armed.values():
             if armed.trap is not None and armed.trap.sprung_ns is None:
                 armed.trap.release()
@@ -109,13 +116,13 @@ class Strikes:
             except BaseException as error:  # noqa: BLE001 - raised again by check
                 self._error = self._error or error
 
-    def _strike(self, armed: Armed) -> Performed:
+    def _strike(self, armed: ArmedStep) -> Performed:
         with self._setting:
             step, trap = armed.step, armed.trap
         assert isinstance(self._system, Trappable)
         self._journal.write("strike", index=armed.index, step=str(step))
         by_wire = _intervention_at(armed) is not Intervention.FREEZE
-        # A component that stands still while another is struck is as good as cut off.
+        # A component that is frozen while a step acts on another one is recorded as a fault of it.
         bystander = not by_wire and armed.component != requester_of(step)
         if bystander and trap is not None:
             sprung_ns = trap.sprung_ns or time.monotonic_ns()
@@ -131,11 +138,11 @@ class Strikes:
                 self._history.end_fault(FaultKind.KEPT_STILL, armed.component, now_ns)
 
 
-def _intervention_at(armed: Armed) -> Intervention:
-    """Return what the wire does at the moment.
+def _intervention_at(armed: ArmedStep) -> Intervention:
+    """Return the intervention of the proxy at the moment.
 
-    If the moment is another component's than the one that is struck, that component is kept still
-    while the step is done.
+    If the requests of another component make the moment than those of the one that the step acts
+    on, that component is frozen while the step is performed.
     """
     step = armed.step
     is_own = armed.component == requester_of(step)
