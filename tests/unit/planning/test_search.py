@@ -2,7 +2,7 @@ from itertools import islice
 
 import pytest
 
-from chaosfuzz.actions import PlanModel, all_actions, apply, repaired
+from chaosfuzz.actions import PlanModel, all_actions, apply, find_action, repaired
 from chaosfuzz.domain.action import Role
 from chaosfuzz.domain.moment import Alphabet, EventClass
 from chaosfuzz.domain.schedule import Schedule
@@ -97,8 +97,14 @@ def test_the_machine_has_a_rule_for_each_action_named_as_in_a_case():
     assert rules == {*ACTIONS, "_rest"}
 
 
-def test_every_action_is_drawn_within_six_hundred_schedules():
-    """Drawn with a fixed seed, hence the same schedules every time."""
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_is_drawn_beside_those_that_it_needs(name: str):
+    """An action, work, and the faults that it heals: of all that a target offers.
+
+    What Hypothesis draws follows from the seed and from the modules that are loaded, so it may
+    differ between runs. Over ten seeds the slowest action came at schedule 58; if one schedule in
+    30 has it, 600 without it have a probability below 1e-8.
+    """
     alphabet = Alphabet(
         events=(
             EventClass(role="worker", event="UPDATE claim", polled=True),
@@ -107,9 +113,6 @@ def test_every_action_is_drawn_within_six_hundred_schedules():
         )
     )
     pinning = Pinning(alphabet=alphabet, moments=Moments.BOTH)
-    wanted = set(ACTIONS)
-    for schedule in islice(schedules(ACTIONS, MAX_STEPS, 11, pinning), 600):
-        wanted -= {step.action for step in schedule.steps}
-        if not wanted:
-            return
-    assert not wanted
+    offered = ("create_tasks", name, *find_action(name).heals)
+    drawn = islice(schedules(offered, MAX_STEPS, 11, pinning), 600)
+    assert any(step.action == name for schedule in drawn for step in schedule.steps)
