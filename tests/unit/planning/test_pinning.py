@@ -1,6 +1,6 @@
 from itertools import islice
 
-from hypothesis import Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from chaosfuzz.actions import (
     Action,
@@ -54,7 +54,13 @@ def pins(
 
     @seed(1)
     # One pin in 37 is background: none in 600 has a probability below 1e-7.
-    @settings(max_examples=600, phases=[Phase.generate], database=None)
+    @settings(
+        max_examples=600,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(Pinning(alphabet=alphabet, moments=Moments.LOGICAL).pins(action, model))
     def draw(pin: Pin | None) -> None:
         found.append(pin)
